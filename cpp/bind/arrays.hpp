@@ -1,0 +1,59 @@
+// NumPy arrays as the core takes them: exact dtype, C-contiguous, never copied.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <string>
+
+#include "core/view.hpp"
+
+namespace fg {
+
+namespace py = pybind11;
+
+template <class T>
+const T* data_of(const py::array& a, Index size, const char* name) {
+    if (!py::isinstance<py::array_t<T, py::array::c_style>>(a) || a.size() != size)
+        throw py::value_error(std::string(name) + ": expected a C-contiguous array of " + std::to_string(size) +
+                              " elements of the model's dtype");
+    return static_cast<const T*>(a.data());
+}
+
+template <class T>
+const T* optional_data_of(const py::object& a, Index size, const char* name) {
+    return a.is_none() ? nullptr : data_of<T>(py::cast<py::array>(a), size, name);
+}
+
+template <class T>
+T* mutable_data_of(py::array& a, Index size, const char* name) {
+    data_of<T>(a, size, name);
+    return static_cast<T*>(a.mutable_data());
+}
+
+template <class T>
+Dense<T> dense_view(const py::array& X) {
+    return {data_of<T>(X, X.size(), "X"), X.shape(0), X.shape(1)};
+}
+
+// Checks what memory safety needs: row pointers that do not decrease and column indices within range.
+template <class T, class I>
+Csr<T, I> csr_view(const py::tuple& X) {
+    const auto data = py::cast<py::array>(X[0]), indices = py::cast<py::array>(X[1]), indptr = py::cast<py::array>(X[2]);
+    const Index cols = py::cast<Index>(X[3]), rows = indptr.size() - 1, stored = indices.size();
+    require(rows >= 0 && data.size() >= stored, "X: not a valid CSR matrix");
+    Csr<T, I> view{data_of<T>(data, data.size(), "X.data"), data_of<I>(indices, stored, "X.indices"),
+                   data_of<I>(indptr, rows + 1, "X.indptr"), rows, cols};
+    bool valid = view.indptr[0] >= 0 && Index(view.indptr[rows]) <= stored;
+    for (Index i = 0; i < rows; ++i) valid &= view.indptr[i] <= view.indptr[i + 1];
+    require(valid, "X.indptr: row pointers must not decrease and must stay within X.indices");
+    I low = 0, high = 0;
+    for (Index k = view.indptr[0]; k < Index(view.indptr[rows]); ++k) {
+        low = std::min(low, view.indices[k]);
+        high = std::max(high, view.indices[k]);
+    }
+    require(low >= 0 && Index(high) < std::max<Index>(cols, 1), "X.indices: a column index is out of range");
+    return view;
+}
+
+}  // namespace fg

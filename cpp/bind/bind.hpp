@@ -1,0 +1,12 @@
+// One function a concept; core.cpp calls them all.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace fg {
+
+void bind_losses(pybind11::module_& m);
+void bind_session(pybind11::module_& m);
+void bind_config(pybind11::module_& m);
+
+}  // namespace fg

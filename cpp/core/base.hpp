@@ -1,0 +1,29 @@
+// The vocabulary of the core: index type, error type, small macros. Knows no machine learning.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+#if defined(__GNUC__)
+#define FG_INLINE inline __attribute__((always_inline))
+#define FG_RESTRICT __restrict__
+#else
+#error "fusedgrad needs GCC >= 12 or Clang >= 15 (vector extensions)"
+#endif
+
+namespace fg {
+
+using Index = std::ptrdiff_t;
+
+// Thrown for arguments that the Python layer should have refused; it reaches Python as ValueError.
+struct BadArgument : std::invalid_argument {
+    using std::invalid_argument::invalid_argument;
+};
+
+inline void require(bool ok, const char* what) {
+    if (!ok) throw BadArgument(what);
+}
+
+}  // namespace fg

@@ -1,0 +1,121 @@
+// Storage of a design matrix X as the kernels see it: a view hands out rows, a row knows how to meet a
+// weight vector. Dense and sparse rows answer the same calls, so no kernel is written twice.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/lanes.hpp"
+
+namespace fg {
+
+FG_INLINE void prefetch_bytes(const void* p, Index bytes) {
+    // Beyond a kilobyte the hardware follows the stream by itself.
+    const char* line = static_cast<const char*>(p);
+    const char* end = line + std::min<Index>(bytes, 1024);
+    for (; line < end; line += 64) __builtin_prefetch(line);
+    __builtin_prefetch(end - 1);
+}
+
+template <class T>
+struct DenseRow {
+    const T* x;
+    Index n;
+
+    std::array<T, 2> dot_square(const T* w) const { return fg::dot_square(w, x, n); }
+    // {w·x, x·x, other·x}
+    std::array<T, 3> dot_square_cross(const T* w, DenseRow other) const {
+        return fg::dot_square_cross(w, x, other.x, n);
+    }
+    void axpy(T a, T* w) const { fg::axpy(a, x, w, n); }
+
+    // Visits every coordinate once, with two running sums: f(j, x_j, first, second).
+    template <class F>
+    FG_INLINE std::array<T, 2> fold(F f) const {
+        T first = 0, second = 0;
+#pragma omp simd reduction(+ : first, second)
+        for (Index j = 0; j < n; ++j) f(j, x[j], first, second);
+        return {first, second};
+    }
+};
+
+template <class T>
+struct Dense {
+    using Scalar = T;
+    using Row = DenseRow<T>;
+    static constexpr bool dense = true;
+
+    const T* data;
+    Index rows, cols;
+
+    Row row(Index i) const { return {data + i * cols, cols}; }
+    double mean_length() const { return double(cols); }
+
+    // How many rows ahead of their use to ask memory for them: about 4 KB in flight.
+    Index lead() const { return std::clamp<Index>(4096 / std::max<Index>(1, cols * Index(sizeof(T))), 1, 16); }
+    void prefetch(Index i) const { prefetch_bytes(data + i * cols, cols * Index(sizeof(T))); }
+    void prefetch_early(Index) const {}
+};
+
+template <class T, class I>
+struct CsrRow {
+    const T* x;
+    const I* index;
+    Index n;
+
+    std::array<T, 2> dot_square(const T* w) const {
+        T d0 = 0, d1 = 0, d2 = 0, d3 = 0, s0 = 0, s1 = 0;
+        Index k = 0;
+        for (; k + 4 <= n; k += 4) {
+            d0 += w[index[k]] * x[k];
+            d1 += w[index[k + 1]] * x[k + 1];
+            d2 += w[index[k + 2]] * x[k + 2];
+            d3 += w[index[k + 3]] * x[k + 3];
+            s0 += x[k] * x[k] + x[k + 1] * x[k + 1];
+            s1 += x[k + 2] * x[k + 2] + x[k + 3] * x[k + 3];
+        }
+        for (; k < n; ++k) {
+            d0 += w[index[k]] * x[k];
+            s0 += x[k] * x[k];
+        }
+        return {(d0 + d1) + (d2 + d3), s0 + s1};
+    }
+    void axpy(T a, T* w) const {
+        for (Index k = 0; k < n; ++k) w[index[k]] += a * x[k];
+    }
+    template <class F>
+    FG_INLINE std::array<T, 2> fold(F f) const {
+        T first = 0, second = 0;
+        for (Index k = 0; k < n; ++k) f(Index(index[k]), x[k], first, second);
+        return {first, second};
+    }
+};
+
+// A row that stores a column twice counts it as two features of equal weight, as their sum would.
+template <class T, class I>
+struct Csr {
+    using Scalar = T;
+    using Row = CsrRow<T, I>;
+    static constexpr bool dense = false;
+
+    const T* data;
+    const I* indices;
+    const I* indptr;
+    Index rows, cols;
+
+    Row row(Index i) const {
+        const Index begin = Index(indptr[i]);
+        return {data + begin, indices + begin, Index(indptr[i + 1]) - begin};
+    }
+    double mean_length() const { return rows ? double(indptr[rows] - indptr[0]) / double(rows) : 0.0; }
+
+    Index lead() const { return 4; }
+    void prefetch(Index i) const {
+        const Row r = row(i);
+        prefetch_bytes(r.x, r.n * Index(sizeof(T)));
+        prefetch_bytes(r.index, r.n * Index(sizeof(I)));
+    }
+    void prefetch_early(Index i) const { __builtin_prefetch(indptr + i); }
+};
+
+}  // namespace fg

@@ -1,0 +1,227 @@
+// The sequential engine: one sample, one step, in scikit-learn's order of operations (batch_size=1).
+//
+//   p = w·x + b, the loss and the penalty of the moment enter the objective
+//   w *= max(0, 1 - l2 eta)                  the decay comes before the step and ignores sample weights
+//   w -= eta slope(y, p) weight x
+//   b -= (eta slope(y, p) weight + eta offset_rate) intercept_decay
+//   average of w and b from step average_from on (Bottou 2012, "SGD tricks", section 5.1)
+//   L1: cumulative truncation of the coordinates that x touches (Tsuruoka, Tsujii & Ananiadou 2009)
+//
+// w is kept as scale * w, so that decay costs O(1); sums are doubles, w and scale have the data's type.
+//
+// What takes the time is the chain from one margin to the next: step, row update, product, slope. For dense
+// rows without L1 it is cut: from w_i, the product with the *next* row and the product of the two rows are
+// taken while the slope is still being computed, because
+//   w_{i+1}·x_{i+1} = w_i·x_{i+1} + step (x_i·x_{i+1}),
+// so that only a multiply-add, the slope and a few scalars remain in the chain.
+#pragma once
+
+#include <algorithm>
+#include <type_traits>
+
+#include "core/view.hpp"
+#include "kernel/schedule.hpp"
+#include "parts/loss/point.hpp"
+
+namespace fg {
+
+struct Settings {
+    Schedule schedule;
+    double l2 = 0.0;              // alpha (1 - l1_ratio)
+    double l1 = 0.0;              // alpha l1_ratio
+    double intercept_decay = 1.0; // factor on steps of the intercept; 0 keeps it fixed
+    double offset_rate = 0.0;     // one-class SVM: nu, the slope of the objective in the intercept
+    double average_from = 0.0;    // first step that is averaged; 0: no averaging
+};
+
+// Targets of one output. With label < 0 they stand in y; else y holds class codes, and the target is 1 where
+// y == label and `negative` elsewhere.
+template <class T>
+struct Targets {
+    const T* y = nullptr;
+    const T* weight = nullptr;  // sample weights; null: all 1
+    int label = -1;
+    double negative = -1.0;
+    T side_weight[2] = {1, 1};  // class weights: of targets <= 0, of targets > 0
+
+    double target(Index i) const {
+        const double value = double(y[i]);
+        return label < 0 ? value : (value == double(label) ? 1.0 : negative);
+    }
+    double sample_weight(Index i) const { return weight ? double(weight[i]) : 1.0; }
+};
+
+// Everything that changes while one output is trained.
+template <class T>
+struct State {
+    T* w = nullptr;
+    T* average = nullptr;    // null: no averaging
+    T* truncated = nullptr;  // L1 already applied to each coordinate (Tsuruoka's q); null: no L1
+    Index cols = 0;
+    T scale = 1;
+    double intercept = 0.0, average_intercept = 0.0;
+    double t = 1.0;
+    double eta = 0.0;                         // the rate of schedules that do not follow t
+    double truncation = 0.0;                  // L1 that a coordinate should have received (Tsuruoka's u)
+    double average_a = 0.0, average_b = 1.0;  // the mean is (average + a w) / b
+    double square = 0.0, absolute = 0.0;      // ||w||^2 and ||w||_1 of the scaled weights
+    double loss = 0.0, objective = 0.0;       // sums over the epoch so far
+
+    static constexpr T smallest_scale = std::is_same_v<T, float> ? T(1e-6) : T(1e-9);
+
+    // Folds scale into w, and the running mean into `average`.
+    void settle() {
+        if (average) {
+            const T a = T(average_a), inverse = T(1.0 / average_b);
+            for (Index j = 0; j < cols; ++j) average[j] = (average[j] + a * w[j]) * inverse;
+            average_a = 0.0;
+            average_b = 1.0;
+        }
+        for (Index j = 0; j < cols; ++j) w[j] *= scale;
+        scale = 1;
+    }
+
+    // The norms afresh: a row at a time they are carried along, and rounding would add up.
+    void measure() {
+        double squares = 0.0, sizes = 0.0;
+#pragma omp simd reduction(+ : squares, sizes)
+        for (Index j = 0; j < cols; ++j) {
+            squares += double(w[j]) * double(w[j]);
+            sizes += std::fabs(double(w[j]));
+        }
+        square = squares * double(scale) * double(scale);
+        absolute = sizes * double(scale);
+    }
+};
+
+// One step of L1 on the touched coordinates, together with w += k x. Keeps the norms up to date.
+template <class T, class Row>
+FG_INLINE void add_truncated(State<T>& s, const Row& row, T k) {
+    T* const w = s.w;
+    T* const truncated = s.truncated;
+    const double u = s.truncation, scale = double(s.scale), inverse = 1.0 / scale;
+    const auto [squares, sizes] = row.fold([=](Index j, T x, T& square, T& absolute) {
+        const T old = w[j];
+        const T z = old + k * x;
+        const double q = double(truncated[j]);
+        const double down = double(z) - (u + q) * inverse, up = double(z) + (u - q) * inverse;
+        const double towards_zero = z > T(0) ? (down > 0.0 ? down : 0.0) : (up < 0.0 ? up : 0.0);
+        const T v = z == T(0) ? z : T(towards_zero);
+        w[j] = v;
+        truncated[j] = T(q + scale * (double(v) - double(z)));
+        square += v * v - old * old;
+        absolute += std::fabs(v) - std::fabs(old);
+    });
+    s.square += scale * scale * double(squares);
+    s.absolute += scale * double(sizes);
+}
+
+// Trains on rows order[0..count); order[0..known) may be prefetched. Ahead: cut the chain (see above).
+template <bool Ahead, class View, class Loss>
+void train_rows(const View& X, const Targets<typename View::Scalar>& targets, const Loss& loss,
+                const Settings& settings, State<typename View::Scalar>& state, const std::uint32_t* order,
+                Index count, Index known) {
+    using T = typename View::Scalar;
+    constexpr Index block = 64;
+    constexpr double largest_slope = 1e12;
+    const Rate rate = settings.schedule.rate;
+    const bool passive = rate == Rate::pa1 || rate == Rate::pa2;
+    const Index lead = X.lead();
+
+    State<T> s = state;
+    double rates[block];
+    double margin = 0.0, square = 0.0;
+    if constexpr (Ahead) {
+        const auto first = X.row(order[0]).dot_square(s.w);
+        margin = double(T(first[0] * s.scale)) + s.intercept;
+        square = double(first[1]);
+    }
+
+    for (Index i = 0; i < count; ++i) {
+        if (i % block == 0) settings.schedule.fill(s.t, s.eta, std::min(block, count - i), rates);
+        if (i + 2 * lead < known) {
+            X.prefetch_early(order[i + 2 * lead]);
+            X.prefetch(order[i + lead]);
+            __builtin_prefetch(targets.y + order[i + lead]);
+            if (targets.weight) __builtin_prefetch(targets.weight + order[i + lead]);
+        }
+
+        const Index at = order[i];
+        const auto x = X.row(at);
+        [[maybe_unused]] std::array<T, 3> next;
+        if constexpr (Ahead) {
+            next = X.row(order[std::min(i + 1, count - 1)]).dot_square_cross(s.w, x);
+        } else {
+            const auto here = x.dot_square(s.w);
+            margin = double(T(here[0] * s.scale)) + s.intercept;
+            square = double(here[1]);
+        }
+
+        const double y = targets.target(at), eta = rates[i % block];
+        const Point point = loss.at(y, margin);
+        s.loss += point.value;
+        s.objective += point.value;
+        double update;
+        if (passive) {
+            if (rate == Rate::pa1 && square == 0.0) {
+                if constexpr (Ahead) {
+                    margin = double(T(next[0] * s.scale)) + s.intercept;
+                    square = double(next[1]);
+                }
+                continue;  // an empty row is no step
+            }
+            // Crammer et al. (2006), PA-I and PA-II; the slope gives the direction, its size is 1
+            update = rate == Rate::pa1 ? std::min(settings.schedule.eta0, point.value / square)
+                                       : point.value / (square + 0.5 / settings.schedule.eta0);
+            update *= -point.slope;
+        } else {
+            s.objective += 0.5 * settings.l2 * s.square + settings.l1 * s.absolute +
+                           settings.offset_rate * s.intercept;
+            double slope = point.slope;
+            slope = -largest_slope > slope ? -largest_slope : slope;
+            slope = largest_slope < slope ? largest_slope : slope;
+            update = -eta * slope;
+        }
+        update *= double(targets.side_weight[y > 0.0]) * targets.sample_weight(at);
+
+        const double shrunk = 1.0 - settings.l2 * eta;
+        const double decay = shrunk > 0.0 ? shrunk : 0.0;
+        const double product = (margin - s.intercept) * decay;
+        s.square *= decay * decay;
+        s.absolute *= decay;
+        s.scale *= T(decay);
+        if (s.scale < State<T>::smallest_scale) {
+            if constexpr (Ahead) next[0] *= s.scale;
+            s.settle();
+        }
+
+        const T k = T(update) / s.scale;
+        if (s.truncated) {
+            s.truncation += settings.l1 * eta;
+            add_truncated(s, x, k);
+        } else if (update != 0.0) {
+            x.axpy(k, s.w);
+            s.square += update * (2.0 * product + update * square);
+        }
+
+        if constexpr (Ahead) {
+            const double fixed = double(T(next[0] * s.scale)) + s.intercept -
+                                 eta * settings.offset_rate * settings.intercept_decay;
+            margin = fixed + update * (double(next[2]) + settings.intercept_decay);
+            square = double(next[1]);
+        }
+        s.intercept += (update - eta * settings.offset_rate) * settings.intercept_decay;
+
+        if (s.average && settings.average_from <= s.t) {
+            const double steps = s.t - settings.average_from + 1.0;
+            if (update != 0.0) x.axpy(T(-s.average_a) * k, s.average);
+            if (steps > 1.0) s.average_b /= 1.0 - 1.0 / steps;
+            s.average_a += s.average_b * double(s.scale) / steps;
+            s.average_intercept += (s.intercept - s.average_intercept) / steps;
+        }
+        s.t += 1.0;
+    }
+    state = s;
+}
+
+}  // namespace fg

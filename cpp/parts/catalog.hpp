@@ -1,0 +1,51 @@
+// The only place where parts are registered. Adding one: its file, its include, its name in the list.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/base.hpp"
+#include "parts/loss/epsilon_insensitive.hpp"
+#include "parts/loss/hinge.hpp"
+#include "parts/loss/huber.hpp"
+#include "parts/loss/log_loss.hpp"
+#include "parts/loss/modified_huber.hpp"
+#include "parts/loss/perceptron.hpp"
+#include "parts/loss/squared_epsilon_insensitive.hpp"
+#include "parts/loss/squared_error.hpp"
+#include "parts/loss/squared_hinge.hpp"
+
+namespace fg {
+
+using Losses = List<Hinge, Perceptron, SquaredHinge, LogLoss, ModifiedHuber, SquaredError, Huber, EpsilonInsensitive,
+                    SquaredEpsilonInsensitive>;
+
+// A part by name, with values for (some of) its fields.
+struct PartSpec {
+    std::string name;
+    std::vector<std::pair<std::string, double>> values;
+};
+
+// Calls f(part) with the part of `List` that the spec describes.
+template <class Parts, class F>
+void with_part(const PartSpec& spec, F f) {
+    bool found = false;
+    Parts::each([&](auto part) {
+        if (spec.name != part.name) return;
+        found = true;
+        std::apply(
+            [&](const auto&... field) {
+                for (const auto& [name, value] : spec.values) {
+                    const bool known = ((name == field.name ? (part.*field.member = value, true) : false) || ...);
+                    if (!known) throw BadArgument(spec.name + " has no parameter " + name);
+                }
+                if (sizeof...(field) == 0 && !spec.values.empty())
+                    throw BadArgument(spec.name + " has no parameter " + spec.values.front().first);
+            },
+            decltype(part)::fields());
+        f(part);
+    });
+    if (!found) throw BadArgument("there is no part named " + spec.name);
+}
+
+}  // namespace fg

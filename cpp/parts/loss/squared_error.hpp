@@ -1,0 +1,20 @@
+#pragma once
+
+#include "parts/loss/point.hpp"
+
+namespace fg {
+
+// (p - y)^2 / 2
+struct SquaredError {
+    static constexpr const char* name = "squared_error";
+    static constexpr const char* doc = "(p - y)^2 / 2: least squares";
+    static constexpr double negative = -1.0;
+    static constexpr auto fields() { return std::tuple<>{}; }
+
+    Point at(double y, double p) const {
+        const double r = p - y;
+        return {0.5 * r * r, r};
+    }
+};
+
+}  // namespace fg

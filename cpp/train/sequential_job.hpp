@@ -1,0 +1,272 @@
+// One output (a class of one-vs-rest, a regression) trained by the sequential engine, epoch by epoch, a
+// slice of rows at a time: shuffling, history, validation, stopping.
+#pragma once
+
+#include <Eigen/Core>
+#include <limits>
+#include <memory>
+#include <numeric>
+#include <span>
+#include <vector>
+
+#include "core/rng.hpp"
+#include "core/team.hpp"
+#include "kernel/sequential.hpp"
+#include "parts/catalog.hpp"
+
+namespace fg {
+
+enum class Stop { none, converged, early_stopping, max_iter, diverged };
+
+// What all outputs of a fit share.
+struct Plan {
+    Settings settings;
+    PartSpec loss;
+    bool shuffle = true;
+    bool early_stopping = false;
+    bool restore_best = false;
+    bool regression = false;  // validation score: R^2, else accuracy
+    bool detail = false;      // norms in the history, for verbose output
+    Index max_iter = 1;
+    Index patience = 5;       // n_iter_no_change
+    double tol = -std::numeric_limits<double>::infinity();
+};
+
+// Mean over the rows trained on, each at its own time.
+struct Epoch {
+    double loss = 0.0, objective = 0.0;
+    double score = 0.0, validation_loss = 0.0;
+    double norm = 0.0, intercept = 0.0;
+    Index nonzeros = 0;
+};
+
+// Rows kept aside: either some rows of X (then `rows` lists them) or all rows of a matrix of their own.
+template <class View>
+struct Validation {
+    View X;
+    const typename View::Scalar* y = nullptr;
+    const typename View::Scalar* weight = nullptr;
+    std::vector<std::uint32_t> rows;
+    Index count = 0;
+
+    Index row(Index i) const { return rows.empty() ? i : Index(rows[i]); }
+};
+
+// Where an output starts and where it ends.
+template <class T>
+struct Output {
+    T* coef = nullptr;
+    T* average = nullptr;
+    double intercept = 0.0, average_intercept = 0.0;
+    std::uint32_t seed = 0;
+};
+
+template <class View>
+class SequentialJob : public Job {
+public:
+    using T = typename View::Scalar;
+
+    // `held_out[i]` marks the rows of X that are not trained on; null: none.
+    SequentialJob(const View& X, const Targets<T>& targets, const std::uint8_t* held_out,
+                  const Validation<View>* validation, const Plan& plan, const Output<T>& output, double t)
+        : X_(X), targets_(targets), held_out_(held_out), validation_(validation), plan_(plan), output_(output) {
+        state_.w = output.coef;
+        state_.average = output.average;
+        state_.cols = X.cols;
+        state_.intercept = output.intercept;
+        state_.average_intercept = output.average_intercept;
+        state_.t = t;
+        state_.eta = plan.settings.schedule.eta0;
+        if (validation) {
+            validation_targets_ = targets;
+            validation_targets_.y = validation->y;
+            validation_targets_.weight = validation->weight;
+        }
+        slice_ = std::clamp<Index>(Index((1 << 20) / std::max(1.0, X.mean_length())), 1, 1 << 14);
+    }
+
+    bool advance() final {
+        if (stop_ != Stop::none || finished_) return false;
+        if (at_ == 0) begin_epoch();
+        const Index left = Index(training_.size()) - at_, count = std::min(slice_, left);
+        if (count > 0) train(training_.data() + at_, count, left);
+        at_ += count;
+        if (at_ == Index(training_.size())) end_epoch();
+        if (stop_ != Stop::none) finish();
+        return stop_ == Stop::none;
+    }
+
+    // Leaves the weights of the moment, or the best ones, in the output's arrays.
+    void finish() {
+        if (finished_) return;
+        finished_ = true;
+        state_.settle();
+        if (plan_.restore_best && !best_.empty()) {
+            const T* saved = best_.data();
+            std::copy_n(saved, state_.cols, state_.w);
+            if (state_.average) std::copy_n(saved + state_.cols, state_.cols, state_.average);
+            state_.intercept = best_intercept_;
+            state_.average_intercept = best_average_intercept_;
+        }
+        order_ = {};
+        training_own_ = {};
+        truncated_ = {};
+        best_ = {};
+    }
+
+    Stop stop() const { return stop_; }
+    double intercept() const { return state_.intercept; }
+    double average_intercept() const { return state_.average_intercept; }
+    double steps() const { return state_.t; }
+    const std::vector<Epoch>& history() const { return history_; }
+
+protected:
+    virtual void train(const std::uint32_t* order, Index count, Index known) = 0;
+    virtual double validation_loss() const = 0;
+
+    double margin(const View& X, Index row) const {
+        return double(X.row(row).dot_square(state_.w)[0]) * double(state_.scale) + state_.intercept;
+    }
+
+    const View X_;
+    const Targets<T> targets_;
+    const std::uint8_t* held_out_;
+    const Validation<View>* validation_;
+    Targets<T> validation_targets_;
+    const Plan& plan_;
+    State<T> state_;
+
+private:
+    void begin_epoch() {
+        if (order_.empty()) {
+            order_.resize(std::size_t(X_.rows));
+            std::iota(order_.begin(), order_.end(), 0u);
+            if (plan_.settings.l1 > 0.0) {
+                truncated_.assign(std::size_t(X_.cols), T(0));
+                state_.truncated = truncated_.data();
+            }
+        }
+        if (plan_.shuffle) shuffle_rows(order_.data(), X_.rows, output_.seed);
+        if (held_out_) {
+            training_own_.clear();
+            for (const auto row : order_)
+                if (!held_out_[row]) training_own_.push_back(row);
+            training_ = training_own_;
+        } else {
+            training_ = order_;
+        }
+        if (plan_.settings.l1 > 0.0 || plan_.settings.l2 > 0.0) state_.measure();
+        state_.loss = state_.objective = 0.0;
+    }
+
+    void end_epoch() {
+        at_ = 0;
+        const double n = double(training_.size());
+        Epoch epoch{.loss = state_.loss / n, .objective = state_.objective / n, .intercept = state_.intercept};
+        const Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>> w(state_.w, state_.cols);
+        if (plan_.detail) {
+            epoch.norm = std::sqrt(w.template cast<double>().square().sum()) * double(state_.scale);
+            epoch.nonzeros = (w != T(0)).count();
+        }
+        if (!std::isfinite(state_.intercept) || !w.isFinite().all()) {
+            history_.push_back(epoch);
+            stop_ = Stop::diverged;
+            return;
+        }
+        if (validation_) {
+            epoch.score = score();
+            epoch.validation_loss = validation_loss();
+            if (plan_.restore_best && (history_.empty() || epoch.score > best_score_)) keep();
+        }
+        history_.push_back(epoch);
+
+        const bool timed = plan_.tol > -std::numeric_limits<double>::infinity();
+        bool improved;
+        if (plan_.early_stopping) {
+            improved = !(timed && epoch.score < best_score_ + plan_.tol);
+        } else {
+            improved = !(timed && epoch.objective > best_objective_ - plan_.tol);
+        }
+        best_score_ = std::max(best_score_, epoch.score);
+        best_objective_ = std::min(best_objective_, epoch.objective);
+        idle_ = improved ? 0 : idle_ + 1;
+        if (idle_ >= plan_.patience) {
+            if (plan_.settings.schedule.rate == Rate::adaptive && state_.eta > 1e-6) {
+                state_.eta /= 5.0;
+                idle_ = 0;
+            } else {
+                stop_ = plan_.early_stopping ? Stop::early_stopping : Stop::converged;
+                return;
+            }
+        }
+        if (Index(history_.size()) == plan_.max_iter) stop_ = Stop::max_iter;
+    }
+
+    // Accuracy, or R^2 as scikit-learn defines it for a constant target (1 when perfect, else 0).
+    double score() const {
+        const auto& rows = *validation_;
+        const auto& targets = validation_targets_;
+        double total = 0.0, mean = 0.0, right = 0.0;
+        for (Index i = 0; i < rows.count; ++i) {
+            const Index row = rows.row(i);
+            total += targets.sample_weight(row);
+            mean += targets.sample_weight(row) * targets.target(row);
+        }
+        if (!plan_.regression) {
+            for (Index i = 0; i < rows.count; ++i) {
+                const Index row = rows.row(i);
+                const bool hit = (margin(rows.X, row) > 0.0) == (targets.target(row) > 0.0);
+                right += hit ? targets.sample_weight(row) : 0.0;
+            }
+            return right / total;
+        }
+        if (rows.count < 2) return std::numeric_limits<double>::quiet_NaN();
+        mean /= total;
+        double residual = 0.0, spread = 0.0;
+        for (Index i = 0; i < rows.count; ++i) {
+            const Index row = rows.row(i);
+            const double weight = targets.sample_weight(row), y = targets.target(row);
+            const double error = y - margin(rows.X, row);
+            residual += weight * error * error;
+            spread += weight * (y - mean) * (y - mean);
+        }
+        if (spread == 0.0) return residual == 0.0 ? 1.0 : 0.0;
+        return 1.0 - residual / spread;
+    }
+
+    void keep() {
+        State<T> copy = state_;
+        best_.assign(std::size_t(state_.cols) * (state_.average ? 2 : 1), T(0));
+        std::copy_n(state_.w, state_.cols, best_.begin());
+        copy.w = best_.data();
+        if (state_.average) {
+            std::copy_n(state_.average, state_.cols, best_.begin() + state_.cols);
+            copy.average = best_.data() + state_.cols;
+        }
+        copy.settle();
+        best_intercept_ = state_.intercept;
+        best_average_intercept_ = state_.average_intercept;
+    }
+
+    const Output<T> output_;
+    Index slice_ = 1, at_ = 0, idle_ = 0;
+    bool finished_ = false;
+    Stop stop_ = Stop::none;
+    std::vector<std::uint32_t> order_, training_own_;
+    std::vector<T> truncated_, best_;
+    double best_intercept_ = 0.0, best_average_intercept_ = 0.0;
+    double best_score_ = -std::numeric_limits<double>::infinity();
+    double best_objective_ = std::numeric_limits<double>::infinity();
+    std::vector<Epoch> history_;
+    std::span<const std::uint32_t> training_;  // the rows to train on, in this epoch's order
+};
+
+// Defined in inst/, one file a storage, so that the kernels compile in parallel.
+template <class View>
+std::unique_ptr<SequentialJob<View>> make_sequential_job(const View& X,
+                                                         const Targets<typename View::Scalar>& targets,
+                                                         const std::uint8_t* held_out,
+                                                         const Validation<View>* validation, const Plan& plan,
+                                                         const Output<typename View::Scalar>& output, double t);
+
+}  // namespace fg

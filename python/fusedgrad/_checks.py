@@ -1,0 +1,227 @@
+"""What estimators accept: parameter rules, arrays, weights. Errors name the parameter and its range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn import get_config
+from sklearn.base import BaseEstimator
+from sklearn.utils import assert_all_finite, check_array
+from sklearn.utils.validation import validate_data
+
+from . import _core
+
+FLOATS = (np.float64, np.float32)
+
+
+class InvalidParameterError(ValueError, TypeError):
+    """A parameter has a type or a value that is not allowed."""
+
+
+class Number:
+    """A rule: a real or whole number in an interval, or None where that is allowed."""
+
+    def __init__(
+        self,
+        kind: type = Real,
+        low: float = -np.inf,
+        high: float = np.inf,
+        *,
+        open_low: bool = False,
+        open_high: bool = False,
+        none: bool = False,
+    ):
+        self.kind, self.low, self.high, self.none = kind, low, high, none
+        self.open_low, self.open_high = open_low, open_high
+
+    def allows(self, value: object) -> bool:
+        if value is None:
+            return self.none
+        if type(value) is not float and type(value) is not int:
+            if not isinstance(value, self.kind) or isinstance(value, (bool, np.bool_)):
+                return False
+        elif self.kind is Integral and type(value) is float:
+            return False
+        above = self.low < value if self.open_low else self.low <= value  # type: ignore[operator]
+        below = value < self.high if self.open_high else value <= self.high  # type: ignore[operator]
+        return bool(above and below)
+
+    def __str__(self) -> str:
+        kind = "an int" if self.kind is Integral else "a float"
+        left = "(" if self.open_low or self.low == -np.inf else "["
+        right = ")" if self.open_high or self.high == np.inf else "]"
+        text = f"{kind} in the range {left}{self.low}, {self.high}{right}"
+        return text + " or None" if self.none else text
+
+
+class OneOf:
+    """A rule: one of some values (strings, None, booleans)."""
+
+    def __init__(self, *values: object, hidden: tuple[object, ...] = ()):
+        self.values, self.hidden = values, hidden
+
+    def allows(self, value: object) -> bool:
+        # 1 == True, but 1 is no boolean
+        return (value is None or isinstance(value, (str, bool, np.bool_))) and (
+            value in self.values or value in self.hidden
+        )
+
+    def __str__(self) -> str:
+        return "one of " + ", ".join(map(repr, self.values))
+
+
+class Either:
+    """A rule: allowed by one of several rules."""
+
+    def __init__(self, *rules: Any):
+        self.rules = rules
+
+    def allows(self, value: object) -> bool:
+        return any(rule.allows(value) for rule in self.rules)
+
+    def __str__(self) -> str:
+        return " or ".join(map(str, self.rules))
+
+
+class Instance:
+    """A rule: an instance of a type."""
+
+    def __init__(self, kind: type, text: str):
+        self.kind, self.text = kind, text
+
+    def allows(self, value: object) -> bool:
+        return isinstance(value, self.kind)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+BOOLEAN = OneOf(True, False)
+
+
+def check_parameters(estimator: BaseEstimator, rules: dict[str, Any]) -> None:
+    """Raise `InvalidParameterError` for the first parameter that its rule does not allow."""
+    for name, rule in rules.items():
+        value = getattr(estimator, name)
+        if not rule.allows(value):
+            raise InvalidParameterError(
+                f"The {name!r} parameter of {type(estimator).__name__} must be {rule}. Got {value!r} instead."
+            )
+
+
+@contextmanager
+def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
+    """Give an estimator its attributes back if the block raises. Arrays must not be changed in place."""
+    before = estimator.__dict__.copy()
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__.clear()
+        estimator.__dict__.update(before)
+        raise
+
+
+def is_plain(X: object, dtypes: tuple[Any, ...], n_features: int | None) -> bool:
+    """Whether X is an array that the core can take as it is, so that the general checks can be spared."""
+    return (
+        type(X) is np.ndarray
+        and X.dtype in dtypes
+        and X.ndim == 2
+        and X.shape[1] == n_features
+        and X.shape[0] > 0
+        and n_features > 0
+        and X.flags.c_contiguous
+    )
+
+
+def check_finite(X: Any, estimator: BaseEstimator, name: str = "X") -> None:
+    values = X.data if sp.issparse(X) else X
+    if get_config()["assume_finite"] or _core.all_finite(values):
+        return
+    assert_all_finite(values, input_name=name, estimator_name=type(estimator).__name__)
+
+
+def check_X(estimator: BaseEstimator, X: Any, *, dtypes: tuple[Any, ...] = FLOATS, reset: bool = False) -> Any:
+    """Return X as C-contiguous array or CSR matrix of one of the dtypes, without a copy where it is one."""
+    if (
+        not reset
+        and "feature_names_in_" not in estimator.__dict__
+        and is_plain(X, dtypes, estimator.__dict__.get("n_features_in_"))
+    ):
+        check_finite(X, estimator)
+        return X
+    X = validate_data(
+        estimator,
+        X,
+        accept_sparse="csr",
+        dtype=list(dtypes),
+        order="C",
+        ensure_all_finite=False,
+        reset=reset,
+    )
+    check_finite(X, estimator)
+    return _same_index_type(X)
+
+
+def _same_index_type(X: Any) -> Any:
+    if sp.issparse(X) and X.indices.dtype != X.indptr.dtype:
+        return type(X)((X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)), shape=X.shape)
+    return X
+
+
+def as_core(X: Any) -> Any:
+    """X as the core takes it: an array, or the three arrays of a CSR matrix and its width."""
+    return (X.data, X.indices, X.indptr, X.shape[1]) if sp.issparse(X) else X
+
+
+def check_weights(weights: Any, X: Any, *, name: str = "sample_weight", zeros: bool = False) -> Any:
+    """Return sample weights in X's dtype; None stays None (all ones)."""
+    if weights is None:
+        return None
+    n = X.shape[0]
+    if isinstance(weights, Real):
+        weights = np.full(n, weights, dtype=X.dtype)
+    weights = check_array(
+        weights, ensure_2d=False, allow_nd=True, dtype=X.dtype, order="C", input_name=name, accept_sparse=False
+    )
+    if weights.ndim != 1:
+        raise ValueError(f"{name} must be a 1D array or a scalar; got {weights.ndim} dimensions.")
+    if weights.shape != (n,):
+        raise ValueError(f"{name}.shape == {weights.shape}, expected {(n,)}: one weight for each row of X.")
+    if not zeros and not np.any(weights):
+        raise ValueError(f"{name} is zero for every sample, so there is nothing to learn. Give some a positive weight.")
+    return weights
+
+
+def check_X_y(
+    estimator: BaseEstimator,
+    X: Any,
+    y: Any,
+    *,
+    dtypes: tuple[Any, ...] = FLOATS,
+    reset: bool = False,
+    name: str = "X",
+) -> tuple[Any, Any]:
+    """`check_X` together with one target a row."""
+    if (
+        not reset
+        and type(y) is np.ndarray
+        and y.ndim == 1
+        and y.dtype.kind in "iubf"
+        and "feature_names_in_" not in estimator.__dict__
+        and is_plain(X, dtypes, estimator.__dict__.get("n_features_in_"))
+        and y.shape[0] == X.shape[0]
+        and (y.dtype.kind != "f" or np.isfinite(y).all())
+    ):
+        check_finite(X, estimator, name)
+        return X, y
+    X, y = validate_data(
+        estimator, X, y, accept_sparse="csr", dtype=list(dtypes), order="C", ensure_all_finite=False, reset=reset
+    )
+    check_finite(X, estimator, name)
+    return _same_index_type(X), y

@@ -1,0 +1,163 @@
+"""The bridge from estimators to the core: one `Task` in, one `Result` out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from ._checks import as_core
+
+# Columns of an epoch's record, as the core hands it over.
+LOSS, OBJECTIVE, SCORE, VALIDATION_LOSS, NORM, NONZEROS, INTERCEPT = range(7)
+
+
+@dataclass
+class Start:
+    """Weights of all outputs: where training starts, then where it ended. Arrays are the task's own."""
+
+    coef: NDArray[Any]  # (n_outputs, n_features), in X's dtype
+    intercept: NDArray[np.float64]  # (n_outputs,)
+    average_coef: NDArray[Any] | None = None
+    average_intercept: NDArray[np.float64] | None = None
+    t: float = 1.0
+
+
+@dataclass
+class Validation:
+    """Rows to score after each epoch: some rows of X (`held_out`), or a set of their own."""
+
+    held_out: NDArray[np.bool_] | None = None
+    X: Any = None
+    y: NDArray[Any] | None = None
+    sample_weight: NDArray[Any] | None = None
+
+
+@dataclass
+class Task:
+    """Everything the core needs for a fit of one or more outputs over one X."""
+
+    plan: dict[str, Any]
+    X: Any
+    y: NDArray[Any]  # targets, or class codes where labels say which code is positive
+    sample_weight: NDArray[Any] | None
+    start: Start
+    labels: Sequence[int]  # one an output; -1: y holds the targets themselves
+    side_weights: Sequence[tuple[float, float]]  # class weights of the negative and the positive side
+    seeds: Sequence[int]
+    validation: Validation | None = None
+
+
+@dataclass
+class Result:
+    """How a fit ended. The weights stand in the task's `Start`."""
+
+    n_iter: int
+    stop_reason: str
+    loss_curve: list[float]
+    validation_scores: list[float] | None
+    validation_loss_curve: list[float] | None
+
+
+def threads_for(n_jobs: int | None, n_outputs: int, work: float) -> int:
+    """Threads for independent outputs; None: as many as pay, within OpenMP's limit."""
+    limit = _core.max_threads()
+    if n_jobs is None:
+        return min(limit, n_outputs) if work > 1e6 else 1
+    return min(n_outputs, n_jobs if n_jobs > 0 else max(1, limit + 1 + n_jobs))
+
+
+def run(task: Task, *, threads: int = 1, verbose: int = 0, names: Sequence[str] = ("",)) -> Result:
+    """Train, in place of `task.start`.
+
+    Raises
+    ------
+    ValueError
+        If the weights overflow.
+    """
+    start, validation = task.start, task.validation or Validation()
+    session = _core.Session(
+        plan={**task.plan, "detail": verbose > 0},
+        X=as_core(task.X),
+        y=task.y,
+        sample_weight=task.sample_weight,
+        held_out=validation.held_out,
+        X_val=None if validation.X is None else as_core(validation.X),
+        y_val=validation.y,
+        sample_weight_val=validation.sample_weight,
+        labels=list(task.labels),
+        side_weights=list(task.side_weights),
+        seeds=list(task.seeds),
+        coef=start.coef,
+        intercept=start.intercept,
+        average_coef=start.average_coef,
+        average_intercept=start.average_intercept,
+        t=start.t,
+    )
+    interrupted = session.run(threads, _narrator(names, task) if verbose > 0 else None)
+    reports = session.reports()
+
+    stops = [stop for stop, *_ in reports]
+    if "diverged" in stops:
+        epoch = len(reports[stops.index("diverged")][3])
+        raise ValueError(
+            f"Floating-point under-/overflow occurred at epoch #{epoch}. Scaling input data with StandardScaler "
+            f"or MinMaxScaler might help. So might a smaller eta0 (it was {task.plan['eta0']:g}, with "
+            f"learning_rate={task.plan['learning_rate']!r})."
+        )
+    start.intercept = np.array([intercept for _, intercept, *_ in reports])
+    if start.average_coef is not None:
+        start.average_intercept = np.array([average for _, _, average, _ in reports])
+    histories = [history for *_, history in reports]
+    n_iter = max(map(len, histories))
+    start.t += n_iter * task.X.shape[0]
+
+    validated = task.validation is not None
+    return Result(
+        n_iter=n_iter,
+        stop_reason="interrupted" if interrupted else _joint(stops),
+        loss_curve=_mean_curve(histories, OBJECTIVE),
+        validation_scores=_mean_curve(histories, SCORE) if validated else None,
+        validation_loss_curve=_mean_curve(histories, VALIDATION_LOSS) if validated else None,
+    )
+
+
+def _joint(stops: list[str]) -> str:
+    """The reason that speaks for all outputs: the last to stop decides."""
+    return "max_iter" if "max_iter" in stops else stops[0]
+
+
+def _mean_curve(histories: list[list[Any]], column: int) -> list[float]:
+    """Mean over the outputs; one that has stopped counts with its last value."""
+    histories = [history for history in histories if history]
+    if len(histories) == 1:
+        return [record[column] for record in histories[0]]
+    length = max(map(len, histories), default=0)
+    return [float(np.mean([history[min(k, len(history) - 1)][column] for history in histories])) for k in range(length)]
+
+
+def _narrator(names: Sequence[str], task: Task) -> Callable[[int, list[Any]], None]:
+    """What ``verbose`` prints: scikit-learn's lines, an epoch at a time."""
+    began = time.monotonic()
+    told = [0] * len(names)
+    rows = task.X.shape[0]
+    if task.validation is not None and task.validation.held_out is not None:
+        rows -= int(task.validation.held_out.sum())
+
+    def look(output: int, epochs: list[Any]) -> None:
+        for record in epochs:
+            told[output] += 1
+            print(f"-- Epoch {told[output]}{names[output]}")
+            score = f", Validation score: {record[SCORE]:f}" if task.validation is not None else ""
+            print(
+                f"Norm: {record[NORM]:.2f}, NNZs: {record[NONZEROS]}, Bias: {record[INTERCEPT]:.6f}, "
+                f"T: {told[output] * rows}, Avg. loss: {record[LOSS]:f}, Objective: {record[OBJECTIVE]:f}{score}"
+            )
+            print(f"Total training time: {time.monotonic() - began:.2f} seconds.")
+
+    return look

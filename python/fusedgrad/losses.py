@@ -1,0 +1,142 @@
+"""Loss functions: what each sample costs, and the slope of that cost in the raw prediction.
+
+The classes of this module are made from the compiled core's catalog, so they are the functions that
+estimators train with. Estimators take them by name (``loss="log_loss"``); the classes are for looking at a
+loss, plotting it, or scoring with it.
+
+>>> from fusedgrad import losses
+>>> losses.names()[:3]
+['hinge', 'perceptron', 'squared_hinge']
+>>> huber = losses.Huber(epsilon=1.0)
+>>> huber.value([0.0, 0.0], [0.5, 3.0])
+array([0.125, 2.5  ])
+>>> huber.slope([0.0, 0.0], [0.5, 3.0])
+array([0.5, 1. ])
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _core
+
+_CATALOG = {name: (doc, negative, fields) for name, doc, negative, fields in _core.loss_catalog()}
+
+
+class Loss:
+    """A loss function of the catalog.
+
+    Parameters
+    ----------
+    **fields : float
+        The hyper-parameters of the loss, see `fields`.
+
+    Attributes
+    ----------
+    name : str
+        What estimators call it.
+    fields : dict of str to float
+        Hyper-parameters and their values.
+    negative : float
+        The code of the negative class in classification (the positive class is 1).
+
+    Raises
+    ------
+    TypeError
+        If the loss has no such hyper-parameter.
+    ValueError
+        If a hyper-parameter is out of its range.
+    """
+
+    name: str
+    negative: float
+
+    def __init__(self, **fields: float):
+        known = {name: (default, low) for name, default, low, _ in _CATALOG[self.name][2]}
+        for name, value in fields.items():
+            if name not in known:
+                raise TypeError(f"{type(self).__name__} has no parameter {name!r}; it has {sorted(known) or 'none'}.")
+            if not value >= known[name][1]:
+                raise ValueError(f"{name} of {type(self).__name__} must be at least {known[name][1]}. Got {value!r}.")
+        self.fields = {name: float(fields.get(name, default)) for name, (default, _) in known.items()}
+
+    def value(self, y_true: ArrayLike, raw_prediction: ArrayLike) -> NDArray[np.float64]:
+        """Return the loss of each sample.
+
+        Parameters
+        ----------
+        y_true : array-like
+            Targets; in classification 1 for the positive and `negative` for the negative class.
+        raw_prediction : array-like of the same shape, or one that broadcasts with it
+            What the linear model says, before any link function.
+
+        Returns
+        -------
+        ndarray of float64
+        """
+        return self._points(y_true, raw_prediction)[0]
+
+    def slope(self, y_true: ArrayLike, raw_prediction: ArrayLike) -> NDArray[np.float64]:
+        """Return the derivative of the loss of each sample in the raw prediction.
+
+        The parameters are those of `value`. At a kink, the slope that the estimators use.
+        """
+        return self._points(y_true, raw_prediction)[1]
+
+    def _points(self, y_true: ArrayLike, raw_prediction: ArrayLike) -> tuple[Any, Any]:
+        y, p = np.broadcast_arrays(np.asarray(y_true, dtype=float), np.asarray(raw_prediction, dtype=float))
+        value, slope = _core.loss_points(self.name, list(self.fields.items()), y.ravel(), p.ravel())
+        return value.reshape(y.shape), slope.reshape(y.shape)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.fields.items())})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.fields == other.fields  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash((self.name, tuple(self.fields.items())))
+
+
+def names() -> list[str]:
+    """Return the names of all losses."""
+    return list(_CATALOG)
+
+
+def get(name: str, **fields: float) -> Loss:
+    """Return a loss by its name.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+    """
+    if name not in _CATALOG:
+        raise ValueError(f"There is no loss named {name!r}. Losses: {', '.join(_CATALOG)}.")
+    return globals()[_class_name(name)](**fields)  # type: ignore[no-any-return]
+
+
+def _class_name(name: str) -> str:
+    return name.title().replace("_", "")
+
+
+for _name, (_doc, _negative, _fields) in _CATALOG.items():
+    _lines = [_doc, ""]
+    if _fields:
+        _lines += ["Parameters", "----------"]
+        for _field, _default, _low, _meaning in _fields:
+            _lines += [f"{_field} : float, default={_default}", f"    At least {_low}: {_meaning}."]
+    globals()[_class_name(_name)] = type(
+        _class_name(_name),
+        (Loss,),
+        {"name": _name, "negative": _negative, "__doc__": "\n".join(_lines), "__module__": __name__},
+    )
+
+__all__ = ["Loss", "get", "names", *map(_class_name, _CATALOG)]
+
+
+def __getattr__(name: str) -> type[Loss]:  # for type checkers: the classes above exist at run time
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; losses: {', '.join(__all__[3:])}")
