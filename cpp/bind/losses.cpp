@@ -33,7 +33,7 @@ py::tuple loss_points(const std::string& name, const std::vector<std::pair<std::
     double *values = value.mutable_data(), *slopes = slope.mutable_data();
     with_part<Losses>(PartSpec{name, fields}, [&](auto loss) {
         for (py::ssize_t i = 0; i < n; ++i) {
-            const Point point = loss.at(targets[i], predictions[i]);
+            const auto point = loss.at(targets[i], predictions[i]);
             values[i] = point.value;
             slopes[i] = point.slope;
         }

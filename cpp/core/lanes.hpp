@@ -1,14 +1,15 @@
-// Vector primitives on rows: dot products and the update of a row.
+// Vectors, and the primitives on rows that are made of them: dot products and the update of a row.
 //
 // Written with the compiler's own vector types, as wide as the instruction set's registers, so that one
-// source serves SSE2, AVX2, AVX-512 and NEON. A dot product runs in `chains` independent sums to hide the
-// latency of the multiply-add. Rows end where they end: the tail is read in halves, quarters, ... of a
-// vector, never beyond the row. (Eigen's products peel to alignment, which costs more than the product for
-// rows of a hundred numbers that start anywhere.)
+// source serves SSE2, AVX2, AVX-512 and NEON. A dot product runs in several chains to hide the latency of
+// the multiply-add. Rows end where they end: the tail is read in halves, quarters, ... of a vector, never
+// beyond the row. (Eigen's products peel to alignment, which costs more than the product itself for rows of
+// a hundred numbers that start anywhere.)
 #pragma once
 
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "core/base.hpp"
 
@@ -34,6 +35,7 @@ struct VectorOf<T, 1> {
 template <class T, int N>
 using Vector = typename VectorOf<T, N>::type;
 
+// How many numbers a register holds.
 template <class T>
 inline constexpr int lanes = register_bytes / int(sizeof(T));
 
@@ -49,25 +51,43 @@ FG_INLINE void store(T* p, Vector<T, N> v) {
     std::memcpy(p, &v, sizeof v);
 }
 
+// The first M lanes are v, the others zero. One doubling at a time, which compilers know to cost nothing.
+template <class T, int N, int M>
+FG_INLINE Vector<T, M> widen(Vector<T, N> v) {
+    if constexpr (N == M) {
+        return v;
+    } else if constexpr (N == 1) {
+        return widen<T, 2, M>(Vector<T, 2>{v, T(0)});
+    } else {
+        const auto doubled = [&]<int... I>(std::integer_sequence<int, I...>) {
+            return __builtin_shufflevector(v, Vector<T, N>{}, I...);
+        };
+        return widen<T, 2 * N, M>(doubled(std::make_integer_sequence<int, 2 * N>{}));
+    }
+}
+
 // Sum of a vector's lanes, halves first.
 template <class T, int N>
 FG_INLINE T sum(Vector<T, N> v) {
     if constexpr (N == 1) {
         return v;
+    } else if constexpr (N == 2) {
+        return v[0] + v[1];
     } else {
-        Vector<T, N / 2> low, high;
-        std::memcpy(&low, &v, sizeof low);
-        std::memcpy(&high, reinterpret_cast<const char*>(&v) + sizeof low, sizeof high);
-        return sum<T, N / 2>(low + high);
+        const auto halves = [&]<int... I>(std::integer_sequence<int, I...>) {
+            return __builtin_shufflevector(v, v, I...) + __builtin_shufflevector(v, v, (I + N / 2)...);
+        };
+        return sum<T, N / 2>(halves(std::make_integer_sequence<int, N / 2>{}));
     }
 }
 
-// Calls block(offset, Width<N>) for the last `n` elements, by descending powers of two below N.
+// A number known at compile time, for lambdas.
 template <int N>
 struct Width {
     static constexpr int value = N;
 };
 
+// Calls block(offset, Width<N>) for the last n elements, n < 2 N, by descending powers of two.
 template <int N, class F>
 FG_INLINE void tail(Index offset, Index n, F&& block) {
     if constexpr (N >= 1) {
@@ -79,39 +99,39 @@ FG_INLINE void tail(Index offset, Index n, F&& block) {
     }
 }
 
-// Sums K products at once over n elements: products(i, Width<N>) returns the K vectors of products at i.
+// K sums over n elements: add(i, Width<N>, s) adds the products of elements i, ..., i + N - 1 to the K
+// vectors s; it reads them with load_wide<N>, which fills up with zeros.
+template <int N, class T>
+FG_INLINE Vector<T, lanes<T>> load_wide(const T* p) {
+    return widen<T, N, lanes<T>>(load<N>(p));
+}
+
 template <int K, class T, class F>
-FG_INLINE std::array<T, K> sums(Index n, F&& products) {
+FG_INLINE std::array<T, K> sums(Index n, F&& add) {
     constexpr int L = lanes<T>;
-    constexpr int chains = K > 2 ? 2 : 4;
-    Vector<T, L> s[chains][K]{};
+    Vector<T, L> s[K]{}, r[K]{};
     Index i = 0;
-    for (; i + chains * L <= n; i += chains * L)
-        for (int c = 0; c < chains; ++c) products(i + c * L, Width<L>{}, s[c]);
-    for (; i + L <= n; i += L) products(i, Width<L>{}, s[0]);
-    T rest[K]{};
-    tail<L / 2>(i, n - i, [&](Index k, auto width) {
-        constexpr int N = decltype(width)::value;
-        Vector<T, N> r[K]{};
-        products(k, width, r);
-        for (int q = 0; q < K; ++q) rest[q] += sum<T, N>(r[q]);
-    });
-    std::array<T, K> result;
-    for (int q = 0; q < K; ++q) {
-        auto total = s[0][q];
-        for (int c = 1; c < chains; ++c) total += s[c][q];
-        result[q] = sum<T, L>(total) + rest[q];
+    for (; i + 2 * L <= n; i += 2 * L) {
+        add(i, Width<L>{}, s);
+        add(i + L, Width<L>{}, r);
     }
+    if (i + L <= n) {
+        add(i, Width<L>{}, s);
+        i += L;
+    }
+    tail<L / 2>(i, n - i, [&](Index k, auto width) __attribute__((always_inline)) { add(k, width, r); });
+    std::array<T, K> result;
+    for (int q = 0; q < K; ++q) result[q] = sum<T, L>(s[q] + r[q]);
     return result;
 }
 
 // {a·b, b·b}
 template <class T>
 FG_INLINE std::array<T, 2> dot_square(const T* FG_RESTRICT a, const T* FG_RESTRICT b, Index n) {
-    return sums<2, T>(n, [=](Index i, auto width, auto* s) {
+    return sums<2, T>(n, [=](Index i, auto width, auto* s) __attribute__((always_inline)) {
         constexpr int N = decltype(width)::value;
-        const auto v = load<N>(b + i);
-        s[0] += load<N>(a + i) * v;
+        const auto v = load_wide<N>(b + i);
+        s[0] += load_wide<N>(a + i) * v;
         s[1] += v * v;
     });
 }
@@ -120,12 +140,12 @@ FG_INLINE std::array<T, 2> dot_square(const T* FG_RESTRICT a, const T* FG_RESTRI
 template <class T>
 FG_INLINE std::array<T, 3> dot_square_cross(const T* FG_RESTRICT a, const T* FG_RESTRICT b,
                                             const T* FG_RESTRICT c, Index n) {
-    return sums<3, T>(n, [=](Index i, auto width, auto* s) {
+    return sums<3, T>(n, [=](Index i, auto width, auto* s) __attribute__((always_inline)) {
         constexpr int N = decltype(width)::value;
-        const auto v = load<N>(b + i);
-        s[0] += load<N>(a + i) * v;
+        const auto v = load_wide<N>(b + i);
+        s[0] += load_wide<N>(a + i) * v;
         s[1] += v * v;
-        s[2] += load<N>(c + i) * v;
+        s[2] += load_wide<N>(c + i) * v;
     });
 }
 
@@ -133,13 +153,16 @@ FG_INLINE std::array<T, 3> dot_square_cross(const T* FG_RESTRICT a, const T* FG_
 template <class T>
 FG_INLINE void axpy(T a, const T* FG_RESTRICT x, T* FG_RESTRICT y, Index n) {
     constexpr int L = lanes<T>;
-    const auto add = [=](Index i, auto width) {
+    const auto add = [=](Index i, auto width) __attribute__((always_inline)) {
         constexpr int N = decltype(width)::value;
         store<N>(y + i, load<N>(y + i) + a * load<N>(x + i));
     };
     Index i = 0;
-    for (; i + L <= n; i += L) add(i, Width<L>{});
-    tail<L / 2>(i, n - i, add);
+    for (; i + 2 * L <= n; i += 2 * L) {
+        add(i, Width<L>{});
+        add(i + L, Width<L>{});
+    }
+    tail<L>(i, n - i, add);
 }
 
 }  // namespace fg

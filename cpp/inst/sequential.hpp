@@ -48,7 +48,7 @@ std::unique_ptr<SequentialJob<View>> make_sequential_job(const View& X,
     std::unique_ptr<SequentialJob<View>> job;
     with_part<Losses>(plan.loss, [&](auto loss) {
         auto own = targets;
-        own.negative = loss.negative;
+        own.side[0] = loss.negative;
         job = std::make_unique<LossJob<View, decltype(loss)>>(loss, X, own, held_out, validation, plan, output, t);
     });
     return job;

@@ -18,21 +18,21 @@ struct Schedule {
     double shift = 0.0;  // "optimal": 1 / (alpha (shift + t - 1)), Bottou's heuristic t0
 
     // out[i] = rate at step t + i; `eta` is the current rate of the schedules that do not follow t.
-    void fill(double t, double eta, Index n, double* out) const {
+    void fill(double t, double eta, int n, double* out) const {
         switch (rate) {
             case Rate::optimal:
-                for (Index i = 0; i < n; ++i) out[i] = 1.0 / (alpha * (shift + (t + double(i)) - 1.0));
+                for (int i = 0; i < n; ++i) out[i] = 1.0 / (alpha * (shift + (t + double(i)) - 1.0));
                 break;
             case Rate::invscaling:
                 if (power_t == 0.25)
-                    for (Index i = 0; i < n; ++i) out[i] = eta0 / std::sqrt(std::sqrt(t + double(i)));
+                    for (int i = 0; i < n; ++i) out[i] = eta0 / std::sqrt(std::sqrt(t + double(i)));
                 else if (power_t == 0.5)
-                    for (Index i = 0; i < n; ++i) out[i] = eta0 / std::sqrt(t + double(i));
+                    for (int i = 0; i < n; ++i) out[i] = eta0 / std::sqrt(t + double(i));
                 else
-                    for (Index i = 0; i < n; ++i) out[i] = eta0 / std::pow(t + double(i), power_t);
+                    for (int i = 0; i < n; ++i) out[i] = eta0 / std::pow(t + double(i), power_t);
                 break;
             default:
-                for (Index i = 0; i < n; ++i) out[i] = eta;
+                for (int i = 0; i < n; ++i) out[i] = eta;
         }
     }
 };

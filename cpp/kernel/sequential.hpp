@@ -7,7 +7,8 @@
 //   average of w and b from step average_from on (Bottou 2012, "SGD tricks", section 5.1)
 //   L1: cumulative truncation of the coordinates that x touches (Tsuruoka, Tsujii & Ananiadou 2009)
 //
-// w is kept as scale * w, so that decay costs O(1); sums are doubles, w and scale have the data's type.
+// w is kept as scale * w, so that decay costs O(1). Sums and scale are doubles; weights, and the single decay factor
+// and step that meet them, are rounded to the data's type, as scikit-learn rounds them.
 //
 // What takes the time is the chain from one margin to the next: step, row update, product, slope. For dense
 // rows without L1 it is cut: from w_i, the product with the *next* row and the product of the two rows are
@@ -35,19 +36,17 @@ struct Settings {
 };
 
 // Targets of one output. With label < 0 they stand in y; else y holds class codes, and the target is 1 where
-// y == label and `negative` elsewhere.
+// y == label and `side[0]` elsewhere.
 template <class T>
 struct Targets {
     const T* y = nullptr;
     const T* weight = nullptr;  // sample weights; null: all 1
     int label = -1;
-    double negative = -1.0;
-    T side_weight[2] = {1, 1};  // class weights: of targets <= 0, of targets > 0
+    double side[2] = {-1.0, 1.0};  // the targets of other classes and of `label`
+    T side_weight[2] = {1, 1};     // class weights: of targets <= 0, of targets > 0
 
-    double target(Index i) const {
-        const double value = double(y[i]);
-        return label < 0 ? value : (value == double(label) ? 1.0 : negative);
-    }
+    // By index, not by branch: which class comes next cannot be predicted.
+    double target(Index i) const { return label < 0 ? double(y[i]) : side[y[i] == T(label)]; }
     double sample_weight(Index i) const { return weight ? double(weight[i]) : 1.0; }
 };
 
@@ -58,16 +57,16 @@ struct State {
     T* average = nullptr;    // null: no averaging
     T* truncated = nullptr;  // L1 already applied to each coordinate (Tsuruoka's q); null: no L1
     Index cols = 0;
-    T scale = 1;
+    double scale = 1.0;
     double intercept = 0.0, average_intercept = 0.0;
     double t = 1.0;
     double eta = 0.0;                         // the rate of schedules that do not follow t
     double truncation = 0.0;                  // L1 that a coordinate should have received (Tsuruoka's u)
     double average_a = 0.0, average_b = 1.0;  // the mean is (average + a w) / b
     double square = 0.0, absolute = 0.0;      // ||w||^2 and ||w||_1 of the scaled weights
-    double loss = 0.0, objective = 0.0;       // sums over the epoch so far
+    double loss = 0.0, penalty = 0.0;         // sums over the epoch so far
 
-    static constexpr T smallest_scale = std::is_same_v<T, float> ? T(1e-6) : T(1e-9);
+    static constexpr double smallest_scale = std::is_same_v<T, float> ? 1e-6 : 1e-9;
 
     // Folds scale into w, and the running mean into `average`.
     void settle() {
@@ -77,8 +76,9 @@ struct State {
             average_a = 0.0;
             average_b = 1.0;
         }
-        for (Index j = 0; j < cols; ++j) w[j] *= scale;
-        scale = 1;
+        const T factor = T(scale);
+        for (Index j = 0; j < cols; ++j) w[j] *= factor;
+        scale = 1.0;
     }
 
     // The norms afresh: a row at a time they are carried along, and rounding would add up.
@@ -89,8 +89,8 @@ struct State {
             squares += double(w[j]) * double(w[j]);
             sizes += std::fabs(double(w[j]));
         }
-        square = squares * double(scale) * double(scale);
-        absolute = sizes * double(scale);
+        square = squares * scale * scale;
+        absolute = sizes * scale;
     }
 };
 
@@ -99,7 +99,7 @@ template <class T, class Row>
 FG_INLINE void add_truncated(State<T>& s, const Row& row, T k) {
     T* const w = s.w;
     T* const truncated = s.truncated;
-    const double u = s.truncation, scale = double(s.scale), inverse = 1.0 / scale;
+    const double u = s.truncation, scale = s.scale, inverse = 1.0 / scale;
     const auto [squares, sizes] = row.fold([=](Index j, T x, T& square, T& absolute) {
         const T old = w[j];
         const T z = old + k * x;
@@ -116,6 +116,19 @@ FG_INLINE void add_truncated(State<T>& s, const Row& row, T k) {
     s.absolute += scale * double(sizes);
 }
 
+// Sum of the losses of n samples. Apart from the loop over samples, where only slopes are waited for, so that
+// values are computed many at a time.
+template <class Loss>
+double total_loss(const Loss& loss, const double* y, const double* margin, int n) {
+    constexpr int L = lanes<double>;
+    Vector<double, L> total{};
+    int i = 0;
+    for (; i + L <= n; i += L) total += loss.at(load<L>(y + i), load<L>(margin + i)).value;
+    double rest = 0.0;
+    for (; i < n; ++i) rest += loss.at(Lone{y[i]}, Lone{margin[i]}).value[0];
+    return sum<double, L>(total) + rest;
+}
+
 // Trains on rows order[0..count); order[0..known) may be prefetched. Ahead: cut the chain (see above).
 template <bool Ahead, class View, class Loss>
 void train_rows(const View& X, const Targets<typename View::Scalar>& targets, const Loss& loss,
@@ -129,16 +142,20 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
     const Index lead = X.lead();
 
     State<T> s = state;
-    double rates[block];
+    double rates[block], targets_seen[block], margins_seen[block];
     double margin = 0.0, square = 0.0;
     if constexpr (Ahead) {
         const auto first = X.row(order[0]).dot_square(s.w);
-        margin = double(T(first[0] * s.scale)) + s.intercept;
+        margin = double(first[0]) * s.scale + s.intercept;
         square = double(first[1]);
     }
 
     for (Index i = 0; i < count; ++i) {
-        if (i % block == 0) settings.schedule.fill(s.t, s.eta, std::min(block, count - i), rates);
+        const Index slot = i % block;
+        if (slot == 0) {
+            if (i > 0) s.loss += total_loss(loss, targets_seen, margins_seen, block);
+            settings.schedule.fill(s.t, s.eta, int(std::min(block, count - i)), rates);
+        }
         if (i + 2 * lead < known) {
             X.prefetch_early(order[i + 2 * lead]);
             X.prefetch(order[i + lead]);
@@ -153,49 +170,48 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
             next = X.row(order[std::min(i + 1, count - 1)]).dot_square_cross(s.w, x);
         } else {
             const auto here = x.dot_square(s.w);
-            margin = double(T(here[0] * s.scale)) + s.intercept;
+            margin = double(here[0]) * s.scale + s.intercept;
             square = double(here[1]);
         }
 
-        const double y = targets.target(at), eta = rates[i % block];
-        const Point point = loss.at(y, margin);
-        s.loss += point.value;
-        s.objective += point.value;
-        double update;
+        const double y = targets.target(at), eta = rates[slot];
+        targets_seen[slot] = y;
+        margins_seen[slot] = margin;
+        const Point<Lone> point = loss.at(Lone{y, y}, Lone{margin, margin});
+        const double weight = double(targets.side_weight[y > 0.0]) * targets.sample_weight(at);
+        double slope, pull;  // update = slope * pull
         if (passive) {
             if (rate == Rate::pa1 && square == 0.0) {
                 if constexpr (Ahead) {
-                    margin = double(T(next[0] * s.scale)) + s.intercept;
+                    margin = double(next[0]) * s.scale + s.intercept;
                     square = double(next[1]);
                 }
                 continue;  // an empty row is no step
             }
-            // Crammer et al. (2006), PA-I and PA-II; the slope gives the direction, its size is 1
-            update = rate == Rate::pa1 ? std::min(settings.schedule.eta0, point.value / square)
-                                       : point.value / (square + 0.5 / settings.schedule.eta0);
-            update *= -point.slope;
+            // Crammer et al. (2006), PA-I and PA-II; the size of the slope is 1
+            const double cost = point.value[0];
+            slope = point.slope[0];
+            pull = -weight * (rate == Rate::pa1 ? std::min(settings.schedule.eta0, cost / square)
+                                                : cost / (square + 0.5 / settings.schedule.eta0));
         } else {
-            s.objective += 0.5 * settings.l2 * s.square + settings.l1 * s.absolute +
-                           settings.offset_rate * s.intercept;
-            double slope = point.slope;
-            slope = -largest_slope > slope ? -largest_slope : slope;
-            slope = largest_slope < slope ? largest_slope : slope;
-            update = -eta * slope;
+            s.penalty += 0.5 * settings.l2 * s.square + settings.l1 * s.absolute + settings.offset_rate * s.intercept;
+            slope = (Loss::bounded ? point.slope
+                                   : smaller<Lone>(largest_slope, larger<Lone>(-largest_slope, point.slope)))[0];
+            pull = -eta * weight;
         }
-        update *= double(targets.side_weight[y > 0.0]) * targets.sample_weight(at);
+        const double update = slope * pull;
 
-        const double shrunk = 1.0 - settings.l2 * eta;
-        const double decay = shrunk > 0.0 ? shrunk : 0.0;
+        const double decay = double(T(larger<Lone>(0.0, Lone{} + (1.0 - settings.l2 * eta))[0]));
         const double product = (margin - s.intercept) * decay;
         s.square *= decay * decay;
         s.absolute *= decay;
-        s.scale *= T(decay);
+        s.scale *= decay;
         if (s.scale < State<T>::smallest_scale) {
-            if constexpr (Ahead) next[0] *= s.scale;
+            if constexpr (Ahead) next[0] *= T(s.scale);
             s.settle();
         }
 
-        const T k = T(update) / s.scale;
+        const T k = T(update) / T(s.scale);
         if (s.truncated) {
             s.truncation += settings.l1 * eta;
             add_truncated(s, x, k);
@@ -205,9 +221,9 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
         }
 
         if constexpr (Ahead) {
-            const double fixed = double(T(next[0] * s.scale)) + s.intercept -
+            const double fixed = double(next[0]) * s.scale + s.intercept -
                                  eta * settings.offset_rate * settings.intercept_decay;
-            margin = fixed + update * (double(next[2]) + settings.intercept_decay);
+            margin = fixed + slope * (pull * (double(next[2]) + settings.intercept_decay));
             square = double(next[1]);
         }
         s.intercept += (update - eta * settings.offset_rate) * settings.intercept_decay;
@@ -216,11 +232,12 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
             const double steps = s.t - settings.average_from + 1.0;
             if (update != 0.0) x.axpy(T(-s.average_a) * k, s.average);
             if (steps > 1.0) s.average_b /= 1.0 - 1.0 / steps;
-            s.average_a += s.average_b * double(s.scale) / steps;
+            s.average_a += s.average_b * s.scale / steps;
             s.average_intercept += (s.intercept - s.average_intercept) / steps;
         }
         s.t += 1.0;
     }
+    s.loss += total_loss(loss, targets_seen, margins_seen, int((count - 1) % block + 1));
     state = s;
 }
 

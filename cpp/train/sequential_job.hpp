@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "core/buffer.hpp"
 #include "core/rng.hpp"
 #include "core/team.hpp"
 #include "kernel/sequential.hpp"
@@ -70,8 +71,6 @@ public:
     SequentialJob(const View& X, const Targets<T>& targets, const std::uint8_t* held_out,
                   const Validation<View>* validation, const Plan& plan, const Output<T>& output, double t)
         : X_(X), targets_(targets), held_out_(held_out), validation_(validation), plan_(plan), output_(output) {
-        state_.w = output.coef;
-        state_.average = output.average;
         state_.cols = X.cols;
         state_.intercept = output.intercept;
         state_.average_intercept = output.average_intercept;
@@ -100,17 +99,19 @@ public:
     void finish() {
         if (finished_) return;
         finished_ = true;
+        if (order_.empty()) return;  // never begun
         state_.settle();
-        if (plan_.restore_best && !best_.empty()) {
-            const T* saved = best_.data();
-            std::copy_n(saved, state_.cols, state_.w);
-            if (state_.average) std::copy_n(saved + state_.cols, state_.cols, state_.average);
+        const bool restore = plan_.restore_best && !best_.empty();
+        std::copy_n(restore ? best_.data() : state_.w, state_.cols, output_.coef);
+        if (state_.average) std::copy_n(restore ? best_.data() + state_.cols : state_.average, state_.cols, output_.average);
+        if (restore) {
             state_.intercept = best_intercept_;
             state_.average_intercept = best_average_intercept_;
         }
-        order_ = {};
-        training_own_ = {};
+        weights_ = {};
+        average_ = {};
         truncated_ = {};
+        order_ = training_own_ = {};
         best_ = {};
     }
 
@@ -125,7 +126,7 @@ protected:
     virtual double validation_loss() const = 0;
 
     double margin(const View& X, Index row) const {
-        return double(X.row(row).dot_square(state_.w)[0]) * double(state_.scale) + state_.intercept;
+        return double(X.row(row).dot_square(state_.w)[0]) * state_.scale + state_.intercept;
     }
 
     const View X_;
@@ -137,13 +138,26 @@ protected:
     State<T> state_;
 
 private:
+    Buffer<T> copy_of(const T* values) const {
+        Buffer<T> copy(X_.cols);
+        std::copy_n(values, X_.cols, copy.data());
+        return copy;
+    }
+
     void begin_epoch() {
         if (order_.empty()) {
+            weights_ = copy_of(output_.coef);
+            state_.w = weights_.data();
+            if (output_.average) {
+                average_ = copy_of(output_.average);
+                state_.average = average_.data();
+            }
             order_.resize(std::size_t(X_.rows));
             std::iota(order_.begin(), order_.end(), 0u);
             if (plan_.settings.l1 > 0.0) {
-                truncated_.assign(std::size_t(X_.cols), T(0));
+                truncated_ = Buffer<T>(X_.cols);
                 state_.truncated = truncated_.data();
+                std::fill_n(state_.truncated, X_.cols, T(0));
             }
         }
         if (plan_.shuffle) shuffle_rows(order_.data(), X_.rows, output_.seed);
@@ -156,16 +170,16 @@ private:
             training_ = order_;
         }
         if (plan_.settings.l1 > 0.0 || plan_.settings.l2 > 0.0) state_.measure();
-        state_.loss = state_.objective = 0.0;
+        state_.loss = state_.penalty = 0.0;
     }
 
     void end_epoch() {
         at_ = 0;
         const double n = double(training_.size());
-        Epoch epoch{.loss = state_.loss / n, .objective = state_.objective / n, .intercept = state_.intercept};
+        Epoch epoch{.loss = state_.loss / n, .objective = (state_.loss + state_.penalty) / n, .intercept = state_.intercept};
         const Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>> w(state_.w, state_.cols);
         if (plan_.detail) {
-            epoch.norm = std::sqrt(w.template cast<double>().square().sum()) * double(state_.scale);
+            epoch.norm = std::sqrt(w.template cast<double>().square().sum()) * state_.scale;
             epoch.nonzeros = (w != T(0)).count();
         }
         if (!std::isfinite(state_.intercept) || !w.isFinite().all()) {
@@ -253,7 +267,8 @@ private:
     bool finished_ = false;
     Stop stop_ = Stop::none;
     std::vector<std::uint32_t> order_, training_own_;
-    std::vector<T> truncated_, best_;
+    Buffer<T> weights_, average_, truncated_;
+    std::vector<T> best_;
     double best_intercept_ = 0.0, best_average_intercept_ = 0.0;
     double best_score_ = -std::numeric_limits<double>::infinity();
     double best_objective_ = std::numeric_limits<double>::infinity();

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <cmath>
-
 #include "parts/loss/point.hpp"
 
 namespace fg {
@@ -11,15 +9,17 @@ struct EpsilonInsensitive {
     static constexpr const char* name = "epsilon_insensitive";
     static constexpr const char* doc = "max(0, |y - p| - epsilon): support vector regression";
     static constexpr double negative = -1.0;
+    static constexpr bool bounded = true;
     double epsilon = 0.1;
     static constexpr auto fields() {
         return std::tuple{Field<EpsilonInsensitive>{"epsilon", &EpsilonInsensitive::epsilon, 0.0,
                                                     "errors up to this size cost nothing"}};
     }
 
-    Point at(double y, double p) const {
-        const double r = p - y, excess = std::fabs(r) - epsilon;
-        return excess > 0.0 ? Point{excess, std::copysign(1.0, r)} : Point{0.0, 0.0};
+    template <class R>
+    FG_INLINE Point<R> at(R y, R p) const {
+        const R r = p - y, excess = absolute<R>(r) - epsilon;
+        return {larger<R>(0.0, excess), select<R>(excess > 0.0, with_sign<R>(R{} + 1.0, r), R{})};
     }
 };
 

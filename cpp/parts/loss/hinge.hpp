@@ -9,11 +9,13 @@ struct Hinge {
     static constexpr const char* name = "hinge";
     static constexpr const char* doc = "max(0, 1 - y p): the linear support vector machine";
     static constexpr double negative = -1.0;
+    static constexpr bool bounded = true;
     static constexpr auto fields() { return std::tuple<>{}; }
 
-    Point at(double y, double p) const {
-        const double z = y * p;
-        return z <= 1.0 ? Point{1.0 - z, -y} : Point{0.0, 0.0};
+    template <class R>
+    FG_INLINE Point<R> at(R y, R p) const {
+        const R gap = 1.0 - y * p;
+        return {larger<R>(0.0, gap), select<R>(gap >= 0.0, -y, R{})};
     }
 };
 

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <cmath>
-
 #include "parts/loss/point.hpp"
 
 namespace fg {
@@ -11,15 +9,17 @@ struct Huber {
     static constexpr const char* name = "huber";
     static constexpr const char* doc = "(p - y)^2 / 2, linear beyond epsilon: robust regression";
     static constexpr double negative = -1.0;
+    static constexpr bool bounded = false;
     double epsilon = 0.1;
     static constexpr auto fields() {
         return std::tuple{Field<Huber>{"epsilon", &Huber::epsilon, 0.0, "where the loss becomes linear"}};
     }
 
-    Point at(double y, double p) const {
-        const double r = p - y, size = std::fabs(r);
-        if (size <= epsilon) return {0.5 * r * r, r};
-        return {epsilon * (size - 0.5 * epsilon), std::copysign(epsilon, r)};
+    template <class R>
+    FG_INLINE Point<R> at(R y, R p) const {
+        const R r = p - y, size = absolute<R>(r), limit = R{} + epsilon;
+        const auto near = size <= limit;
+        return {select<R>(near, 0.5 * r * r, limit * (size - 0.5 * limit)), select<R>(near, r, with_sign<R>(limit, r))};
     }
 };
 

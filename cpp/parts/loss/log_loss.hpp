@@ -1,6 +1,5 @@
 #pragma once
 
-#include "core/math.hpp"
 #include "parts/loss/point.hpp"
 
 namespace fg {
@@ -11,14 +10,15 @@ struct LogLoss {
     static constexpr const char* name = "log_loss";
     static constexpr const char* doc = "log(1 + exp(p)) - y p, y in {0, 1}: logistic regression";
     static constexpr double negative = 0.0;
+    static constexpr bool bounded = true;
     static constexpr auto fields() { return std::tuple<>{}; }
 
-    Point at(double y, double p) const {
-        const double e = exp_bounded(-p), inverse = 1.0 / e;
-        const double small = e < inverse ? e : inverse;
-        const double positive = 0.0 > p ? 0.0 : p;
+    template <class R>
+    FG_INLINE Point<R> at(R y, R p) const {
+        const R e = exp_bounded<R>(-p), inverse = 1.0 / e;
+        const R small = select<R>(e < inverse, e, inverse);
         // sigmoid(p) - y, without cancellation for y = 1
-        return {positive - y * p + log1p_unit(small), ((1.0 - y) - y * e) * (1.0 / (1.0 + e))};
+        return {larger<R>(0.0, p) - y * p + log1p_unit<R>(small), ((1.0 - y) - y * e) / (1.0 + e)};
     }
 };
 

@@ -10,13 +10,14 @@ struct ModifiedHuber {
     static constexpr const char* name = "modified_huber";
     static constexpr const char* doc = "max(0, 1 - y p)^2, linear below y p = -1: smooth, tolerant to outliers";
     static constexpr double negative = -1.0;
+    static constexpr bool bounded = true;
     static constexpr auto fields() { return std::tuple<>{}; }
 
-    Point at(double y, double p) const {
-        const double z = y * p, gap = 1.0 - z;
-        if (z < -1.0) return {-4.0 * z, -4.0 * y};
-        const double positive = 0.0 > gap ? 0.0 : gap;
-        return {positive * positive, -2.0 * y * positive};
+    template <class R>
+    FG_INLINE Point<R> at(R y, R p) const {
+        const R z = y * p, gap = larger<R>(0.0, 1.0 - z);
+        const auto far = z < -1.0;
+        return {select<R>(far, -4.0 * z, gap * gap), select<R>(far, -4.0 * y, -2.0 * y * gap)};
     }
 };
 

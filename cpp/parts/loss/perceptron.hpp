@@ -9,11 +9,13 @@ struct Perceptron {
     static constexpr const char* name = "perceptron";
     static constexpr const char* doc = "max(0, -y p): the perceptron";
     static constexpr double negative = -1.0;
+    static constexpr bool bounded = true;
     static constexpr auto fields() { return std::tuple<>{}; }
 
-    Point at(double y, double p) const {
-        const double z = y * p;
-        return z <= 0.0 ? Point{-z, -y} : Point{0.0, 0.0};
+    template <class R>
+    FG_INLINE Point<R> at(R y, R p) const {
+        const R gap = -y * p;
+        return {larger<R>(0.0, gap), select<R>(gap >= 0.0, -y, R{})};
     }
 };
 

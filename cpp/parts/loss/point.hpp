@@ -3,17 +3,21 @@
 // A loss is a struct with
 //   name, doc          how Python and the documentation know it
 //   negative           how the negative class is coded (the positive class is 1)
+//   bounded            whether slopes stay small whatever the prediction; others are cut at 1e12
 //   fields()           a tuple of Field, its hyper-parameters
-//   at(y, p)           the Point for target y and prediction p, both double
+//   at(y, p)           the Point for target y and prediction p
 // Slopes are with respect to p; where the loss has a kink, the comment says which one-sided slope is taken.
+// `at` is written for a real type R, double or a vector of doubles: choices are select(condition, a, b).
 #pragma once
 
+#include "core/math.hpp"
 #include "core/part.hpp"
 
 namespace fg {
 
+template <class R>
 struct Point {
-    double value, slope;
+    R value, slope;
 };
 
 }  // namespace fg

@@ -9,10 +9,12 @@ struct SquaredError {
     static constexpr const char* name = "squared_error";
     static constexpr const char* doc = "(p - y)^2 / 2: least squares";
     static constexpr double negative = -1.0;
+    static constexpr bool bounded = false;
     static constexpr auto fields() { return std::tuple<>{}; }
 
-    Point at(double y, double p) const {
-        const double r = p - y;
+    template <class R>
+    FG_INLINE Point<R> at(R y, R p) const {
+        const R r = p - y;
         return {0.5 * r * r, r};
     }
 };

@@ -1,0 +1,30 @@
+// Memory of the core's own: aligned to cache lines, so that a vector of weights is one line.
+#pragma once
+
+#include <cstdlib>
+#include <memory>
+#include <new>
+
+#include "core/base.hpp"
+
+namespace fg {
+
+template <class T>
+class Buffer {
+public:
+    Buffer() = default;
+    explicit Buffer(Index n) {
+        const std::size_t bytes = (std::size_t(n) * sizeof(T) + 63) / 64 * 64;
+        data_.reset(static_cast<T*>(std::aligned_alloc(64, bytes > 0 ? bytes : 64)));
+        if (!data_) throw std::bad_alloc();
+    }
+    T* data() const { return data_.get(); }
+
+private:
+    struct Free {
+        void operator()(T* p) const { std::free(p); }
+    };
+    std::unique_ptr<T[], Free> data_;
+};
+
+}  // namespace fg
