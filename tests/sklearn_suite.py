@@ -12,9 +12,8 @@ import types
 from pathlib import Path
 from typing import Any
 
-import sklearn.linear_model
-
 import fusedgrad.linear_model
+import sklearn.linear_model
 from fusedgrad import losses
 
 

@@ -39,7 +39,8 @@ Dense<T> dense_view(const py::array& X) {
 // Checks what memory safety needs: row pointers that do not decrease and column indices within range.
 template <class T, class I>
 Csr<T, I> csr_view(const py::tuple& X) {
-    const auto data = py::cast<py::array>(X[0]), indices = py::cast<py::array>(X[1]), indptr = py::cast<py::array>(X[2]);
+    const auto data = py::cast<py::array>(X[0]), indices = py::cast<py::array>(X[1]),
+               indptr = py::cast<py::array>(X[2]);
     const Index cols = py::cast<Index>(X[3]), rows = indptr.size() - 1, stored = indices.size();
     require(rows >= 0 && data.size() >= stored, "X: not a valid CSR matrix");
     Csr<T, I> view{data_of<T>(data, data.size(), "X.data"), data_of<I>(indices, stored, "X.indices"),

@@ -82,7 +82,8 @@ void bind_config(py::module_& m) {
 #else
             "gcc " __VERSION__;
 #endif
-        d["eigen"] = FG_STRING(EIGEN_WORLD_VERSION) "." FG_STRING(EIGEN_MAJOR_VERSION) "." FG_STRING(EIGEN_MINOR_VERSION);
+        d["eigen"] =
+            FG_STRING(EIGEN_WORLD_VERSION) "." FG_STRING(EIGEN_MAJOR_VERSION) "." FG_STRING(EIGEN_MINOR_VERSION);
         d["openmp"] = _OPENMP;
         return d;
     });

@@ -25,7 +25,8 @@ py::list loss_catalog() {
 
 // (value, slope) of the loss at each pair of targets and predictions.
 py::tuple loss_points(const std::string& name, const std::vector<std::pair<std::string, double>>& fields,
-                      const py::array_t<double, py::array::c_style>& y, const py::array_t<double, py::array::c_style>& p) {
+                      const py::array_t<double, py::array::c_style>& y,
+                      const py::array_t<double, py::array::c_style>& p) {
     const py::ssize_t n = y.size();
     require(p.size() == n, "y and p must have the same length");
     py::array_t<double> value(n), slope(n);

@@ -12,11 +12,16 @@ namespace {
 
 const char* stop_name(Stop stop) {
     switch (stop) {
-        case Stop::converged: return "converged";
-        case Stop::early_stopping: return "early_stopping";
-        case Stop::max_iter: return "max_iter";
-        case Stop::diverged: return "diverged";
-        default: return "interrupted";
+        case Stop::converged:
+            return "converged";
+        case Stop::early_stopping:
+            return "early_stopping";
+        case Stop::max_iter:
+            return "max_iter";
+        case Stop::diverged:
+            return "diverged";
+        default:
+            return "interrupted";
     }
 }
 
@@ -127,7 +132,8 @@ public:
         if (!a["average_coef"].is_none()) {
             auto array = py::cast<py::array>(a["average_coef"]);
             average = mutable_data_of<T>(array, Index(outputs) * X.cols, "average_coef");
-            average_b = data_of<double>(py::cast<py::array>(a["average_intercept"]), Index(outputs), "average_intercept");
+            average_b =
+                data_of<double>(py::cast<py::array>(a["average_intercept"]), Index(outputs), "average_intercept");
         }
         for (std::size_t k = 0; k < outputs; ++k) {
             targets.label = labels[k];

@@ -138,8 +138,8 @@ FG_INLINE std::array<T, 2> dot_square(const T* FG_RESTRICT a, const T* FG_RESTRI
 
 // {a·b, b·b, c·b}
 template <class T>
-FG_INLINE std::array<T, 3> dot_square_cross(const T* FG_RESTRICT a, const T* FG_RESTRICT b,
-                                            const T* FG_RESTRICT c, Index n) {
+FG_INLINE std::array<T, 3> dot_square_cross(const T* FG_RESTRICT a, const T* FG_RESTRICT b, const T* FG_RESTRICT c,
+                                            Index n) {
     return sums<3, T>(n, [=](Index i, auto width, auto* s) __attribute__((always_inline)) {
         constexpr int N = decltype(width)::value;
         const auto v = load_wide<N>(b + i);

@@ -41,13 +41,11 @@ FG_INLINE R select(auto condition, R a, R b) {
 
 template <class R>
 FG_INLINE R larger(double bound, R x) {
-    FG_CHOOSE_128(max) FG_CHOOSE_256(max) FG_CHOOSE_512(max)
-    return select<R>(bound > x, R{} + bound, x);
+    FG_CHOOSE_128(max) FG_CHOOSE_256(max) FG_CHOOSE_512(max) return select<R>(bound > x, R{} + bound, x);
 }
 template <class R>
 FG_INLINE R smaller(double bound, R x) {
-    FG_CHOOSE_128(min) FG_CHOOSE_256(min) FG_CHOOSE_512(min)
-    return select<R>(bound < x, R{} + bound, x);
+    FG_CHOOSE_128(min) FG_CHOOSE_256(min) FG_CHOOSE_512(min) return select<R>(bound < x, R{} + bound, x);
 }
 template <class R>
 FG_INLINE R absolute(R x) {

@@ -10,7 +10,7 @@ namespace fg {
 template <class Part>
 struct Field {
     const char* name;
-    double Part::*member;
+    double Part::* member;
     double low;  // smallest value allowed
     const char* doc;
 };

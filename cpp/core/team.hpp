@@ -32,7 +32,9 @@ inline bool& in_forked_child() {
     return forked;
 }
 
-inline void watch_for_fork() { pthread_atfork(nullptr, nullptr, [] { in_forked_child() = true; }); }
+inline void watch_for_fork() {
+    pthread_atfork(nullptr, nullptr, [] { in_forked_child() = true; });
+}
 
 class Team {
 public:

@@ -40,8 +40,7 @@ private:
 };
 
 template <class View>
-std::unique_ptr<SequentialJob<View>> make_sequential_job(const View& X,
-                                                         const Targets<typename View::Scalar>& targets,
+std::unique_ptr<SequentialJob<View>> make_sequential_job(const View& X, const Targets<typename View::Scalar>& targets,
                                                          const std::uint8_t* held_out,
                                                          const Validation<View>* validation, const Plan& plan,
                                                          const Output<typename View::Scalar>& output, double t) {
@@ -54,9 +53,9 @@ std::unique_ptr<SequentialJob<View>> make_sequential_job(const View& X,
     return job;
 }
 
-#define FG_INSTANTIATE_SEQUENTIAL(...)                                                             \
-    template std::unique_ptr<SequentialJob<__VA_ARGS__>> make_sequential_job(                      \
-        const __VA_ARGS__&, const Targets<__VA_ARGS__::Scalar>&, const std::uint8_t*,              \
-        const Validation<__VA_ARGS__>*, const Plan&, const Output<__VA_ARGS__::Scalar>&, double);
+#define FG_INSTANTIATE_SEQUENTIAL(...)                                                                                \
+    template std::unique_ptr<SequentialJob<__VA_ARGS__>> make_sequential_job(                                         \
+        const __VA_ARGS__&, const Targets<__VA_ARGS__::Scalar>&, const std::uint8_t*, const Validation<__VA_ARGS__>*, \
+        const Plan&, const Output<__VA_ARGS__::Scalar>&, double);
 
 }  // namespace fg

@@ -28,11 +28,11 @@ namespace fg {
 
 struct Settings {
     Schedule schedule;
-    double l2 = 0.0;              // alpha (1 - l1_ratio)
-    double l1 = 0.0;              // alpha l1_ratio
-    double intercept_decay = 1.0; // factor on steps of the intercept; 0 keeps it fixed
-    double offset_rate = 0.0;     // one-class SVM: nu, the slope of the objective in the intercept
-    double average_from = 0.0;    // first step that is averaged; 0: no averaging
+    double l2 = 0.0;               // alpha (1 - l1_ratio)
+    double l1 = 0.0;               // alpha l1_ratio
+    double intercept_decay = 1.0;  // factor on steps of the intercept; 0 keeps it fixed
+    double offset_rate = 0.0;      // one-class SVM: nu, the slope of the objective in the intercept
+    double average_from = 0.0;     // first step that is averaged; 0: no averaging
 };
 
 // Targets of one output. With label < 0 they stand in y; else y holds class codes, and the target is 1 where
@@ -47,6 +47,10 @@ struct Targets {
 
     // By index, not by branch: which class comes next cannot be predicted.
     double target(Index i) const { return label < 0 ? double(y[i]) : side[y[i] == T(label)]; }
+    FG_INLINE void prefetch(Index i) const {
+        __builtin_prefetch(y + i);
+        if (weight) __builtin_prefetch(weight + i);
+    }
     double sample_weight(Index i) const { return weight ? double(weight[i]) : 1.0; }
 };
 
@@ -116,33 +120,59 @@ FG_INLINE void add_truncated(State<T>& s, const Row& row, T k) {
     s.absolute += scale * double(sizes);
 }
 
-// Sum of the losses of n samples. Apart from the loop over samples, where only slopes are waited for, so that
-// values are computed many at a time.
-template <class Loss>
-double total_loss(const Loss& loss, const double* y, const double* margin, int n) {
-    constexpr int L = lanes<double>;
-    Vector<double, L> total{};
-    int i = 0;
-    for (; i + L <= n; i += L) total += loss.at(load<L>(y + i), load<L>(margin + i)).value;
-    double rest = 0.0;
-    for (; i < n; ++i) rest += loss.at(Lone{y[i]}, Lone{margin[i]}).value[0];
-    return sum<double, L>(total) + rest;
-}
+// What is known of the next samples before they are trained on, and their margins once they have been.
+// Preparing a block at a time keeps lookups and divisions out of the loop over samples.
+template <class T>
+struct Block {
+    static constexpr Index size = 64;
+    double y[size], eta[size];
+    double pull[size];   // minus the rate (1 for the passive-aggressive ones) times the sample's weight
+    double decay[size];  // factor on w, rounded to T
+    double margin[size];
+
+    void prepare(const Settings& settings, const Targets<T>& targets, bool passive, double t, double rate,
+                 const std::uint32_t* order, int n) {
+        settings.schedule.fill(t, rate, n, eta);
+        for (int k = 0; k < n; ++k) {
+            const double shrunk = 1.0 - settings.l2 * eta[k];
+            decay[k] = double(T(0.0 > shrunk ? 0.0 : shrunk));
+        }
+        for (int k = 0; k < n; ++k) {
+            y[k] = targets.target(order[k]);
+            const double weight = double(targets.side_weight[y[k] > 0.0]) * targets.sample_weight(order[k]);
+            pull[k] = passive ? -weight : -eta[k] * weight;
+        }
+    }
+
+    // Sum of the losses of the first n samples. Apart from the loop over samples, which waits for slopes only.
+    template <class Loss>
+    double total(const Loss& loss, int n) const {
+        constexpr int L = lanes<double>;
+        Vector<double, L> sums{};
+        int k = 0;
+        for (; k + L <= n; k += L) sums += loss.at(load<L>(y + k), load<L>(margin + k)).value;
+        double rest = 0.0;
+        for (; k < n; ++k) rest += loss.at(Lone{y[k]}, Lone{margin[k]}).value[0];
+        return sum<double, L>(sums) + rest;
+    }
+};
 
 // Trains on rows order[0..count); order[0..known) may be prefetched. Ahead: cut the chain (see above).
 template <bool Ahead, class View, class Loss>
 void train_rows(const View& X, const Targets<typename View::Scalar>& targets, const Loss& loss,
-                const Settings& settings, State<typename View::Scalar>& state, const std::uint32_t* order,
-                Index count, Index known) {
+                const Settings& settings, State<typename View::Scalar>& state, const std::uint32_t* order, Index count,
+                Index known) {
     using T = typename View::Scalar;
-    constexpr Index block = 64;
     constexpr double largest_slope = 1e12;
     const Rate rate = settings.schedule.rate;
     const bool passive = rate == Rate::pa1 || rate == Rate::pa2;
+    const double eta0 = settings.schedule.eta0, l2 = settings.l2, l1 = settings.l1;
+    const double intercept_decay = settings.intercept_decay, offset_rate = settings.offset_rate;
+    const double average_from = settings.average_from;
     const Index lead = X.lead();
 
     State<T> s = state;
-    double rates[block], targets_seen[block], margins_seen[block];
+    Block<T> block;
     double margin = 0.0, square = 0.0;
     if constexpr (Ahead) {
         const auto first = X.row(order[0]).dot_square(s.w);
@@ -150,94 +180,87 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
         square = double(first[1]);
     }
 
-    for (Index i = 0; i < count; ++i) {
-        const Index slot = i % block;
-        if (slot == 0) {
-            if (i > 0) s.loss += total_loss(loss, targets_seen, margins_seen, block);
-            settings.schedule.fill(s.t, s.eta, int(std::min(block, count - i)), rates);
-        }
-        if (i + 2 * lead < known) {
-            X.prefetch_early(order[i + 2 * lead]);
-            X.prefetch(order[i + lead]);
-            __builtin_prefetch(targets.y + order[i + lead]);
-            if (targets.weight) __builtin_prefetch(targets.weight + order[i + lead]);
-        }
-
-        const Index at = order[i];
-        const auto x = X.row(at);
-        [[maybe_unused]] std::array<T, 3> next;
-        if constexpr (Ahead) {
-            next = X.row(order[std::min(i + 1, count - 1)]).dot_square_cross(s.w, x);
-        } else {
-            const auto here = x.dot_square(s.w);
-            margin = double(here[0]) * s.scale + s.intercept;
-            square = double(here[1]);
-        }
-
-        const double y = targets.target(at), eta = rates[slot];
-        targets_seen[slot] = y;
-        margins_seen[slot] = margin;
-        const Point<Lone> point = loss.at(Lone{y, y}, Lone{margin, margin});
-        const double weight = double(targets.side_weight[y > 0.0]) * targets.sample_weight(at);
-        double slope, pull;  // update = slope * pull
-        if (passive) {
-            if (rate == Rate::pa1 && square == 0.0) {
-                if constexpr (Ahead) {
-                    margin = double(next[0]) * s.scale + s.intercept;
-                    square = double(next[1]);
-                }
-                continue;  // an empty row is no step
+    for (Index begin = 0; begin < count; begin += Block<T>::size) {
+        const int n = int(std::min(Block<T>::size, count - begin));
+        block.prepare(settings, targets, passive, s.t, s.eta, order + begin, n);
+        for (int k = 0; k < n; ++k) {
+            const Index i = begin + k;
+            if (i + 2 * lead < known) {
+                X.prefetch_early(order[i + 2 * lead]);
+                X.prefetch(order[i + lead]);
             }
-            // Crammer et al. (2006), PA-I and PA-II; the size of the slope is 1
-            const double cost = point.value[0];
-            slope = point.slope[0];
-            pull = -weight * (rate == Rate::pa1 ? std::min(settings.schedule.eta0, cost / square)
-                                                : cost / (square + 0.5 / settings.schedule.eta0));
-        } else {
-            s.penalty += 0.5 * settings.l2 * s.square + settings.l1 * s.absolute + settings.offset_rate * s.intercept;
-            slope = (Loss::bounded ? point.slope
-                                   : smaller<Lone>(largest_slope, larger<Lone>(-largest_slope, point.slope)))[0];
-            pull = -eta * weight;
-        }
-        const double update = slope * pull;
+            if (i + Block<T>::size < known) targets.prefetch(order[i + Block<T>::size]);
 
-        const double decay = double(T(larger<Lone>(0.0, Lone{} + (1.0 - settings.l2 * eta))[0]));
-        const double product = (margin - s.intercept) * decay;
-        s.square *= decay * decay;
-        s.absolute *= decay;
-        s.scale *= decay;
-        if (s.scale < State<T>::smallest_scale) {
-            if constexpr (Ahead) next[0] *= T(s.scale);
-            s.settle();
-        }
+            const auto x = X.row(order[i]);
+            [[maybe_unused]] std::array<T, 3> next;
+            if constexpr (Ahead) {
+                next = X.row(order[i + 1 < count ? i + 1 : i]).dot_square_cross(s.w, x);
+            } else {
+                const auto here = x.dot_square(s.w);
+                margin = double(here[0]) * s.scale + s.intercept;
+                square = double(here[1]);
+            }
 
-        const T k = T(update) / T(s.scale);
-        if (s.truncated) {
-            s.truncation += settings.l1 * eta;
-            add_truncated(s, x, k);
-        } else if (update != 0.0) {
-            x.axpy(k, s.w);
-            s.square += update * (2.0 * product + update * square);
-        }
+            block.margin[k] = margin;
+            const Point<Lone> point = loss.at(Lone{block.y[k], block.y[k]}, Lone{margin, margin});
+            double slope, pull = block.pull[k];  // update = slope * pull
+            if (passive) {
+                if (rate == Rate::pa1 && square == 0.0) {
+                    if constexpr (Ahead) {
+                        margin = double(next[0]) * s.scale + s.intercept;
+                        square = double(next[1]);
+                    }
+                    continue;  // an empty row is no step
+                }
+                // Crammer et al. (2006), PA-I and PA-II; the size of the slope is 1
+                slope = point.slope[0];
+                pull *= rate == Rate::pa1 ? std::min(eta0, point.value[0] / square)
+                                          : point.value[0] / (square + 0.5 / eta0);
+            } else {
+                s.penalty += 0.5 * l2 * s.square + l1 * s.absolute + offset_rate * s.intercept;
+                slope = (Loss::bounded ? point.slope
+                                       : smaller<Lone>(largest_slope, larger<Lone>(-largest_slope, point.slope)))[0];
+            }
+            const double update = slope * pull;
 
-        if constexpr (Ahead) {
-            const double fixed = double(next[0]) * s.scale + s.intercept -
-                                 eta * settings.offset_rate * settings.intercept_decay;
-            margin = fixed + slope * (pull * (double(next[2]) + settings.intercept_decay));
-            square = double(next[1]);
-        }
-        s.intercept += (update - eta * settings.offset_rate) * settings.intercept_decay;
+            const double decay = block.decay[k];
+            const double product = (margin - s.intercept) * decay;
+            s.square *= decay * decay;
+            s.absolute *= decay;
+            s.scale *= decay;
+            if (s.scale < State<T>::smallest_scale) {
+                if constexpr (Ahead) next[0] *= T(s.scale);
+                s.settle();
+            }
 
-        if (s.average && settings.average_from <= s.t) {
-            const double steps = s.t - settings.average_from + 1.0;
-            if (update != 0.0) x.axpy(T(-s.average_a) * k, s.average);
-            if (steps > 1.0) s.average_b /= 1.0 - 1.0 / steps;
-            s.average_a += s.average_b * s.scale / steps;
-            s.average_intercept += (s.intercept - s.average_intercept) / steps;
+            const T step = T(update) / T(s.scale);
+            if (s.truncated) {
+                s.truncation += l1 * block.eta[k];
+                add_truncated(s, x, step);
+            } else if (update != 0.0) {
+                x.axpy(step, s.w);
+                s.square += update * (2.0 * product + update * square);
+            }
+
+            const double offset_step = block.eta[k] * offset_rate;
+            if constexpr (Ahead) {
+                const double fixed = double(next[0]) * s.scale + (s.intercept - offset_step * intercept_decay);
+                margin = fixed + slope * (pull * (double(next[2]) + intercept_decay));
+                square = double(next[1]);
+            }
+            s.intercept += (update - offset_step) * intercept_decay;
+
+            if (s.average && average_from <= s.t) {
+                const double steps = s.t - average_from + 1.0;
+                if (update != 0.0) x.axpy(T(-s.average_a) * step, s.average);
+                if (steps > 1.0) s.average_b /= 1.0 - 1.0 / steps;
+                s.average_a += s.average_b * s.scale / steps;
+                s.average_intercept += (s.intercept - s.average_intercept) / steps;
+            }
+            s.t += 1.0;
         }
-        s.t += 1.0;
+        s.loss += block.total(loss, n);
     }
-    s.loss += total_loss(loss, targets_seen, margins_seen, int((count - 1) % block + 1));
     state = s;
 }
 

@@ -29,7 +29,7 @@ struct Plan {
     bool regression = false;  // validation score: R^2, else accuracy
     bool detail = false;      // norms in the history, for verbose output
     Index max_iter = 1;
-    Index patience = 5;       // n_iter_no_change
+    Index patience = 5;  // n_iter_no_change
     double tol = -std::numeric_limits<double>::infinity();
 };
 
@@ -103,7 +103,8 @@ public:
         state_.settle();
         const bool restore = plan_.restore_best && !best_.empty();
         std::copy_n(restore ? best_.data() : state_.w, state_.cols, output_.coef);
-        if (state_.average) std::copy_n(restore ? best_.data() + state_.cols : state_.average, state_.cols, output_.average);
+        if (state_.average)
+            std::copy_n(restore ? best_.data() + state_.cols : state_.average, state_.cols, output_.average);
         if (restore) {
             state_.intercept = best_intercept_;
             state_.average_intercept = best_average_intercept_;
@@ -176,7 +177,8 @@ private:
     void end_epoch() {
         at_ = 0;
         const double n = double(training_.size());
-        Epoch epoch{.loss = state_.loss / n, .objective = (state_.loss + state_.penalty) / n, .intercept = state_.intercept};
+        Epoch epoch{
+            .loss = state_.loss / n, .objective = (state_.loss + state_.penalty) / n, .intercept = state_.intercept};
         const Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>> w(state_.w, state_.cols);
         if (plan_.detail) {
             epoch.norm = std::sqrt(w.template cast<double>().square().sum()) * state_.scale;
@@ -278,8 +280,7 @@ private:
 
 // Defined in inst/, one file a storage, so that the kernels compile in parallel.
 template <class View>
-std::unique_ptr<SequentialJob<View>> make_sequential_job(const View& X,
-                                                         const Targets<typename View::Scalar>& targets,
+std::unique_ptr<SequentialJob<View>> make_sequential_job(const View& X, const Targets<typename View::Scalar>& targets,
                                                          const std::uint8_t* held_out,
                                                          const Validation<View>* validation, const Plan& plan,
                                                          const Output<typename View::Scalar>& output, double t);

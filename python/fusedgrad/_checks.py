@@ -126,7 +126,7 @@ def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-def is_plain(X: object, dtypes: tuple[Any, ...], n_features: int | None) -> bool:
+def is_plain(X: object, dtypes: tuple[Any, ...], n_features: int) -> bool:
     """Whether X is an array that the core can take as it is, so that the general checks can be spared."""
     return (
         type(X) is np.ndarray
@@ -151,7 +151,7 @@ def check_X(estimator: BaseEstimator, X: Any, *, dtypes: tuple[Any, ...] = FLOAT
     if (
         not reset
         and "feature_names_in_" not in estimator.__dict__
-        and is_plain(X, dtypes, estimator.__dict__.get("n_features_in_"))
+        and is_plain(X, dtypes, estimator.__dict__.get("n_features_in_", 0))
     ):
         check_finite(X, estimator)
         return X
@@ -214,7 +214,7 @@ def check_X_y(
         and y.ndim == 1
         and y.dtype.kind in "iubf"
         and "feature_names_in_" not in estimator.__dict__
-        and is_plain(X, dtypes, estimator.__dict__.get("n_features_in_"))
+        and is_plain(X, dtypes, estimator.__dict__.get("n_features_in_", 0))
         and y.shape[0] == X.shape[0]
         and (y.dtype.kind != "f" or np.isfinite(y).all())
     ):

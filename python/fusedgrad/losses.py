@@ -95,7 +95,7 @@ class Loss:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.fields.items())})"
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.fields == other.fields  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.fields == other.fields
 
     def __hash__(self) -> int:
         return hash((self.name, tuple(self.fields.items())))
@@ -116,7 +116,7 @@ def get(name: str, **fields: float) -> Loss:
     """
     if name not in _CATALOG:
         raise ValueError(f"There is no loss named {name!r}. Losses: {', '.join(_CATALOG)}.")
-    return globals()[_class_name(name)](**fields)  # type: ignore[no-any-return]
+    return globals()[_class_name(name)](**fields)
 
 
 def _class_name(name: str) -> str:

@@ -12,8 +12,8 @@ struct SquaredEpsilonInsensitive {
     static constexpr bool bounded = false;
     double epsilon = 0.1;
     static constexpr auto fields() {
-        return std::tuple{Field<SquaredEpsilonInsensitive>{
-            "epsilon", &SquaredEpsilonInsensitive::epsilon, 0.0, "errors up to this size cost nothing"}};
+        return std::tuple{Field<SquaredEpsilonInsensitive>{"epsilon", &SquaredEpsilonInsensitive::epsilon, 0.0,
+                                                           "errors up to this size cost nothing"}};
     }
 
     template <class R>

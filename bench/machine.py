@@ -1,0 +1,49 @@
+"""What the numbers were measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from fusedgrad._config import config
+from threadpoolctl import threadpool_limits
+
+
+def describe(solvers: dict[str, ModuleType]) -> dict[str, Any]:
+    """Return date, machine, instruction set, threads, read bandwidth and versions."""
+    build = config()
+    libraries = {name: build[name] for name in ("python", "numpy", "scipy", "compiler")}
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="minutes"),
+        "machine": f"{cpu_model()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+        "instruction set": build["instruction set"],
+        "threads": build["threads"],
+        "read bandwidth": f"{read_bandwidth() / 1e9:.1f} GB/s (one thread, 400 MB of float32)",
+        "versions": {**{name: solver.VERSION for name, solver in solvers.items()}, **libraries},
+    }
+
+
+def cpu_model() -> str:
+    """Return the processor's name."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown processor"
+
+
+def read_bandwidth(n_bytes: int = 400_000_000) -> float:
+    """Return bytes a second that one thread reads: the best of five dot products of an array with itself."""
+    x = np.ones(n_bytes // 4, dtype=np.float32)
+    seconds = []
+    with threadpool_limits(1, user_api="blas"):
+        for _ in range(5):
+            start = time.perf_counter()
+            np.dot(x, x)
+            seconds.append(time.perf_counter() - start)
+    return x.nbytes / min(seconds)

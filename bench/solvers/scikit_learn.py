@@ -1,0 +1,27 @@
+"""scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sklearn
+from numpy.typing import NDArray
+from sklearn import linear_model
+
+from bench.case import Case
+
+from . import _estimator
+
+NAME = "scikit-learn"
+VERSION = sklearn.__version__
+
+
+def why_not(case: Case) -> str | None:
+    """Return why this solver cannot run the case, or None."""
+    return _estimator.why_not(linear_model, case)
+
+
+def prepare(case: Case) -> Callable[[], NDArray[Any]]:
+    """Return the run to be timed; it returns what is compared."""
+    return _estimator.prepare(linear_model, case)

@@ -1,0 +1,12 @@
+"""Linear models trained by stochastic gradient descent: scikit-learn's estimators on a compiled core.
+
+The classes keep scikit-learn's names, parameters, defaults and results (scikit-learn 1.9, same ``random_state``: equal
+to rounding). What they add is keyword-only; where they differ, "Differences from scikit-learn" in the docstring of
+`SGDClassifier` says so.
+"""
+
+from ._classifier import SGDClassifier
+from ._one_class import SGDOneClassSVM
+from ._regressor import SGDRegressor
+
+__all__ = ["SGDClassifier", "SGDOneClassSVM", "SGDRegressor"]

@@ -1,0 +1,499 @@
+"""`SGDClassifier`."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike
+from scipy.special import expit
+from sklearn.base import ClassifierMixin
+from sklearn.utils import compute_class_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+
+from .. import _fit
+from .._checks import (
+    Either,
+    Instance,
+    InvalidParameterError,
+    Number,
+    OneOf,
+    check_weights,
+    check_X_y,
+    unchanged_on_error,
+)
+from . import _seeds
+from ._sgd import REGRESSION_LOSSES, SGD, SUPERVISED_RULES, loss_functions
+
+
+def _has_probabilities(estimator: SGDClassifier) -> bool:
+    if estimator.loss not in ("log_loss", "modified_huber"):
+        raise AttributeError(
+            f"probability estimates are not available for loss={estimator.loss!r}; use loss='log_loss' or "
+            "'modified_huber', or wrap the classifier in sklearn.calibration.CalibratedClassifierCV"
+        )
+    return True
+
+
+class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
+    """Linear classifiers (SVM, logistic regression and others) trained by stochastic gradient descent.
+
+    One sample, one step: for targets y in {-1, 1} (or {0, 1} for the log loss) and predictions p = w·x + b the
+    classifier minimises ``mean(loss(y, p)) + alpha * ((1 - l1_ratio) / 2 * ||w||² + l1_ratio * ||w||₁)``. With more
+    than two classes, one classifier is trained for each class against the rest.
+
+    Parameters
+    ----------
+    loss : {'hinge', 'log_loss', 'modified_huber', 'squared_hinge', 'perceptron', 'squared_error', 'huber', \
+'epsilon_insensitive', 'squared_epsilon_insensitive'}, default='hinge'
+        The loss, see `fusedgrad.losses`. 'hinge' is the linear SVM, 'log_loss' is logistic regression,
+        'modified_huber' tolerates outliers and has probabilities too; the last four are losses of regression.
+    penalty : {'l2', 'l1', 'elasticnet', None}, default='l2'
+        The penalty on the weights; the intercept is never penalised.
+    alpha : float in [0, inf), default=0.0001
+        Strength of the penalty; also sets the rate of ``learning_rate='optimal'``, which needs alpha > 0.
+    l1_ratio : float in [0, 1] or None, default=0.15
+        Share of L1 in ``penalty='elasticnet'``; ignored for other penalties.
+    fit_intercept : bool, default=True
+        Whether to learn an intercept.
+    max_iter : int in [1, inf), default=1000
+        Epochs at most; `partial_fit` always makes one.
+    tol : float in [0, inf) or None, default=1e-3
+        Training stops when for `n_iter_no_change` epochs the mean training objective was above its best minus
+        `tol` (with `early_stopping`: the validation score below its best plus `tol`). None: after `max_iter` epochs.
+    shuffle : bool, default=True
+        Whether to visit the rows in a new order each epoch.
+    verbose : int, default=0
+        Above 0, print norms, losses and times of each epoch.
+    epsilon : float in [0, inf), default=0.1
+        Where 'huber' becomes linear; the width of the epsilon-insensitive tubes.
+    n_jobs : int or None, default=None
+        Threads for the classes of a multi-class fit. None: as many as pay, at most what OpenMP allows
+        (``OMP_NUM_THREADS``, threadpoolctl); -1: all of those. The result does not depend on it.
+    random_state : int, RandomState or None, default=None
+        Shuffling and the validation split. Same value, same result, on any number of threads.
+    learning_rate : {'constant', 'optimal', 'invscaling', 'adaptive', 'pa1', 'pa2'}, default='optimal'
+        The rate at step t: ``eta0``; ``1 / (alpha * (t + t0))`` with t0 by Bottou's heuristic;
+        ``eta0 / t ** power_t``; ``eta0``, divided by 5 whenever training would stop, until 1e-6; the
+        passive-aggressive steps PA-I and PA-II (loss 'hinge' only) with aggressiveness ``eta0``.
+    eta0 : float in (0, inf), default=0.01
+        The initial rate, or the aggressiveness of 'pa1' and 'pa2'.
+    power_t : float in (-inf, inf), default=0.5
+        The exponent of 'invscaling'. Negative values are deprecated in scikit-learn.
+    early_stopping : bool, default=False
+        Stop by the score on validation rows: those given to `fit`, else a stratified share of the training rows.
+    validation_fraction : float in (0, 1), default=0.1
+        That share.
+    n_iter_no_change : int in [1, inf), default=5
+        Epochs without improvement before training stops.
+    class_weight : dict, 'balanced' or None, default=None
+        Weights of the classes, multiplied with sample weights; 'balanced': inversely to their frequency.
+    warm_start : bool, default=False
+        Whether `fit` starts from the weights of the last fit.
+    average : bool or int, default=False
+        Use the mean of the weights over all steps (an int: from that step on) as `coef_` and `intercept_`.
+    intercept_decay : float in [0, inf) or None, default=None
+        Factor on the intercept's steps. None: 1 for dense and 0.01 for sparse X, as in scikit-learn, where it
+        cannot be changed; set 1.0 to fit sparse and dense X alike.
+    restore_best_weights : bool, default=False
+        Keep the weights of the epoch with the best validation score, rather than the last.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        Weights, of X's dtype (float32 or float64).
+    intercept_ : ndarray of shape (1,) or (n_classes,), float64
+        Intercepts.
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+    n_iter_ : int
+        Epochs run (the largest number over the classes).
+    t_ : float
+        Steps counted so far, plus one: ``1 + n_iter_ * n_samples`` after `fit`.
+    loss_curve_ : list of float
+        Mean training objective of each epoch, each sample at its own time (without sample and class weights, as
+        the stopping rule sees it); with several classes the mean over them, each with its last value once it has
+        stopped. `partial_fit` appends.
+    validation_scores_, validation_loss_curve_ : list of float or None
+        Accuracy and mean loss on the validation rows after each epoch (one against the rest); None without them.
+    stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'interrupted'}
+        Why training ended.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where X has string names.
+
+    See Also
+    --------
+    SGDRegressor : The same for regression.
+    SGDOneClassSVM : The same for outliers.
+
+    Notes
+    -----
+    Features should have about zero mean and unit variance. float32 and float64 arrays in C order and CSR matrices
+    (int32 or int64 indices) are used without a copy; other inputs are converted. Ctrl-C ends a fit within about 0.1 s,
+    with the weights so far and a warning.
+
+    **Differences from scikit-learn 1.9.** Results are equal to rounding (the order of summation differs), except:
+
+    * early stopping scores the true weights (scikit-learn forgets the scale factor of L2 decay, and scores the
+      log loss with labels that never match the negative class);
+    * for sparse X the stopping rule sees the norm of all weights (scikit-learn: of the last row's features), and
+      after L1 truncation the norm of the truncated weights;
+    * with `average`, `partial_fit` continues from the last intercept (scikit-learn restarts it);
+    * `partial_fit` may change between float32 and float64 and keeps the dtype of the first call; a label that is
+      not among the classes is an error.
+
+    Kept as it is, because results should be equal: the order of rows in each epoch is the last one permuted by the
+    same permutation, and the average with an L1 penalty does not see truncation.
+
+    References
+    ----------
+    L. Bottou, "Stochastic gradient descent tricks", 2012. Y. Tsuruoka, J. Tsujii, S. Ananiadou, "Stochastic gradient
+    descent training for L1-regularized log-linear models with cumulative penalty", ACL 2009. K. Crammer et al.,
+    "Online passive-aggressive algorithms", JMLR 7, 2006.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.preprocessing import scale
+    >>> from fusedgrad.linear_model import SGDClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> clf = SGDClassifier(loss="log_loss", random_state=0).fit(scale(X), y)
+    >>> clf.score(scale(X), y) > 0.97
+    True
+    >>> clf.stop_reason_
+    'converged'
+    """
+
+    _classification = True
+    _curves = ("loss_curve", "validation_scores", "validation_loss_curve")
+    loss_functions = loss_functions(
+        "hinge", "squared_hinge", "perceptron", "log_loss", "modified_huber", *REGRESSION_LOSSES
+    )
+    _rules = {
+        **SUPERVISED_RULES,
+        "loss": OneOf(*loss_functions),
+        "n_jobs": Number(Integral, none=True),
+        "class_weight": Either(OneOf("balanced", None), Instance(dict, "a dict of weights")),
+    }
+
+    def __init__(
+        self,
+        loss: str = "hinge",
+        *,
+        penalty: str | None = "l2",
+        alpha: float = 0.0001,
+        l1_ratio: float | None = 0.15,
+        fit_intercept: bool = True,
+        max_iter: int = 1000,
+        tol: float | None = 1e-3,
+        shuffle: bool = True,
+        verbose: int = 0,
+        epsilon: float = 0.1,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        learning_rate: str = "optimal",
+        eta0: float = 0.01,
+        power_t: float = 0.5,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        class_weight: Any = None,
+        warm_start: bool = False,
+        average: bool | int = False,
+        intercept_decay: float | None = None,
+        restore_best_weights: bool = False,
+    ):
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.verbose = verbose
+        self.epsilon = epsilon
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.learning_rate = learning_rate
+        self.eta0 = eta0
+        self.power_t = power_t
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.average = average
+        self.intercept_decay = intercept_decay
+        self.restore_best_weights = restore_best_weights
+
+    def _check_parameters(self, *, partial: bool = False) -> None:
+        super()._check_parameters(partial=partial)
+        if self.n_jobs == 0:
+            raise InvalidParameterError("n_jobs == 0 has no meaning: use None, 1, or -1 for all threads.")
+
+    def _shape_coef(self, coef: Any) -> Any:
+        return coef
+
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        coef_init: ArrayLike | None = None,
+        intercept_init: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> SGDClassifier:
+        """Train from the start, or with `warm_start` from the weights of the last fit.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,)
+            Class labels: numbers, strings or booleans.
+        coef_init : array-like of shape (n_classes, n_features), or (1, n_features) or (n_features,) for two classes
+            Weights to start from.
+        intercept_init : array-like of shape (n_classes,), or (1,) for two classes
+            Intercepts to start from.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples' gradients, multiplied with `class_weight`.
+        X_val, y_val, sample_weight_val : default=None
+            Validation rows: scored after every epoch, and used by `early_stopping` in place of a split.
+
+        Returns
+        -------
+        self : SGDClassifier
+
+        Raises
+        ------
+        ValueError
+            For parameters or data out of range, one class only, or weights that overflow. The estimator is then as
+            before the call.
+        """
+        self._check_parameters()
+        with unchanged_on_error(self):
+            if self.warm_start and hasattr(self, "coef_"):
+                coef_init = self.coef_ if coef_init is None else coef_init
+                intercept_init = self.intercept_ if intercept_init is None else intercept_init
+            X, y = check_X_y(self, X, y, reset=True)
+            self.classes_ = _classes(y)
+            given = self._given_validation(X, X_val, y_val, sample_weight_val)
+            self._wants_validation(given)
+            self._learn(X, y, coef_init, intercept_init, sample_weight, given, partial=False)
+            self._warn()
+        return self
+
+    def partial_fit(
+        self, X: Any, y: ArrayLike, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> SGDClassifier:
+        """Train for one epoch on these rows, starting from the weights so far.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to learn from.
+        y : array-like of shape (n_samples,)
+            Their class labels.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will ever come; needed in the first call.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : SGDClassifier
+
+        Raises
+        ------
+        ValueError
+            As for `fit`; also if `classes` is missing in the first call or changes later, or if y has another label.
+        """
+        first = "classes_" not in self.__dict__
+        self._check_parameters(partial=first)
+        if first and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit. In order to use 'balanced' weights, use "
+                "compute_class_weight('balanced', classes=classes, y=y). In place of y you can use a large enough "
+                "sample of the full training set target to properly estimate the class frequency distributions. "
+                "Pass the resulting weights as the class_weight parameter."
+            )
+        if first and classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        with unchanged_on_error(self):
+            if classes is not None:
+                classes = np.unique(np.asarray(classes))
+                if first:
+                    self.classes_ = classes
+                elif not np.array_equal(classes, self.classes_):
+                    raise ValueError(
+                        f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
+                    )
+            X, y = check_X_y(self, X, y, dtypes=self._dtypes(), reset=first)
+            if first and y.dtype.kind not in "biuUS":
+                check_classification_targets(y)
+            self._learn(X, y, None, None, sample_weight, None, partial=True)
+        return self
+
+    def _learn(
+        self,
+        X: Any,
+        y: Any,
+        coef_init: Any,
+        intercept_init: Any,
+        sample_weight: Any,
+        given: _fit.Validation | None,
+        *,
+        partial: bool,
+    ) -> None:
+        n_classes = len(self.classes_)
+        if n_classes < 2:
+            raise ValueError(f"The number of classes has to be greater than one; got {n_classes} class")
+        codes = self._encode(y, X.dtype, "y")
+        if given is not None:
+            given.y = self._encode(given.y, X.dtype, "y_val")
+        class_weight = [1.0] * n_classes
+        if self.class_weight is not None:
+            class_weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y).tolist()
+        early = self.early_stopping and given is None and not partial
+        sample_weight = check_weights(sample_weight, X, zeros=early)
+
+        binary = n_classes == 2
+        labels = [1] if binary else list(range(n_classes))
+        start = self._start(X, len(labels), coef_init, intercept_init, keep=partial)
+        random_state = self.random_state
+
+        def split() -> _fit.Validation | None:
+            return self._split(codes, sample_weight) if early else None
+
+        seeds, held_out = (
+            _seeds.binary(random_state, split) if binary else _seeds.multiclass(random_state, n_classes, split)
+        )
+        validation = given or held_out
+        self._train(
+            _fit.Task(
+                plan=self._plan(X, max_iter=1 if partial else self.max_iter, validated=validation is not None),
+                X=X,
+                y=codes,
+                sample_weight=sample_weight,
+                start=start,
+                labels=labels,
+                side_weights=[(class_weight[0], class_weight[1])] if binary else [(1.0, w) for w in class_weight],
+                seeds=seeds,
+                validation=validation,
+            ),
+            keep=partial,
+            threads=_fit.threads_for(self.n_jobs, len(labels), float(X.nnz if sp.issparse(X) else X.size)),
+            names=("",) if binary else tuple(f" (class {label})" for label in self.classes_),
+        )
+
+    def _encode(self, y: Any, dtype: Any, name: str) -> Any:
+        """Class codes 0, 1, ... in X's dtype."""
+        if len(self.classes_) == 2:
+            positive = y == self.classes_[1]
+            codes = positive.astype(dtype)
+            known = positive | (y == self.classes_[0])
+        else:
+            found = np.minimum(np.searchsorted(self.classes_, y), len(self.classes_) - 1)
+            codes = found.astype(dtype)
+            known = self.classes_[found] == y
+        if not np.all(known):
+            strangers = np.unique(np.asarray(y)[~known])
+            raise ValueError(
+                f"{name} has labels {strangers[:5]} that are not among the classes {self.classes_}. "
+                "Pass all labels that will come as `classes` in the first call of partial_fit."
+            )
+        return codes
+
+    def decision_function(self, X: Any) -> Any:
+        """Return the raw predictions w·x + b, positive for ``classes_[1]``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+        """
+        scores = self._raw_prediction(X) + self.intercept_
+        return scores.ravel() if scores.shape[1] == 1 else scores
+
+    def predict(self, X: Any) -> Any:
+        """Return the class of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+        """
+        scores = self.decision_function(X)
+        return self.classes_[(scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)]
+
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Any) -> Any:
+        """Return the probability of each class; for the losses 'log_loss' and 'modified_huber'.
+
+        With several classes, the probabilities of the one-against-the-rest models are normalised to sum to 1
+        (uniform where all are 0). For 'modified_huber' they are ``(clip(p, -1, 1) + 1) / 2``, which is often 0 or 1
+        exactly; Zadrozny & Elkan, "Transforming classifier scores into multiclass probability estimates", KDD 2002.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), columns as in `classes_`
+        """
+        scores = self.decision_function(X)
+        positive = expit(scores) if self.loss == "log_loss" else (np.clip(scores, -1, 1) + 1) / 2
+        if positive.ndim == 1:
+            return np.column_stack([1 - positive, positive])
+        total = positive.sum(axis=1, keepdims=True)
+        nothing = total[:, 0] == 0
+        positive[nothing], total[nothing] = 1, positive.shape[1]
+        return positive / total
+
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    def predict_log_proba(self, X: Any) -> Any:
+        """Return the logarithm of `predict_proba`; -inf where that is 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+
+def _classes(y: Any) -> Any:
+    """``np.unique(y)``, without sorting where y holds whole numbers of a small range.
+
+    Raises
+    ------
+    ValueError
+        If y is continuous.
+    """
+    if y.dtype.kind in "iu" and y.size:
+        low, high = y.min(), y.max()
+        if int(high) - int(low) < 1 << 16:
+            return (np.flatnonzero(np.bincount(np.subtract(y, low, dtype=np.int64))) + int(low)).astype(y.dtype)
+    if y.dtype.kind not in "biuUS":
+        check_classification_targets(y)
+    return np.unique(y)

@@ -1,0 +1,276 @@
+"""`SGDOneClassSVM`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import OutlierMixin
+
+from .. import _fit
+from .._checks import Number, OneOf, check_weights, check_X, unchanged_on_error
+from . import _seeds
+from ._sgd import SGD, loss_functions
+
+
+class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
+    """Linear one-class support vector machine trained by stochastic gradient descent.
+
+    Finds w and rho that minimise ``||w||² / 2 - rho + mean(max(0, rho - w·x)) / nu``; rows with w·x < rho are
+    outliers. With a kernel approximation before it (`sklearn.kernel_approximation`) it approximates
+    `sklearn.svm.OneClassSVM` in time linear in the number of rows.
+
+    Parameters
+    ----------
+    nu : float in (0, 1], default=0.5
+        An upper bound on the share of training rows that are outliers.
+    fit_intercept : bool, default=True
+        Whether to learn the offset rho (else it is 1).
+    max_iter : int in [1, inf), default=1000
+        Epochs at most; `partial_fit` always makes one.
+    tol : float in [0, inf) or None, default=1e-3
+        Training stops when for 5 epochs the mean objective was above its best minus `tol`; None: after `max_iter`.
+    shuffle : bool, default=True
+        Whether to visit the rows in a new order each epoch.
+    verbose : int, default=0
+        Above 0, print norms, losses and times of each epoch.
+    random_state : int, RandomState or None, default=None
+        Shuffling.
+    learning_rate : {'constant', 'optimal', 'invscaling', 'adaptive'}, default='optimal'
+        As for `SGDClassifier`, with nu in the place of alpha.
+    eta0 : float in (0, inf), default=0.01
+        The initial rate.
+    power_t : float in (-inf, inf), default=0.5
+        The exponent of 'invscaling'. Negative values are deprecated in scikit-learn.
+    warm_start : bool, default=False
+        Whether `fit` starts from the weights of the last fit.
+    average : bool or int, default=False
+        Use the mean of the weights over all steps (an int: from that step on).
+    intercept_decay : float in [0, inf) or None, default=None
+        Factor on the offset's steps. None: 1 for dense and 0.01 for sparse X, as in scikit-learn.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,)
+        Weights, of X's dtype (float32 or float64).
+    offset_ : ndarray of shape (1,), float64
+        The offset rho: ``decision_function = score_samples - offset_``.
+    n_iter_ : int
+        Epochs run.
+    t_ : float
+        Steps counted so far, plus one.
+    loss_curve_ : list of float
+        Mean objective of each epoch (times nu, plus nu). `partial_fit` appends.
+    stop_reason_ : {'converged', 'max_iter', 'interrupted'}
+        Why training ended.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where X has string names.
+
+    Notes
+    -----
+    **Differences from scikit-learn 1.9.** As for `SGDClassifier`; and NumPy's global random state is left alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fusedgrad.linear_model import SGDOneClassSVM
+    >>> X = np.array([[-1, -1], [-2, -1], [1, 1], [2, 1]])
+    >>> svm = SGDOneClassSVM(random_state=42, tol=None).fit(X)
+    >>> svm.predict([[4, 4]])
+    array([1], dtype=int32)
+    """
+
+    _classification = True  # the hinge loss
+    n_iter_no_change = 5
+    epsilon = 0.1
+    loss_functions = loss_functions("hinge")
+    _rules = {
+        **SGD._rules,
+        "nu": Number(low=0, high=1, open_low=True),
+        "learning_rate": OneOf("constant", "optimal", "invscaling", "adaptive", hidden=("pa1", "pa2")),
+    }
+
+    def __init__(
+        self,
+        nu: float = 0.5,
+        fit_intercept: bool = True,
+        max_iter: int = 1000,
+        tol: float | None = 1e-3,
+        shuffle: bool = True,
+        verbose: int = 0,
+        random_state: Any = None,
+        learning_rate: str = "optimal",
+        eta0: float = 0.01,
+        power_t: float = 0.5,
+        warm_start: bool = False,
+        average: bool | int = False,
+        *,
+        intercept_decay: float | None = None,
+    ):
+        self.nu = nu
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.verbose = verbose
+        self.random_state = random_state
+        self.learning_rate = learning_rate
+        self.eta0 = eta0
+        self.power_t = power_t
+        self.warm_start = warm_start
+        self.average = average
+        self.intercept_decay = intercept_decay
+
+    @property
+    def _offset_rate(self) -> float:  # type: ignore[override]
+        return float(self.nu)
+
+    def _loss(self) -> str:
+        return "hinge"
+
+    def _alpha(self) -> float:
+        return float(self.nu)
+
+    def _penalty(self) -> str | None:
+        return "l2"
+
+    def _l1_ratio(self) -> float | None:
+        return 0.0
+
+    # The engine's intercept is 1 - rho.
+    def _intercept_name(self) -> str:
+        return "offset_"
+
+    def _to_intercept(self, value: Any) -> Any:
+        return 1.0 - value
+
+    _from_intercept = _to_intercept
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        coef_init: ArrayLike | None = None,
+        offset_init: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> SGDOneClassSVM:
+        """Train from the start, or with `warm_start` from the weights of the last fit.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : ignored
+            Present for the sake of pipelines.
+        coef_init : array-like of shape (n_features,), default=None
+            Weights to start from.
+        offset_init : array-like of shape (1,), default=None
+            Offset to start from.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples' gradients.
+
+        Returns
+        -------
+        self : SGDOneClassSVM
+
+        Raises
+        ------
+        ValueError
+            For parameters or data out of range, or weights that overflow. The estimator is then as before the call.
+        """
+        self._check_parameters()
+        with unchanged_on_error(self):
+            if self.warm_start and hasattr(self, "coef_"):
+                coef_init = self.coef_ if coef_init is None else coef_init
+                offset_init = self.offset_ if offset_init is None else offset_init
+            X = check_X(self, X, reset=True)
+            self._learn(X, coef_init, offset_init, sample_weight, partial=False)
+            self._warn()
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> SGDOneClassSVM:
+        """Train for one epoch on these rows, starting from the weights so far.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to learn from.
+        y : ignored
+            Present for the sake of pipelines.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : SGDOneClassSVM
+
+        Raises
+        ------
+        ValueError
+            As for `fit`.
+        """
+        first = "coef_" not in self.__dict__
+        self._check_parameters(partial=first)
+        with unchanged_on_error(self):
+            X = check_X(self, X, dtypes=self._dtypes(), reset=first)
+            self._learn(X, None, None, sample_weight, partial=True)
+        return self
+
+    def _learn(self, X: Any, coef_init: Any, offset_init: Any, sample_weight: Any, *, partial: bool) -> None:
+        sample_weight = check_weights(sample_weight, X)
+        start = self._start(X, 1, coef_init, offset_init, keep=partial)
+        self._train(
+            _fit.Task(
+                plan=self._plan(X, max_iter=1 if partial else self.max_iter),
+                X=X,
+                y=np.ones(X.shape[0], dtype=X.dtype),
+                sample_weight=sample_weight,
+                start=start,
+                labels=[-1],
+                side_weights=[(1.0, 1.0)],
+                seeds=_seeds.one_class(self.random_state),
+            ),
+            keep=partial,
+        )
+
+    def score_samples(self, X: Any) -> Any:
+        """Return w·x, the score before the offset.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+        """
+        return np.ravel(self._raw_prediction(X))
+
+    def decision_function(self, X: Any) -> Any:
+        """Return the signed distance w·x - rho: negative for outliers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        distances : ndarray of shape (n_samples,)
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> Any:
+        """Return 1 for inliers and -1 for outliers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of int32, shape (n_samples,)
+        """
+        return np.where(self.decision_function(X) >= 0, 1, -1).astype(np.int32)

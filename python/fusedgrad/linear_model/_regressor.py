@@ -1,0 +1,279 @@
+"""`SGDRegressor`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import RegressorMixin
+
+from .. import _fit
+from .._checks import OneOf, check_weights, check_X_y, unchanged_on_error
+from . import _seeds
+from ._sgd import REGRESSION_LOSSES, SGD, SUPERVISED_RULES, loss_functions
+
+
+class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
+    """Linear regression trained by stochastic gradient descent.
+
+    One sample, one step, on ``mean(loss(y, w·x + b)) + alpha * ((1 - l1_ratio) / 2 * ||w||² + l1_ratio * ||w||₁)``.
+
+    Parameters
+    ----------
+    loss : {'squared_error', 'huber', 'epsilon_insensitive', 'squared_epsilon_insensitive'}, default='squared_error'
+        The loss, see `fusedgrad.losses`.
+    penalty : {'l2', 'l1', 'elasticnet', None}, default='l2'
+        The penalty on the weights; the intercept is never penalised.
+    alpha : float in [0, inf), default=0.0001
+        Strength of the penalty; also sets the rate of ``learning_rate='optimal'``, which needs alpha > 0.
+    l1_ratio : float in [0, 1] or None, default=0.15
+        Share of L1 in ``penalty='elasticnet'``; ignored for other penalties.
+    fit_intercept : bool, default=True
+        Whether to learn an intercept.
+    max_iter : int in [1, inf), default=1000
+        Epochs at most; `partial_fit` always makes one.
+    tol : float in [0, inf) or None, default=1e-3
+        As for `SGDClassifier`; the validation score is R².
+    shuffle : bool, default=True
+        Whether to visit the rows in a new order each epoch.
+    verbose : int, default=0
+        Above 0, print norms, losses and times of each epoch.
+    epsilon : float in [0, inf), default=0.1
+        Where 'huber' becomes linear; the width of the epsilon-insensitive tubes.
+    random_state : int, RandomState or None, default=None
+        Shuffling and the validation split.
+    learning_rate : {'constant', 'optimal', 'invscaling', 'adaptive', 'pa1', 'pa2'}, default='invscaling'
+        As for `SGDClassifier`; 'pa1' and 'pa2' need the loss 'epsilon_insensitive'.
+    eta0 : float in (0, inf), default=0.01
+        The initial rate, or the aggressiveness of 'pa1' and 'pa2'.
+    power_t : float in (-inf, inf), default=0.25
+        The exponent of 'invscaling'. Negative values are deprecated in scikit-learn.
+    early_stopping : bool, default=False
+        Stop by R² on validation rows: those given to `fit`, else a share of the training rows.
+    validation_fraction : float in (0, 1), default=0.1
+        That share.
+    n_iter_no_change : int in [1, inf), default=5
+        Epochs without improvement before training stops.
+    warm_start : bool, default=False
+        Whether `fit` starts from the weights of the last fit.
+    average : bool or int, default=False
+        Use the mean of the weights over all steps (an int: from that step on) as `coef_` and `intercept_`.
+    intercept_decay : float in [0, inf) or None, default=None
+        Factor on the intercept's steps. None: 1 for dense and 0.01 for sparse X, as in scikit-learn.
+    restore_best_weights : bool, default=False
+        Keep the weights of the epoch with the best validation score, rather than the last.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,)
+        Weights, of X's dtype (float32 or float64).
+    intercept_ : ndarray of shape (1,), float64
+        The intercept.
+    n_iter_ : int
+        Epochs run.
+    t_ : float
+        Steps counted so far, plus one.
+    loss_curve_ : list of float
+        Mean training objective of each epoch, each sample at its own time. `partial_fit` appends.
+    validation_scores_, validation_loss_curve_ : list of float or None
+        R² and mean loss on the validation rows after each epoch; None without them.
+    stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'interrupted'}
+        Why training ended.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where X has string names.
+
+    See Also
+    --------
+    SGDClassifier : The same for classification; its notes on differences from scikit-learn and its references
+        hold here too.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import scale
+    >>> from fusedgrad.linear_model import SGDRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> reg = SGDRegressor(random_state=0).fit(scale(X), y)
+    >>> reg.score(scale(X), y) > 0.5
+    True
+    """
+
+    _curves = ("loss_curve", "validation_scores", "validation_loss_curve")
+    loss_functions = loss_functions(*REGRESSION_LOSSES)
+    _rules = {**SUPERVISED_RULES, "loss": OneOf(*loss_functions)}
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        *,
+        penalty: str | None = "l2",
+        alpha: float = 0.0001,
+        l1_ratio: float | None = 0.15,
+        fit_intercept: bool = True,
+        max_iter: int = 1000,
+        tol: float | None = 1e-3,
+        shuffle: bool = True,
+        verbose: int = 0,
+        epsilon: float = 0.1,
+        random_state: Any = None,
+        learning_rate: str = "invscaling",
+        eta0: float = 0.01,
+        power_t: float = 0.25,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        warm_start: bool = False,
+        average: bool | int = False,
+        intercept_decay: float | None = None,
+        restore_best_weights: bool = False,
+    ):
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.verbose = verbose
+        self.epsilon = epsilon
+        self.random_state = random_state
+        self.learning_rate = learning_rate
+        self.eta0 = eta0
+        self.power_t = power_t
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.average = average
+        self.intercept_decay = intercept_decay
+        self.restore_best_weights = restore_best_weights
+
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        coef_init: ArrayLike | None = None,
+        intercept_init: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> SGDRegressor:
+        """Train from the start, or with `warm_start` from the weights of the last fit.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,)
+            Targets.
+        coef_init : array-like of shape (n_features,), default=None
+            Weights to start from.
+        intercept_init : array-like of shape (1,), default=None
+            Intercept to start from.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples' gradients.
+        X_val, y_val, sample_weight_val : default=None
+            Validation rows: scored after every epoch, and used by `early_stopping` in place of a split.
+
+        Returns
+        -------
+        self : SGDRegressor
+
+        Raises
+        ------
+        ValueError
+            For parameters or data out of range, or weights that overflow. The estimator is then as before the call.
+        """
+        self._check_parameters()
+        with unchanged_on_error(self):
+            if self.warm_start and hasattr(self, "coef_"):
+                coef_init = self.coef_ if coef_init is None else coef_init
+                intercept_init = self.intercept_ if intercept_init is None else intercept_init
+            X, y = check_X_y(self, X, y, reset=True)
+            given = self._given_validation(X, X_val, y_val, sample_weight_val)
+            self._wants_validation(given)
+            self._learn(X, y, coef_init, intercept_init, sample_weight, given, partial=False)
+            self._warn()
+        return self
+
+    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> SGDRegressor:
+        """Train for one epoch on these rows, starting from the weights so far.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to learn from.
+        y : array-like of shape (n_samples,)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : SGDRegressor
+
+        Raises
+        ------
+        ValueError
+            As for `fit`.
+        """
+        first = "coef_" not in self.__dict__
+        self._check_parameters(partial=first)
+        with unchanged_on_error(self):
+            X, y = check_X_y(self, X, y, dtypes=self._dtypes(), reset=first)
+            self._learn(X, y, None, None, sample_weight, None, partial=True)
+        return self
+
+    def _learn(
+        self,
+        X: Any,
+        y: Any,
+        coef_init: Any,
+        intercept_init: Any,
+        sample_weight: Any,
+        given: _fit.Validation | None,
+        *,
+        partial: bool,
+    ) -> None:
+        y = np.ascontiguousarray(y, dtype=X.dtype)
+        if given is not None:
+            given.y = np.ascontiguousarray(given.y, dtype=X.dtype)
+        sample_weight = check_weights(sample_weight, X)
+        start = self._start(X, 1, coef_init, intercept_init, keep=partial)
+        seeds, held_out = _seeds.regression(
+            self.random_state, lambda: self._split(y, sample_weight) if given is None and not partial else None
+        )
+        validation = given or held_out
+        self._train(
+            _fit.Task(
+                plan=self._plan(X, max_iter=1 if partial else self.max_iter, validated=validation is not None),
+                X=X,
+                y=y,
+                sample_weight=sample_weight,
+                start=start,
+                labels=[-1],
+                side_weights=[(1.0, 1.0)],
+                seeds=seeds,
+                validation=validation,
+            ),
+            keep=partial,
+        )
+
+    def predict(self, X: Any) -> Any:
+        """Return the predictions w·x + b.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+        """
+        return np.ravel(self._raw_prediction(X)) + self.intercept_

@@ -1,0 +1,358 @@
+"""What the linear SGD estimators share."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+from sklearn.utils.validation import check_is_fitted
+
+from .. import _fit, losses
+from .._checks import (
+    BOOLEAN,
+    FLOATS,
+    Either,
+    Instance,
+    Number,
+    OneOf,
+    check_parameters,
+    check_weights,
+    check_X,
+    check_X_y,
+)
+
+_SPARSE_INTERCEPT_DECAY = 0.01  # scikit-learn's: sparse features change rarely, the intercept always
+REGRESSION_LOSSES = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive")
+_RATES = ("constant", "optimal", "invscaling", "adaptive", "pa1", "pa2")
+
+
+def loss_functions(*names: str) -> dict[str, tuple[Any, ...]]:
+    """scikit-learn's table: each loss with its class and the defaults of its parameters."""
+    return {name: (type(losses.get(name)), *losses.get(name).fields.values()) for name in names}
+
+
+class SGD(BaseEstimator):  # type: ignore[misc]
+    """What the three estimators share: rules, validation split, training, weights that outlive a call."""
+
+    _classification = False
+    _curves: tuple[str, ...] = ("loss_curve",)
+    _offset_rate = 0.0  # slope of the objective in the intercept; the one-class SVM's nu
+    _rules: dict[str, Any] = {
+        "fit_intercept": BOOLEAN,
+        "max_iter": Number(Integral, 1),
+        "tol": Number(low=0, none=True),
+        "shuffle": BOOLEAN,
+        "verbose": Either(Number(Integral, 0), BOOLEAN),
+        "random_state": Either(
+            Number(Integral, 0, 2**32 - 1, none=True), Instance(np.random.RandomState, "a RandomState")
+        ),
+        "warm_start": BOOLEAN,
+        "average": Either(Number(Integral, 0, open_low=True), BOOLEAN),
+        "eta0": Number(low=0, open_low=True, high=np.inf, open_high=True),
+        "power_t": Number(open_low=True, open_high=True),
+        "learning_rate": OneOf(*_RATES),
+        "intercept_decay": Number(low=0, high=np.inf, open_high=True, none=True),
+    }
+
+    # The estimators differ in their targets; these names let the shared code speak of one kind of model.
+    loss: str
+    n_iter_no_change: int
+
+    def _check_parameters(self, *, partial: bool = False) -> None:
+        check_parameters(self, self._rules)
+        early_stopping = getattr(self, "early_stopping", False)
+        if early_stopping and partial:
+            raise ValueError("early_stopping should be False with partial_fit")
+        if self.learning_rate == "optimal" and self._alpha() == 0:
+            raise ValueError(
+                "alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the optimal learning "
+                "rate. Set alpha, or another learning_rate."
+            )
+        if self.learning_rate in ("pa1", "pa2"):
+            needed = "hinge" if self._classification else "epsilon_insensitive"
+            if self._loss() != needed:
+                raise ValueError(f"Learning rate '{self.learning_rate}' only works with loss '{needed}'.")
+        if self._penalty() == "elasticnet" and self._l1_ratio() is None:
+            raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
+
+    def _loss(self) -> str:
+        return self.loss
+
+    def _alpha(self) -> float:
+        return float(self.alpha)
+
+    def _penalty(self) -> str | None:
+        return self.penalty
+
+    def _l1_ratio(self) -> float | None:
+        return self.l1_ratio
+
+    def _dtypes(self) -> tuple[Any, ...]:
+        """What X may be: float32 or float64 at first, then the dtype of the weights."""
+        return (self.coef_.dtype.type,) if "coef_" in self.__dict__ else FLOATS
+
+    def _plan(self, X: Any, *, max_iter: int, validated: bool = False) -> dict[str, Any]:
+        alpha, penalty = self._alpha(), self._penalty()
+        ratio = {"l2": 0.0, "l1": 1.0, "elasticnet": self._l1_ratio()}.get(penalty or "")
+        decay = self.intercept_decay
+        if decay is None:
+            decay = _SPARSE_INTERCEPT_DECAY if sp.issparse(X) else 1.0
+        name = self._loss()
+        fields = losses.get(name).fields
+        return {
+            "loss": name,
+            "loss_parameters": {"epsilon": float(self.epsilon)} if "epsilon" in fields else {},
+            "l2": 0.0 if ratio is None else (1.0 - ratio) * alpha,
+            "l1": 0.0 if ratio is None else ratio * alpha,
+            "intercept_decay": float(decay) if self.fit_intercept else 0.0,
+            "offset_rate": self._offset_rate,
+            "average_from": float(self.average),
+            "learning_rate": self.learning_rate,
+            "eta0": float(self.eta0),
+            "power_t": float(self.power_t),
+            "alpha": alpha,
+            "shuffle": bool(self.shuffle),
+            "early_stopping": validated and bool(self.early_stopping),
+            "restore_best_weights": validated and bool(self.restore_best_weights),
+            "regression": not self._classification,
+            "max_iter": int(max_iter),
+            "n_iter_no_change": int(self.n_iter_no_change),
+            "tol": None if self.tol is None else float(self.tol),
+        }
+
+    # ---- weights: (n_outputs, n_features) and (n_outputs,) inside, each estimator's shapes outside ----
+
+    def _shape_coef(self, coef: Any) -> Any:
+        return coef.ravel()
+
+    def _intercept_name(self) -> str:
+        return "intercept_"
+
+    def _to_intercept(self, value: Any) -> Any:
+        return value
+
+    _from_intercept = _to_intercept
+
+    def _start(self, X: Any, n_outputs: int, coef_init: Any, intercept_init: Any, *, keep: bool) -> _fit.Start:
+        """Where training starts: from `coef_init`, from the weights so far (`keep`), or from zero."""
+        n_features = X.shape[1]
+        before = self.__dict__
+        keep = keep and "coef_" in before
+        t = before.get("t_", 1.0) if keep else 1.0
+        averages = keep and "_average_coef" in before
+        if keep:
+            coef_init = before["_standard_coef"] if averages else before["coef_"]
+            intercept_init = before["_standard_intercept"] if averages else before[self._intercept_name()]
+        if sp.issparse(coef_init):
+            coef_init = coef_init.toarray()
+
+        coef = np.zeros((n_outputs, n_features), dtype=X.dtype)
+        if coef_init is not None:
+            coef_init = np.asarray(coef_init)
+            allowed: list[Any] = [(n_outputs, n_features)] + ([(n_features,)] if n_outputs == 1 else [])
+            if coef_init.shape not in allowed:
+                raise ValueError(
+                    f"Provided coef_init does not match dataset. Its shape is {coef_init.shape}, "
+                    f"expected {' or '.join(map(str, allowed))}."
+                )
+            coef[:] = coef_init.reshape(n_outputs, n_features)
+        intercept = np.zeros(n_outputs)
+        if intercept_init is not None:
+            intercept_init = np.asarray(intercept_init, dtype=float)
+            shapes: list[Any] = [(n_outputs,)] + ([()] if n_outputs == 1 else [])
+            if intercept_init.shape not in shapes:
+                raise ValueError(
+                    f"Provided {self._intercept_name()[:-1]}_init does not match dataset. Its shape is "
+                    f"{intercept_init.shape}, expected {' or '.join(map(str, shapes))}."
+                )
+            intercept[:] = intercept_init
+            if not averages:
+                intercept = self._to_intercept(intercept)
+        elif self._offset_rate:
+            intercept = self._to_intercept(intercept)
+        for name, values in (("coef_init", coef), (f"{self._intercept_name()[:-1]}_init", intercept)):
+            if not np.isfinite(values).all():
+                raise ValueError(f"{name} contains NaN or infinity; initial weights must be finite.")
+
+        start = _fit.Start(coef, intercept, t=t)
+        if self.average:
+            if averages:
+                start.average_coef = before["_average_coef"].reshape(coef.shape).astype(X.dtype)
+                start.average_intercept = before["_average_intercept"].astype(float)
+            else:
+                start.average_coef = np.zeros_like(coef)
+                start.average_intercept = np.zeros(n_outputs)
+        return start
+
+    def _train(self, task: _fit.Task, *, keep: bool, threads: int = 1, names: tuple[str, ...] = ("",)) -> None:
+        """Run the task and take over its weights and its history."""
+        result = _fit.run(task, threads=threads, verbose=int(self.verbose), names=names)
+        start, before = task.start, self.__dict__
+
+        if self.average:
+            self._standard_coef = self._shape_coef(start.coef)
+            self._standard_intercept = start.intercept
+            self._average_coef = self._shape_coef(start.average_coef)
+            self._average_intercept = start.average_intercept
+        else:
+            for name in ("_standard_coef", "_standard_intercept", "_average_coef", "_average_intercept"):
+                before.pop(name, None)
+        reached = self.average and self.average <= start.t - 1.0
+        coef = self._average_coef if reached else self._shape_coef(start.coef)
+        old = before.get("coef_")
+        if (
+            keep
+            and not self.average
+            and isinstance(old, np.ndarray)
+            and old.shape == coef.shape
+            and old.flags.writeable
+        ):
+            old[:] = coef  # scikit-learn's promise: partial_fit keeps the array
+        else:
+            self.coef_ = coef
+        setattr(
+            self,
+            self._intercept_name(),
+            self._from_intercept(self._average_intercept if reached else start.intercept),
+        )
+        self.t_ = start.t
+        self.n_iter_ = result.n_iter
+        self.stop_reason_ = result.stop_reason
+        for name in self._curves:
+            curve = getattr(result, name)
+            if keep and before.get(f"{name}_") is not None and curve is not None:
+                before[f"{name}_"].extend(curve)
+            else:
+                setattr(self, f"{name}_", curve)
+
+    def _warn(self) -> None:
+        """The warnings that a finished `fit` owes."""
+        if self.stop_reason_ == "interrupted":
+            warnings.warn(
+                f"Training interrupted after {self.n_iter_} epochs; the weights reached so far are kept. "
+                "Fit again with warm_start=True to go on.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        elif self.tol is not None and self.stop_reason_ == "max_iter":
+            warnings.warn(
+                "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve "
+                "the fit.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        if self.power_t < 0:
+            warnings.warn(
+                "Negative values for `power_t` are deprecated in version 1.8 and will raise an error in 1.10. "
+                "Use values in the range [0.0, inf) instead.",
+                FutureWarning,
+                stacklevel=3,
+            )
+
+    # ---- validation rows ----
+
+    def _split(self, y: Any, sample_weight: Any) -> _fit.Validation | None:
+        """The rows that early stopping keeps aside: scikit-learn's split for the same `random_state`."""
+        if not self.early_stopping:
+            return None
+        n = y.shape[0]
+        splitter = StratifiedShuffleSplit if self._classification else ShuffleSplit
+        cv = splitter(test_size=self.validation_fraction, random_state=self.random_state)
+        train, held = next(cv.split(np.zeros((n, 1)), y))
+        if sample_weight is not None and not np.any(sample_weight[held] > 0):
+            raise ValueError(
+                "The sample weights for validation set are all zero, consider using a different random state."
+            )
+        if train.shape[0] == 0 or held.shape[0] == 0:
+            raise ValueError(
+                f"Splitting {n} samples into a train set and a validation set with "
+                f"validation_fraction={self.validation_fraction!r} led to an empty set ({train.shape[0]} and "
+                f"{held.shape[0]} samples). Please either change validation_fraction, increase number of samples, "
+                "or disable early_stopping."
+            )
+        mask = np.zeros(n, dtype=np.bool_)
+        mask[held] = True
+        return _fit.Validation(held_out=mask)
+
+    def _given_validation(self, X: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> _fit.Validation | None:
+        """The user's own validation set, in X's storage; targets are encoded by the estimator."""
+        if X_val is None:
+            if y_val is not None or sample_weight_val is not None:
+                raise ValueError("y_val and sample_weight_val belong to X_val, which was not given.")
+            return None
+        if y_val is None:
+            raise ValueError("X_val was given without y_val.")
+        X_val, y_val = check_X_y(self, X_val, y_val, dtypes=(X.dtype.type,), name="X_val")
+        weights = check_weights(sample_weight_val, X_val, name="sample_weight_val")
+        if sp.issparse(X):
+            X_val = sp.csr_array(X_val)
+            for name in ("indices", "indptr"):
+                setattr(X_val, name, getattr(X_val, name).astype(X.indices.dtype, copy=False))
+        elif sp.issparse(X_val):
+            X_val = np.ascontiguousarray(X_val.toarray())
+        return _fit.Validation(X=X_val, y=y_val, sample_weight=weights)
+
+    def _wants_validation(self, given: _fit.Validation | None) -> None:
+        if self.restore_best_weights and given is None and not self.early_stopping:
+            raise ValueError(
+                "restore_best_weights=True needs a validation set: give X_val and y_val to fit, or set "
+                "early_stopping=True."
+            )
+
+    # ---- after the fit ----
+
+    def densify(self) -> Any:
+        """Convert `coef_` back to a dense array, which training needs; see `sparsify`.
+
+        Returns
+        -------
+        self : object
+        """
+        check_is_fitted(self, "coef_", msg="Estimator, %(name)s, must be fitted before densifying.")
+        if sp.issparse(self.coef_):
+            self.coef_ = self._shape_coef(self.coef_.toarray())
+        return self
+
+    def sparsify(self) -> Any:
+        """Convert `coef_` to a CSR matrix, which for L1 penalties can save memory and time in prediction.
+
+        Calling `fit` or `partial_fit` afterwards works and makes it dense again.
+
+        Returns
+        -------
+        self : object
+        """
+        check_is_fitted(self, "coef_", msg="Estimator, %(name)s, must be fitted before sparsifying.")
+        self.coef_ = sp.csr_matrix(np.atleast_2d(self.coef_)) if not sp.issparse(self.coef_) else self.coef_
+        return self
+
+    def _raw_prediction(self, X: Any) -> Any:
+        """X @ coef, without the intercept, of shape (n_samples,) or (n_samples, n_outputs)."""
+        check_is_fitted(self, "coef_")
+        X = check_X(self, X)
+        product = X @ self.coef_.T
+        return product.toarray() if sp.issparse(product) else product
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+SUPERVISED_RULES: dict[str, Any] = {
+    **SGD._rules,
+    "penalty": OneOf("l2", "l1", "elasticnet", None),
+    "alpha": Number(low=0, high=np.inf, open_high=True),
+    "l1_ratio": Number(low=0, high=1, none=True),
+    "epsilon": Number(low=0, high=np.inf, open_high=True),
+    "early_stopping": BOOLEAN,
+    "validation_fraction": Number(low=0, high=1, open_low=True, open_high=True),
+    "n_iter_no_change": Number(Integral, 1),
+    "restore_best_weights": BOOLEAN,
+}

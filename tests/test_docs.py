@@ -1,0 +1,78 @@
+"""What the documentation says is so: examples run, parameters are all documented, the README's code works."""
+
+import doctest
+import inspect
+import re
+import sys
+from pathlib import Path
+
+import fusedgrad
+import pytest
+from fusedgrad import linear_model, losses
+
+ESTIMATORS = [getattr(linear_model, name) for name in linear_model.__all__]
+ROOT = Path(__file__).parents[1]
+
+
+MODULES = [losses, *(sys.modules[estimator.__module__] for estimator in ESTIMATORS)]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_examples_in_docstrings_run(module):
+    failed, run = doctest.testmod(module)
+    assert run > 0
+    assert failed == 0
+
+
+def sections(doc):
+    """The numpydoc sections of a docstring: title to text."""
+    parts = re.split(r"^(\w[\w ]*)\n-{3,}$", inspect.cleandoc(doc), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def documented(text):
+    return [name for names in re.findall(r"^(\w[\w, ]*) :", text, flags=re.MULTILINE) for name in names.split(", ")]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_constructor_parameters_are_documented_in_order(estimator):
+    names = list(inspect.signature(estimator).parameters)
+    assert documented(sections(estimator.__doc__)["Parameters"]) == names
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_methods_document_their_parameters(estimator):
+    for name, method in inspect.getmembers(estimator, inspect.isfunction):
+        if name.startswith("_") or not method.__module__.startswith("fusedgrad"):
+            continue
+        parameters = [p for p in inspect.signature(method).parameters if p != "self"]
+        found = documented(sections(method.__doc__)["Parameters"]) if parameters else []
+        assert found == parameters, name
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_fitted_attributes_are_documented(estimator):
+    import numpy as np
+
+    X = np.random.RandomState(0).randn(30, 3)
+    model = estimator(max_iter=5, tol=None).fit(X, (X[:, 0] > 0).astype(int))
+    fitted = {name for name in vars(model) if name.endswith("_") and not name.startswith("_")}
+    assert fitted <= set(documented(sections(estimator.__doc__)["Attributes"]))
+
+
+def test_the_readme_example_runs(capsys):
+    readme = ROOT / "README.md"
+    if not readme.exists():
+        pytest.skip("the tests run outside the repository, without its README")
+    code = re.search(r"```python\n(.*?)```", readme.read_text(), flags=re.DOTALL)
+    exec(compile(code.group(1), "README.md", "exec"), {})
+    accuracy, reason = re.match(r"accuracy ([\d.]+), (\w+) after \d+ epochs", capsys.readouterr().out).groups()
+    assert float(accuracy) > 0.9
+    assert reason == "converged"
+
+
+def test_show_config_tells_what_is_running(capsys):
+    fusedgrad.show_config()
+    shown = capsys.readouterr().out
+    for word in ("instruction set", "threads", "blas", "scikit-learn", fusedgrad.__version__):
+        assert word in shown

@@ -1,0 +1,162 @@
+"""Every loss of the catalog equals its reference, and its slope is the derivative of its value."""
+
+import inspect
+import pickle
+
+import numpy as np
+import pytest
+from fusedgrad import losses
+
+from .reference.losses import KINKS, LOSSES
+
+EPSILONS = (0.0, 0.1, 1.5)
+CLASSIFICATION = ("hinge", "perceptron", "squared_hinge", "log_loss", "modified_huber")
+
+
+def variants():
+    """Every loss, with several values of its hyper-parameter where it has one."""
+    for name in losses.names():
+        if "epsilon" in losses.get(name).fields:
+            yield from (losses.get(name, epsilon=epsilon) for epsilon in EPSILONS)
+        else:
+            yield losses.get(name)
+
+
+every_loss = pytest.mark.parametrize("loss", list(variants()), ids=repr)
+
+
+def points(loss):
+    """(target, prediction) pairs: random, extreme, at the kinks and next to them."""
+    rng = np.random.default_rng(0)
+    targets = [1.0, loss.negative] if loss.name in CLASSIFICATION else [1.0, -1.0, 0.0, 2.75, -1e3]
+    for y in targets:
+        kinks = np.array(KINKS[loss.name](y, **loss.fields))
+        ps = [rng.normal(0, 3, 50), y + rng.normal(0, 1, 50), [0.0, 700.0, -700.0, 1e4, -1e4]]
+        ps += [kinks, np.nextafter(kinks, np.inf), np.nextafter(kinks, -np.inf)]
+        for p in np.concatenate(ps):
+            yield y, float(p)
+
+
+def at_kink(loss, y, p, within):
+    return any(abs(p - kink) <= within for kink in KINKS[loss.name](y, **loss.fields))
+
+
+def test_every_loss_has_a_reference():
+    assert set(losses.names()) == set(LOSSES) == set(KINKS)
+
+
+@every_loss
+def test_value_equals_reference(loss):
+    y, p = np.array(list(points(loss))).T
+    expected, _ = LOSSES[loss.name](y, p, **loss.fields)
+    # e^-700 is far below the absolute tolerance of any test but a relative one
+    np.testing.assert_allclose(loss.value(y, p), expected, rtol=1e-13, atol=1e-307)
+
+
+@every_loss
+def test_slope_equals_reference(loss):
+    for y, p in points(loss):
+        # the last bits of y and epsilon decide on which side of the kink such a point is
+        if not at_kink(loss, y, p, within=1e-12 * max(1, abs(y))):
+            _, expected = LOSSES[loss.name](y, p, **loss.fields)
+            np.testing.assert_allclose(loss.slope(y, p), expected, rtol=1e-13, atol=1e-307, err_msg=f"y={y}, p={p}")
+
+
+@every_loss
+def test_slope_is_the_derivative_of_the_value(loss):
+    h = 1e-6
+    checked = 0
+    for y, p in points(loss):
+        if abs(p) > 30 or abs(y) > 30 or at_kink(loss, y, p, within=2 * h):
+            continue
+        checked += 1
+        difference = (loss.value(y, p + h) - loss.value(y, p - h)) / (2 * h)
+        np.testing.assert_allclose(loss.slope(y, p), difference, rtol=1e-6, atol=1e-8, err_msg=f"y={y}, p={p}")
+    assert checked > 100
+
+
+@pytest.mark.parametrize(
+    "name, y, p, slope",
+    [
+        ("hinge", 1, 1.0, -1),
+        ("hinge", -1, -1.0, 1),
+        ("perceptron", 1, 0.0, -1),
+        ("perceptron", -1, 0.0, 1),
+        ("squared_hinge", 1, 1.0, 0),
+        ("modified_huber", 1, -1.0, -4),
+        ("modified_huber", 1, 1.0, 0),
+    ],
+)
+def test_slope_at_a_kink_is_the_documented_side(name, y, p, slope):
+    assert losses.get(name).slope(y, p) == slope == LOSSES[name](y, p)[1]
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_slope_at_the_edge_of_a_tube(side):
+    # 0.5 and 1.5 are exact, so these points lie exactly on the edge
+    assert losses.get("epsilon_insensitive", epsilon=0.5).slope(1.0, 1.0 + side * 0.5) == 0
+    assert losses.get("squared_epsilon_insensitive", epsilon=0.5).slope(1.0, 1.0 + side * 0.5) == 0
+    assert losses.get("huber", epsilon=0.5).slope(1.0, 1.0 + side * 0.5) == side * 0.5
+
+
+@every_loss
+def test_targets_and_predictions_broadcast(loss):
+    y = np.array([[1.0], [loss.negative]])
+    p = np.linspace(-2, 2, 7)
+    values, slopes = loss.value(y, p), loss.slope(y, p)
+    assert values.shape == slopes.shape == (2, 7)
+    assert values[1, 3] == loss.value(loss.negative, 0.0)
+    assert loss.value(1.0, 0.5).shape == ()
+    assert loss.value([], []).shape == (0,)
+    # every other column: the memory is not contiguous
+    np.testing.assert_array_equal(loss.value(1.0, np.repeat(p, 2)[::2]), values[0])
+
+
+def test_unknown_name_is_an_error_that_lists_the_losses():
+    with pytest.raises(ValueError, match="'hing'.*hinge.*log_loss"):
+        losses.get("hing")
+
+
+def test_unknown_class_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="Hing.*Hinge"):
+        losses.Hing  # noqa: B018
+
+
+def test_unknown_hyper_parameter_is_an_error():
+    with pytest.raises(TypeError, match="Hinge.*'epsilon'.*none"):
+        losses.get("hinge", epsilon=1.0)
+    with pytest.raises(TypeError, match="Huber.*'delta'.*epsilon"):
+        losses.get("huber", delta=1.0)
+
+
+@pytest.mark.parametrize("epsilon", [-0.1, -np.inf, np.nan])
+def test_hyper_parameter_out_of_range_is_an_error(epsilon):
+    with pytest.raises(ValueError, match=f"epsilon of Huber.*0.*{epsilon}"):
+        losses.get("huber", epsilon=epsilon)
+
+
+@every_loss
+def test_repr_rebuilds_the_loss(loss):
+    assert eval(repr(loss), vars(losses)) == loss
+
+
+@every_loss
+def test_equality_hash_and_pickle(loss):
+    copy = pickle.loads(pickle.dumps(loss))
+    assert copy == loss and hash(copy) == hash(loss)
+    assert copy != losses.get("hinge" if loss.name != "hinge" else "perceptron")
+    assert loss != loss.name
+    if loss.fields:
+        assert loss != losses.get(loss.name, epsilon=loss.fields["epsilon"] + 1)
+
+
+@pytest.mark.parametrize("name", losses.names())
+def test_documentation(name):
+    kind = type(losses.get(name))
+    assert kind.__name__ == name.title().replace("_", "")
+    assert getattr(losses, kind.__name__) is kind and kind.__name__ in losses.__all__
+    assert kind.__module__ == "fusedgrad.losses"
+    doc = inspect.getdoc(kind)
+    assert len(doc.splitlines()[0]) > 10
+    for field, default in losses.get(name).fields.items():
+        assert f"{field} : float, default={default}" in doc
