@@ -53,6 +53,9 @@ def cases(draw, kinds=KINDS):
         params["tol"] = None
     if params["tol"] is None:
         params["max_iter"] = min(params["max_iter"], 8)
+    if sparse and params.get("loss") == "perceptron":
+        # An intercept that returns to 0 meets the perceptron's kink on empty rows, where its last bit would decide.
+        params["fit_intercept"] = False
     # The mean of lazily scaled weights cancels as the inverse of the scale, which float32 allows to fall to 1e-6.
     if params["average"] and dtype == np.float32 and params["learning_rate"] != "optimal":
         strength = "nu" if kind == "one_class" else "alpha"
@@ -61,10 +64,7 @@ def cases(draw, kinds=KINDS):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     X = np.clip(rng.normal(size=(n, d)), -2, 2) / np.sqrt(d)
     if sparse:
-        zero = rng.random(X.shape) < 0.7
-        # An empty row can meet the perceptron exactly at its kink, where the last bit of the intercept decides.
-        zero[:, 0] &= params.get("loss") != "perceptron"
-        X[zero] = 0
+        X[rng.random(X.shape) < 0.7] = 0
     margin = X @ rng.normal(size=d) + 0.2 * rng.normal(size=n)
     fit_params = {}
     if draw(st.booleans()):

@@ -15,10 +15,11 @@ struct LogLoss {
 
     template <class R>
     FG_INLINE Point<R> at(R y, R p) const {
-        const R e = exp_bounded<R>(-p), inverse = 1.0 / e;
-        const R small = select<R>(e < inverse, e, inverse);
+        const auto [over, under] = exp_minus<R>(p);
+        const auto positive = over < under;
+        const R small = select<R>(positive, over, under) / select<R>(positive, under, over);
         // sigmoid(p) - y, without cancellation for y = 1
-        return {larger<R>(0.0, p) - y * p + log1p_unit<R>(small), ((1.0 - y) - y * e) / (1.0 + e)};
+        return {larger<R>(0.0, p) - y * p + log1p_unit<R>(small), ((1.0 - y) * under - y * over) / (over + under)};
     }
 };
 
