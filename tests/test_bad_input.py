@@ -6,13 +6,12 @@ Every case is given to scikit-learn too: where that raises, ours must be caught 
 import pickle
 from dataclasses import dataclass, field
 
+import fusedgrad.linear_model
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import sklearn.linear_model
 from sklearn.exceptions import ConvergenceWarning
-
-import fusedgrad.linear_model
 
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
 
@@ -67,11 +66,11 @@ def check(case):
         case.call(fresh(fusedgrad.linear_model, case))
 
     model = fitted(case)
-    before, arrays = state(model), {name: value for name, value in vars(model).items()}
+    before, objects = state(model), dict(vars(model))
     with pytest.raises((ValueError, TypeError), match=case.message):
         case.call(model)
     assert state(model) == before
-    assert all(vars(model)[name] is value for name, value in arrays.items())
+    assert all(vars(model)[name] is value for name, value in objects.items())
 
     new = {"X_val", "y_val", "sample_weight_val"} & {*case.arguments} or OURS_ONLY & {*case.params}
     if not new:
@@ -166,7 +165,8 @@ def test_zero_jobs_have_no_meaning():
 
 @pytest.mark.parametrize("name", ["max_iter", "n_iter_no_change", "average"])
 def test_a_count_beyond_64_bits(name):
-    # BUG: max_iter and n_iter_no_change raise RuntimeError "Unable to cast Python instance"; scikit-learn: OverflowError
+    # BUG: max_iter and n_iter_no_change raise RuntimeError "Unable to cast Python instance"; scikit-learn raises
+    # OverflowError
     model = fusedgrad.linear_model.SGDRegressor(**{name: 2**70})
     error = error_of(lambda: model.fit(X, X[:, 0]))
     assert error is None or isinstance(error, (ValueError, OverflowError))

@@ -4,18 +4,17 @@ import contextlib
 import io
 import warnings
 
+import fusedgrad.linear_model
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import sklearn
 import sklearn.linear_model
+from fusedgrad.linear_model import SGDClassifier, SGDRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils.fixes import parse_version
-
-import fusedgrad.linear_model
-from fusedgrad.linear_model import SGDClassifier, SGDRegressor
 
 from .reference.losses import LOSSES
 
@@ -188,6 +187,21 @@ def test_a_constant_target_scores_as_in_scikit_learn(case):
     assert model.validation_scores_[0] == pytest.approx(true_score(model, *given.values()))
 
 
+def test_a_constant_target_that_is_met_exactly_scores_one():
+    # empty rows and no intercept: all predictions are 0
+    X, y = data("regression")
+    model = estimator("regression", fit_intercept=False, max_iter=1, tol=None)
+    model.fit(X, y, X_val=np.zeros((5, D)), y_val=np.zeros(5))
+    assert model.validation_scores_ == [r2_score(np.zeros(5), np.zeros(5))] == [1.0]
+
+
+def test_the_score_of_a_single_row_is_no_number():
+    X, y = data("regression")
+    model = estimator("regression", max_iter=1, tol=None).fit(X, y, X_val=X[:1], y_val=y[:1])
+    assert np.isnan(model.validation_scores_[0])
+    assert model.validation_loss_curve_[0] >= 0
+
+
 # ---- where scikit-learn 1.9 is wrong ----
 
 
@@ -301,7 +315,7 @@ def test_the_best_weights_are_restored(case, average, given):
     last = estimator(case, **params).fit(X, y, **rows)
     assert best.validation_scores_ == last.validation_scores_
     if case == "multiclass":  # each class has a best epoch of its own: none is worse than after the last
-        train, held = split(case, y)
+        _, held = split(case, y)
         X_val, y_val = (rows["X_val"], rows["y_val"]) if given else (X[held], y[held])
         if not average:
             assert true_score(best, X_val, y_val) >= max(best.validation_scores_)
@@ -445,6 +459,19 @@ def test_a_class_that_has_stopped_counts_with_its_last_epoch():
     assert model.n_iter_ == longest
     mean = np.mean([curve + curve[-1:] * (longest - len(curve)) for curve in curves], axis=0)
     np.testing.assert_allclose(model.validation_scores_, mean)
+
+
+@pytest.mark.parametrize("shift", [0, 1, 2])
+def test_one_class_that_would_go_on_decides_the_reason(shift):
+    X, y = data("multiclass")
+    y = (y + shift) % 3  # whichever class comes first
+    params = {"early_stopping": True, "random_state": 0, "eta0": 0.002}
+    longest = estimator("multiclass", max_iter=300, **params).fit(X, y)
+    assert longest.stop_reason_ == "early_stopping"
+    shorter = estimator("multiclass", max_iter=longest.n_iter_ - 1, **params)
+    with pytest.warns(ConvergenceWarning, match="max_iter"):
+        shorter.fit(X, y)
+    assert shorter.stop_reason_ == "max_iter"
 
 
 def test_partial_fit_and_early_stopping_exclude_each_other():

@@ -1,10 +1,9 @@
 """scikit-learn's own checks of what an estimator must be."""
 
 import pytest
+from fusedgrad.linear_model import SGDClassifier, SGDOneClassSVM, SGDRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
-
-from fusedgrad.linear_model import SGDClassifier, SGDOneClassSVM, SGDRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
 
@@ -15,8 +14,6 @@ def expected_failures(estimator):
     return {f"check_sample_weight_equivalence_on_{storage}_data": REASON for storage in ("dense", "sparse")}
 
 
-@parametrize_with_checks(
-    [SGDClassifier(), SGDRegressor(), SGDOneClassSVM()], expected_failed_checks=expected_failures
-)
+@parametrize_with_checks([SGDClassifier(), SGDRegressor(), SGDOneClassSVM()], expected_failed_checks=expected_failures)
 def test_estimator(estimator, check):
     check(estimator)

@@ -10,6 +10,7 @@ import pytest
 import scipy.sparse as sp
 import sklearn
 import sklearn.linear_model
+from fusedgrad.linear_model import SGDClassifier, SGDOneClassSVM, SGDRegressor
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, UnsetMetadataPassedError
@@ -17,8 +18,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
-
-from fusedgrad.linear_model import SGDClassifier, SGDOneClassSVM, SGDRegressor
 
 from . import child
 from .reference import sgd

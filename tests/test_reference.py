@@ -38,9 +38,7 @@ def data(*, sparse=False, seed=0):
 def check(model, expected, *, intercept=None, rtol=RTOL):
     """The public weights are the averages once there is one."""
     averaged = model.average and model.average <= model.t_ - 1
-    coef, b = (
-        (expected.average_coef, expected.average_intercept) if averaged else (expected.coef, expected.intercept)
-    )
+    coef, b = (expected.average_coef, expected.average_intercept) if averaged else (expected.coef, expected.intercept)
     np.testing.assert_allclose(model.coef_.ravel(), coef, rtol=rtol, atol=1e-12)
     np.testing.assert_allclose(model.intercept_ if intercept is None else intercept, [b], rtol=rtol, atol=1e-12)
     assert model.t_ == expected.t
@@ -131,7 +129,9 @@ def test_balanced_class_weight_is_the_inverse_frequency():
     model, _ = fit_both("classifier", X, margin, **params)
     balanced = SGDClassifier(**{**model.get_params(), "class_weight": "balanced"})
     balanced.fit(X, np.where(margin > 0, "yes", "no"))
-    _, expected = fit_both("classifier", X, margin, class_weight={"no": 0.5 / (1 - share), "yes": 0.5 / share}, **params)
+    _, expected = fit_both(
+        "classifier", X, margin, class_weight={"no": 0.5 / (1 - share), "yes": 0.5 / share}, **params
+    )
     check(balanced, expected)
 
 

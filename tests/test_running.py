@@ -7,11 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import threadpoolctl
-from joblib import Parallel, delayed
-from sklearn.base import clone
-
 from fusedgrad import _core
 from fusedgrad.linear_model import SGDClassifier, SGDRegressor
+from joblib import Parallel, delayed
+from sklearn.base import clone
 
 from . import child
 
@@ -44,7 +43,7 @@ y = np.digitize(X @ rng.normal(size=50), [-5, 5])
 params = dict(max_iter=10**8, tol=None, random_state=0, learning_rate="constant", eta0=1e-4)
 kind, call = sys.argv[1:]
 model = SGDRegressor(**params) if kind == "one" else SGDClassifier(n_jobs=2, **params)
-if call == "huge_epoch":  # more than a second of work before the first epoch ends
+if call == "long_epochs":  # of more than the 0.05 s between two looks at the signals
     X, y = np.tile(X[:, :5], (200, 1)), np.tile(y, 200)
 
 def send():
@@ -74,12 +73,12 @@ print(json.dumps({
 
 
 @pytest.mark.parametrize("kind", ["one", "several"])
-@pytest.mark.parametrize("call", ["fit", "huge_epoch"])
+@pytest.mark.parametrize("call", ["fit", "long_epochs"])
 def test_ctrl_c_keeps_the_weights_and_warns(kind, call):
     result = child.python(INTERRUPT, kind, call)
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
-    assert report["took"] < 0.5
+    assert report["took"] < 1.0  # it is about 0.05; the rest is for busy machines
     assert [name for name, _ in report["warnings"]] == ["ConvergenceWarning"]
     assert f"interrupted after {report['n_iter']} epochs" in report["warnings"][0][1]
     assert report["stop_reason"] == "interrupted"
