@@ -165,8 +165,6 @@ def test_zero_jobs_have_no_meaning():
 
 @pytest.mark.parametrize("name", ["max_iter", "n_iter_no_change", "average"])
 def test_a_count_beyond_64_bits(name):
-    # BUG: max_iter and n_iter_no_change raise RuntimeError "Unable to cast Python instance"; scikit-learn raises
-    # OverflowError
     model = fusedgrad.linear_model.SGDRegressor(**{name: 2**70})
     error = error_of(lambda: model.fit(X, X[:, 0]))
     assert error is None or isinstance(error, (ValueError, OverflowError))
@@ -344,7 +342,6 @@ def test_classes_are_needed_in_the_first_partial_fit():
 
 
 def test_classes_must_be_numbers():
-    # BUG: ours accepts NaN as a class, so that no later call can name the same classes
     for library in (sklearn.linear_model, fusedgrad.linear_model):
         with pytest.raises(ValueError, match="NaN"):
             library.SGDClassifier().partial_fit(X, CODES, classes=[0.0, 1.0, np.nan])
@@ -389,7 +386,6 @@ VALIDATION_CASES = [
     ({"X_val": X, "y_val": CODES, "sample_weight_val": np.zeros(N)}, "sample_weight_val is zero"),
     ({"X_val": X[:4], "y_val": CODES}, r"\[4, 20\]"),
 ]
-# BUG: these are refused too, but with words about X and y, as if the training data were wrong
 VALIDATION_CASES += [
     ({"X_val": X[:, :2], "y_val": CODES}, "X_val has 2 features.* 3"),
     ({"X_val": sp.csr_array(X[:, :2]), "y_val": CODES}, "X_val has 2 features.* 3"),

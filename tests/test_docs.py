@@ -2,6 +2,7 @@
 
 import doctest
 import inspect
+import json
 import re
 import sys
 from pathlib import Path
@@ -76,3 +77,13 @@ def test_show_config_tells_what_is_running(capsys):
     shown = capsys.readouterr().out
     for word in ("instruction set", "threads", "blas", "scikit-learn", fusedgrad.__version__):
         assert word in shown
+
+
+def test_the_readme_table_is_the_newest_report():
+    reports = sorted((ROOT / "bench" / "results").glob("*.json"))
+    if not reports:
+        pytest.skip("the tests run outside the repository, without its benchmark")
+    from bench import table
+
+    shown = re.search(r"<!-- table: begin -->\n(.*?)\n<!-- table: end -->", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert shown.group(1).strip() == table.markdown(json.loads(reports[-1].read_text())).strip()

@@ -573,8 +573,6 @@ def test_the_intercept_of_an_averaged_classifier_goes_on():
 @pytest.mark.parametrize("kind", [SGDClassifier, SGDRegressor])
 @pytest.mark.parametrize("switch_on", [True, 60])
 def test_an_average_that_begins_later_is_one_of_later_weights(kind, switch_on):
-    # BUG: the steps of the plain fit count as steps with weight zero, so the mean of three epochs without and one with
-    # averaging is a quarter of the weights. (scikit-learn raises AttributeError.)
     X, margin = data()
     y = target(kind, margin)
     start = np.ones((3, D) if kind is SGDClassifier else D)

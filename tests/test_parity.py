@@ -206,8 +206,6 @@ def test_partial_fit_with_an_average(kind):
 
 
 def test_an_intercept_goes_back_to_zero_exactly():
-    # BUG: the multiply-add of the intercept's step is fused, so a step forth and back leaves 1e-22 instead of 0; the
-    # perceptron, whose kink is at 0, then makes another step on an empty row than scikit-learn does.
     X, y = sp.csr_array((3, 1)), np.array([0, 1, 0])
     params = {"loss": "perceptron", "shuffle": False, "max_iter": 1, "tol": None, "learning_rate": "constant"}
     case = strategies.Case("binary", {**params, "eta0": 0.005}, X, y)

@@ -111,7 +111,6 @@ except KeyboardInterrupt:
 
 
 def test_ctrl_c_ends_a_loop_of_partial_fits():
-    # BUG: the signal is taken by whichever partial_fit runs, without a warning or an error, and the loop goes on
     result = child.python(INTERRUPT_PARTIAL_FIT)
     assert result.stdout.strip() == "stopped True (1,)", result.stdout + result.stderr
 

@@ -22,6 +22,16 @@ struct BadArgument : std::invalid_argument {
     using std::invalid_argument::invalid_argument;
 };
 
+// x as a number of its own, which the compiler may not fuse into a multiply-add.
+FG_INLINE double rounded(double x) {
+#if defined(__x86_64__)
+    __asm__("" : "+x"(x));
+#elif defined(__aarch64__)
+    __asm__("" : "+w"(x));
+#endif
+    return x;
+}
+
 inline void require(bool ok, const char* what) {
     if (!ok) throw BadArgument(what);
 }

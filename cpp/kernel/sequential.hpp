@@ -248,7 +248,8 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
                 margin = fixed + slope * (pull * (double(next[2]) + intercept_decay));
                 square = double(next[1]);
             }
-            s.intercept += (update - offset_step) * intercept_decay;
+            // not fused: a step there and one back end where they began
+            s.intercept += rounded((update - offset_step) * intercept_decay);
 
             if (s.average && average_from <= s.t) {
                 const double steps = s.t - average_from + 1.0;

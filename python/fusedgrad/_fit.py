@@ -25,6 +25,7 @@ class Start:
     intercept: NDArray[np.float64]  # (n_outputs,)
     average_coef: NDArray[Any] | None = None
     average_intercept: NDArray[np.float64] | None = None
+    average_from: float = 0.0  # first step of the mean; 0: none
     t: float = 1.0
 
 
@@ -82,7 +83,7 @@ def run(task: Task, *, threads: int = 1, verbose: int = 0, names: Sequence[str] 
     """
     start, validation = task.start, task.validation or Validation()
     session = _core.Session(
-        plan={**task.plan, "detail": verbose > 0},
+        plan={**task.plan, "average_from": start.average_from, "detail": verbose > 0},
         X=as_core(task.X),
         y=task.y,
         sample_weight=task.sample_weight,

@@ -143,7 +143,8 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
       log loss with labels that never match the negative class);
     * for sparse X the stopping rule sees the norm of all weights (scikit-learn: of the last row's features), and
       after L1 truncation the norm of the truncated weights;
-    * with `average`, `partial_fit` continues from the last intercept (scikit-learn restarts it);
+    * with `average`, `partial_fit` continues from the last intercept (scikit-learn restarts it), an average that is
+      switched on later is one of later weights, and a warm start begins from `coef_`, with a new mean;
     * `partial_fit` may change between float32 and float64 and keeps the dtype of the first call; a label that is
       not among the classes is an error.
 
@@ -330,12 +331,14 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
             raise ValueError("classes must be passed on the first call to partial_fit.")
         with unchanged_on_error(self):
             if classes is not None:
-                classes = np.unique(np.asarray(classes))
+                labels = np.unique(np.asarray(classes))
+                if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+                    raise ValueError(f"classes contains NaN or infinity: {labels}. Classes must be labels of y.")
                 if first:
-                    self.classes_ = classes
-                elif not np.array_equal(classes, self.classes_):
+                    self.classes_ = labels
+                elif not np.array_equal(labels, self.classes_):
                     raise ValueError(
-                        f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
+                        f"`classes={labels!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
                     )
             X, y = check_X_y(self, X, y, dtypes=self._dtypes(), reset=first)
             if first and y.dtype.kind not in "biuUS":
@@ -390,7 +393,7 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
                 seeds=seeds,
                 validation=validation,
             ),
-            keep=partial,
+            partial=partial,
             threads=_fit.threads_for(self.n_jobs, len(labels), float(X.nnz if sp.issparse(X) else X.size)),
             names=("",) if binary else tuple(f" (class {label})" for label in self.classes_),
         )

@@ -26,7 +26,7 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
     nu : float in (0, 1], default=0.5
         An upper bound on the share of training rows that are outliers.
     fit_intercept : bool, default=True
-        Whether to learn the offset rho (else it is 1).
+        Whether to learn the offset rho (else it stays 0, or where it was set to start).
     max_iter : int in [1, inf), default=1000
         Epochs at most; `partial_fit` always makes one.
     tol : float in [0, inf) or None, default=1e-3
@@ -233,7 +233,7 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
                 side_weights=[(1.0, 1.0)],
                 seeds=_seeds.one_class(self.random_state),
             ),
-            keep=partial,
+            partial=partial,
         )
 
     def score_samples(self, X: Any) -> Any:

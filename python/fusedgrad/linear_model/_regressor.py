@@ -262,7 +262,7 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
                 seeds=seeds,
                 validation=validation,
             ),
-            keep=partial,
+            partial=partial,
         )
 
     def predict(self, X: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from numbers import Integral
 from typing import Any
@@ -27,8 +28,10 @@ from .._checks import (
     check_X_y,
 )
 
+_ENDLESS = 2**62  # the core counts in 64 bits
 _SPARSE_INTERCEPT_DECAY = 0.01  # scikit-learn's: sparse features change rarely, the intercept always
 REGRESSION_LOSSES = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive")
+_AVERAGE_STATE = ("_standard_coef", "_standard_intercept", "_average_coef", "_average_intercept", "_average_begun")
 _RATES = ("constant", "optimal", "invscaling", "adaptive", "pa1", "pa2")
 
 
@@ -112,7 +115,6 @@ class SGD(BaseEstimator):  # type: ignore[misc]
             "l1": 0.0 if ratio is None else ratio * alpha,
             "intercept_decay": float(decay) if self.fit_intercept else 0.0,
             "offset_rate": self._offset_rate,
-            "average_from": float(self.average),
             "learning_rate": self.learning_rate,
             "eta0": float(self.eta0),
             "power_t": float(self.power_t),
@@ -121,8 +123,8 @@ class SGD(BaseEstimator):  # type: ignore[misc]
             "early_stopping": validated and bool(self.early_stopping),
             "restore_best_weights": validated and bool(self.restore_best_weights),
             "regression": not self._classification,
-            "max_iter": int(max_iter),
-            "n_iter_no_change": int(self.n_iter_no_change),
+            "max_iter": min(int(max_iter), _ENDLESS),
+            "n_iter_no_change": min(int(self.n_iter_no_change), _ENDLESS),
             "tol": None if self.tol is None else float(self.tol),
         }
 
@@ -182,6 +184,9 @@ class SGD(BaseEstimator):  # type: ignore[misc]
 
         start = _fit.Start(coef, intercept, t=t)
         if self.average:
+            # An average that is switched on later is one of later weights.
+            begun = before.get("_average_begun", 1.0) if averages else t
+            start.average_from = max(float(self.average), begun)
             if averages:
                 start.average_coef = before["_average_coef"].reshape(coef.shape).astype(X.dtype)
                 start.average_intercept = before["_average_intercept"].astype(float)
@@ -190,24 +195,27 @@ class SGD(BaseEstimator):  # type: ignore[misc]
                 start.average_intercept = np.zeros(n_outputs)
         return start
 
-    def _train(self, task: _fit.Task, *, keep: bool, threads: int = 1, names: tuple[str, ...] = ("",)) -> None:
+    def _train(self, task: _fit.Task, *, partial: bool, threads: int = 1, names: tuple[str, ...] = ("",)) -> None:
         """Run the task and take over its weights and its history."""
         result = _fit.run(task, threads=threads, verbose=int(self.verbose), names=names)
         start, before = task.start, self.__dict__
+        if partial and result.stop_reason == "interrupted":
+            raise KeyboardInterrupt  # part of an epoch would be neither the old model nor the new
 
         if self.average:
             self._standard_coef = self._shape_coef(start.coef)
             self._standard_intercept = start.intercept
             self._average_coef = self._shape_coef(start.average_coef)
             self._average_intercept = start.average_intercept
+            self._average_begun = start.average_from
         else:
-            for name in ("_standard_coef", "_standard_intercept", "_average_coef", "_average_intercept"):
+            for name in _AVERAGE_STATE:
                 before.pop(name, None)
-        reached = self.average and self.average <= start.t - 1.0
+        reached = self.average and start.average_from <= start.t - 1.0
         coef = self._average_coef if reached else self._shape_coef(start.coef)
         old = before.get("coef_")
         if (
-            keep
+            partial
             and not self.average
             and isinstance(old, np.ndarray)
             and old.shape == coef.shape
@@ -226,8 +234,8 @@ class SGD(BaseEstimator):  # type: ignore[misc]
         self.stop_reason_ = result.stop_reason
         for name in self._curves:
             curve = getattr(result, name)
-            if keep and before.get(f"{name}_") is not None and curve is not None:
-                before[f"{name}_"].extend(curve)
+            if partial and before.get(f"{name}_") is not None:
+                before[f"{name}_"].extend(curve or [])
             else:
                 setattr(self, f"{name}_", curve)
 
@@ -288,10 +296,16 @@ class SGD(BaseEstimator):  # type: ignore[misc]
             return None
         if y_val is None:
             raise ValueError("X_val was given without y_val.")
-        X_val, y_val = check_X_y(self, X_val, y_val, dtypes=(X.dtype.type,), name="X_val")
+        try:
+            X_val, y_val = check_X_y(self, X_val, y_val, dtypes=(X.dtype.type,), name="X_val")
+        except ValueError as error:  # the checks speak of X and y
+            text = re.sub(r"\bX has\b", "X_val has", str(error))
+            raise ValueError(re.sub(r"^(Input )?y\b", r"\1y_val", text)) from error
         weights = check_weights(sample_weight_val, X_val, name="sample_weight_val")
         if sp.issparse(X):
             X_val = sp.csr_array(X_val)
+            if X_val.nnz and X_val.indices.max() >= X_val.shape[1]:
+                raise ValueError("X_val.indices: a column index is out of range.")
             for name in ("indices", "indptr"):
                 setattr(X_val, name, getattr(X_val, name).astype(X.indices.dtype, copy=False))
         elif sp.issparse(X_val):
