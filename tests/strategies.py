@@ -53,9 +53,6 @@ def cases(draw, kinds=KINDS):
         params["tol"] = None
     if params["tol"] is None:
         params["max_iter"] = min(params["max_iter"], 8)
-    if sparse and params.get("loss") == "perceptron":
-        # An intercept that returns to 0 meets the perceptron's kink on empty rows, where its last bit would decide.
-        params["fit_intercept"] = False
     # The mean of lazily scaled weights cancels as the inverse of the scale, which float32 allows to fall to 1e-6.
     if params["average"] and dtype == np.float32 and params["learning_rate"] != "optimal":
         strength = "nu" if kind == "one_class" else "alpha"

@@ -340,10 +340,10 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
                     raise ValueError(
                         f"`classes={labels!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
                     )
-            X, y = check_X_y(self, X, y, dtypes=self._dtypes(), reset=first)
-            if first and y.dtype.kind not in "biuUS":
-                check_classification_targets(y)
-            self._learn(X, y, None, None, sample_weight, None, partial=True)
+            X, targets = check_X_y(self, X, y, dtypes=self._dtypes(), reset=first)
+            if first and targets.dtype.kind not in "biuUS":
+                check_classification_targets(targets)
+            self._learn(X, targets, None, None, sample_weight, None, partial=True)
         return self
 
     def _learn(
