@@ -2,7 +2,6 @@
 // fields. Bindings, documentation tables, tests and benchmarks are driven by that description.
 #pragma once
 
-#include <limits>
 #include <tuple>
 
 namespace fg {
@@ -21,7 +20,6 @@ struct List {
     static void each(F f) {
         (f(Parts{}), ...);
     }
-    static constexpr int size = sizeof...(Parts);
 };
 
 }  // namespace fg

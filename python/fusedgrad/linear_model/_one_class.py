@@ -183,9 +183,7 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         """
         self._check_parameters()
         with unchanged_on_error(self):
-            if self.warm_start and hasattr(self, "coef_"):
-                coef_init = self.coef_ if coef_init is None else coef_init
-                offset_init = self.offset_ if offset_init is None else offset_init
+            coef_init, offset_init = self._warm(coef_init, offset_init)
             X = check_X(self, X, reset=True)
             self._learn(X, coef_init, offset_init, sample_weight, partial=False)
             self._warn()

@@ -192,9 +192,7 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
         """
         self._check_parameters()
         with unchanged_on_error(self):
-            if self.warm_start and hasattr(self, "coef_"):
-                coef_init = self.coef_ if coef_init is None else coef_init
-                intercept_init = self.intercept_ if intercept_init is None else intercept_init
+            coef_init, intercept_init = self._warm(coef_init, intercept_init)
             X, y = check_X_y(self, X, y, reset=True)
             given = self._given_validation(X, X_val, y_val, sample_weight_val)
             self._wants_validation(given)

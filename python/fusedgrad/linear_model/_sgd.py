@@ -141,6 +141,13 @@ class SGD(BaseEstimator):  # type: ignore[misc]
 
     _from_intercept = _to_intercept
 
+    def _warm(self, coef_init: Any, intercept_init: Any) -> tuple[Any, Any]:
+        """Where `fit` starts: from what was given, else with `warm_start` from the last fit."""
+        if self.warm_start and hasattr(self, "coef_"):
+            coef_init = self.coef_ if coef_init is None else coef_init
+            intercept_init = getattr(self, self._intercept_name()) if intercept_init is None else intercept_init
+        return coef_init, intercept_init
+
     def _start(self, X: Any, n_outputs: int, coef_init: Any, intercept_init: Any, *, keep: bool) -> _fit.Start:
         """Where training starts: from `coef_init`, from the weights so far (`keep`), or from zero."""
         n_features = X.shape[1]
