@@ -14,11 +14,14 @@
 #include "parts/loss/squared_epsilon_insensitive.hpp"
 #include "parts/loss/squared_error.hpp"
 #include "parts/loss/squared_hinge.hpp"
+#include "parts/rule/adam.hpp"
+#include "parts/rule/sgd.hpp"
 
 namespace fg {
 
 using Losses = List<Hinge, Perceptron, SquaredHinge, LogLoss, ModifiedHuber, SquaredError, Huber, EpsilonInsensitive,
                     SquaredEpsilonInsensitive>;
+using Rules = List<Sgd, Adam>;
 
 // A part by name, with values for (some of) its fields.
 struct PartSpec {

@@ -1,0 +1,5 @@
+#include "inst/updater.hpp"
+
+namespace fg {
+FG_INSTANTIATE_UPDATER(float)
+}

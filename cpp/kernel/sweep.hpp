@@ -1,0 +1,222 @@
+// The sweep: gradient, clipping, penalty, update rule and average in one pass over flat arrays.
+//
+//   g = scale * (sum of the partial gradients), cut at +-limit
+//   g += l2 w                            L2, and weight decay that is coupled
+//   w *= 1 - rate decay                  decoupled decay
+//   rule(w, g, slots)
+//   soft threshold by l1 times the rate that the coordinate feels; max(w, 0) if positive
+//   average += (w - average) * weight
+//
+// Any range of the arrays can be swept by itself, so threads share a step by cutting it, and results do not depend on
+// how it is cut.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+#include "core/base.hpp"
+#include "parts/rule/tick.hpp"
+
+namespace fg {
+
+struct Penalty {
+    double l2 = 0.0, l1 = 0.0;  // of the objective
+    double coupled = 0.0;       // an optimizer's own weight decay, as a gradient (torch's weight_decay)
+    double decay = 0.0;         // the same, decoupled: w shrinks by rate * decay
+    bool positive = false;
+
+    bool none() const { return l2 == 0.0 && l1 == 0.0 && coupled == 0.0 && decay == 0.0 && !positive; }
+};
+
+// The gradient as a sum of `parts` arrays that lie `stride` numbers apart.
+template <class T>
+struct Gradient {
+    const T* g = nullptr;
+    Index parts = 1, stride = 0;
+    double scale = 1.0;
+    double limit = std::numeric_limits<double>::infinity();
+
+    bool plain() const { return parts == 1 && scale == 1.0 && limit == std::numeric_limits<double>::infinity(); }
+
+    // out[0..n) = entries begin, ..., begin + n - 1; summed in the order of the parts.
+    void collect(Index begin, Index n, T* FG_RESTRICT out) const {
+        const T* FG_RESTRICT first = g + begin;
+        for (Index i = 0; i < n; ++i) out[i] = first[i];
+        for (Index p = 1; p < parts; ++p) {
+            const T* FG_RESTRICT part = g + p * stride + begin;
+            for (Index i = 0; i < n; ++i) out[i] += part[i];
+        }
+        const T factor = T(scale);
+        for (Index i = 0; i < n; ++i) out[i] *= factor;
+        if (limit == std::numeric_limits<double>::infinity()) return;
+        const T high = T(limit);
+        for (Index i = 0; i < n; ++i) out[i] = out[i] > high ? high : out[i] < -high ? -high : out[i];
+    }
+};
+
+// Weights and everything that moves with them.
+template <class T>
+struct Flat {
+    static constexpr int most_slots = 3;
+    T* w = nullptr;
+    T* slot[most_slots] = {};
+    T* average = nullptr;  // null: none
+    double average_weight = 0.0;
+};
+
+template <class T>
+FG_INLINE T soft(T w, T threshold) {
+    const T size = std::fabs(w) - threshold;
+    return size > T(0) ? std::copysign(size, w) : T(0);
+}
+
+// The penalty's own flow over time r: dw/dr = -(l2 w + l1 sign w), which ends at zero.
+template <class T>
+FG_INLINE T flow(T w, double r, double l1, double l2) {
+    if (l2 == 0.0) return soft(w, T(l1 * r));
+    const double kept = std::exp(-l2 * r), rest = l1 / l2;
+    const double size = (std::fabs(double(w)) + rest) * kept - rest;
+    return size > 0.0 ? T(std::copysign(size, double(w))) : T(0);
+}
+
+namespace detail {
+
+template <class F, class T, int Slots>
+inline constexpr bool takes = []<std::size_t... S>(std::index_sequence<S...>) {
+    return std::is_invocable_v<const F&, T&, T, decltype((void)S, std::declval<T&>())...>;
+}(std::make_index_sequence<Slots>{});
+
+// How many slots a rule's function takes.
+template <class F, class T>
+inline constexpr int arity = takes<F, T, 0> ? 0 : takes<F, T, 1> ? 1 : takes<F, T, 2> ? 2 : 3;
+
+template <class T, int Slots, class F, class After>
+FG_INLINE void move_all(const F& f, const T* FG_RESTRICT g, T* FG_RESTRICT w, const std::array<T*, 3>& slot, Index n,
+                        const After& after) {
+    T* FG_RESTRICT const a = slot[0];
+    T* FG_RESTRICT const b = slot[1];
+    T* FG_RESTRICT const c = slot[2];
+#pragma omp simd
+    for (Index i = 0; i < n; ++i) {
+        T v = w[i];
+        const T gradient = after.before(v, g[i]);
+        T felt;
+        if constexpr (Slots == 0) {
+            felt = f(v, gradient);
+        } else if constexpr (Slots == 1) {
+            T p = a[i];
+            felt = f(v, gradient, p);
+            a[i] = p;
+        } else if constexpr (Slots == 2) {
+            T p = a[i], q = b[i];
+            felt = f(v, gradient, p, q);
+            a[i] = p;
+            b[i] = q;
+        } else {
+            T p = a[i], q = b[i], r = c[i];
+            felt = f(v, gradient, p, q, r);
+            a[i] = p;
+            b[i] = q;
+            c[i] = r;
+        }
+        w[i] = after(v, felt);
+    }
+}
+
+template <class T>
+struct Nothing {
+    FG_INLINE T before(T&, T g) const { return g; }
+    FG_INLINE T operator()(T w, T) const { return w; }
+};
+
+template <class T, bool Signs>
+struct Penalised {
+    T l2, kept, l1, lowest;
+    FG_INLINE T before(T& w, T g) const {
+        g += l2 * w;
+        if constexpr (Signs) g += w > T(0) ? l1 : w < T(0) ? -l1 : T(0);
+        w *= kept;
+        return g;
+    }
+    FG_INLINE T operator()(T w, T felt) const {
+        if constexpr (!Signs) w = soft(w, l1 * felt);
+        return w < lowest ? lowest : w;
+    }
+};
+
+template <class T>
+struct Flowing {
+    double l1, l2;
+    T coupled, kept, lowest;
+    FG_INLINE T before(T& w, T g) const {
+        g += coupled * w;
+        w *= kept;
+        return g;
+    }
+    FG_INLINE T operator()(T w, T felt) const {
+        w = flow(w, double(felt), l1, l2);
+        return w < lowest ? lowest : w;
+    }
+};
+
+}  // namespace detail
+
+// What a rule declares beyond the necessary.
+template <class Rule>
+inline constexpr bool flows = requires { requires Rule::flow; };
+template <class Rule>
+inline constexpr bool closes = requires { requires Rule::closed; };
+template <class Rule>
+inline constexpr bool sees_signs = requires { requires Rule::signs; };
+
+// One step of coordinates begin, ..., end - 1.
+template <class T, class Rule>
+void sweep(const Rule& rule, Tick tick, const Penalty& penalty, const Gradient<T>& gradient, const Flat<T>& flat,
+           Index begin, Index end) {
+    constexpr Index block = 512;
+    constexpr T unbounded = -std::numeric_limits<T>::infinity();
+    if constexpr (closes<Rule>) {
+        tick.l1 = penalty.l1;
+        tick.l2 = penalty.l2;
+    }
+    const T lowest = penalty.positive ? T(0) : unbounded;
+    const T kept = T(1.0 - tick.rate * penalty.decay);
+    rule.template at<T>(tick, [&](const auto& f) {
+        using F = std::remove_cvref_t<decltype(f)>;
+        constexpr int slots = detail::arity<F, T>;
+        alignas(64) T sum[block];
+        for (Index i = begin; i < end; i += block) {
+            const Index n = std::min(block, end - i);
+            const T* g = gradient.g + i;
+            if (!gradient.plain()) {
+                gradient.collect(i, n, sum);
+                g = sum;
+            }
+            T* const w = flat.w + i;
+            std::array<T*, 3> slot{};
+            for (int s = 0; s < slots; ++s) slot[std::size_t(s)] = flat.slot[s] + i;
+            const auto with = [&](const auto& after) { detail::move_all<T, slots>(f, g, w, slot, n, after); };
+            if (penalty.none()) {
+                with(detail::Nothing<T>{});
+            } else if constexpr (closes<Rule>) {
+                with(detail::Penalised<T, false>{T(penalty.coupled), kept, T(0), lowest});
+            } else if constexpr (flows<Rule>) {
+                with(detail::Flowing<T>{penalty.l1, penalty.l2, T(penalty.coupled), kept, lowest});
+            } else {
+                const T l2 = T(penalty.l2 + penalty.coupled);
+                with(detail::Penalised<T, sees_signs<Rule>>{l2, kept, T(penalty.l1), lowest});
+            }
+            if (flat.average) {
+                T* FG_RESTRICT const mean = flat.average + i;
+                const T weight = T(flat.average_weight);
+                for (Index k = 0; k < n; ++k) mean[k] += weight * (w[k] - mean[k]);
+            }
+        }
+    });
+}
+
+}  // namespace fg

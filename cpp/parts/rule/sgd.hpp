@@ -1,0 +1,47 @@
+#pragma once
+
+#include "parts/rule/tick.hpp"
+
+namespace fg {
+
+// m <- momentum m + (1 - dampening) g (m = g in the first step);  w <- w - rate m,  or with nesterov
+// w <- w - rate (g + momentum m). Polyak (1964); Sutskever et al. (2013). torch's form: the rate stands outside m.
+struct Sgd {
+    static constexpr const char* name = "sgd";
+    static constexpr const char* doc = "gradient descent, with momentum (heavy ball) or Nesterov's momentum";
+    double momentum = 0.0, dampening = 0.0, nesterov = 0.0;
+    static constexpr auto fields() {
+        return std::tuple{Field<Sgd>{"momentum", &Sgd::momentum, 0.0, "share of the last step that is kept"},
+                          Field<Sgd>{"dampening", &Sgd::dampening, 0.0, "share of the gradient that momentum leaves out"},
+                          Field<Sgd>{"nesterov", &Sgd::nesterov, 0.0, "whether the gradient is added once more"}};
+    }
+    int slots() const { return momentum == 0.0 ? 0 : 1; }
+
+    template <class T, class Sweep>
+    void at(const Tick& tick, Sweep&& sweep) const {
+        const T rate = T(tick.rate);
+        if (momentum == 0.0) return sweep([=](T& w, T g) {
+            w -= rate * g;
+            return rate;
+        });
+        const T keep = T(tick.step == 1 ? 0.0 : momentum), add = T(tick.step == 1 ? 1.0 : 1.0 - dampening);
+        const double lasting = (1.0 - dampening) / (1.0 - momentum);
+        const T ahead = T(momentum);
+        if (nesterov != 0.0) {
+            const T felt = T(tick.rate * (1.0 + momentum * lasting));
+            return sweep([=](T& w, T g, T& m) {
+                m = keep * m + add * g;
+                w -= rate * (g + ahead * m);
+                return felt;
+            });
+        }
+        const T felt = T(tick.rate * lasting);
+        sweep([=](T& w, T g, T& m) {
+            m = keep * m + add * g;
+            w -= rate * m;
+            return felt;
+        });
+    }
+};
+
+}  // namespace fg

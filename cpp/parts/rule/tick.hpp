@@ -1,0 +1,38 @@
+// What an update rule says: how one coordinate moves in one step.
+//
+// A rule is a struct with
+//   name, doc     how Python and the documentation know it
+//   fields()      a tuple of Field, its hyper-parameters; flags are numbers too, 0 or 1
+//   slots()       numbers of state that a coordinate has, all zero at first
+//   at<T>(tick, sweep)
+//                 computes in double, once a step, what changes with the step, and hands sweep a function
+//                 T f(T& w, T g, T& slot, ...) that moves one coordinate.
+// f returns the rate that the coordinate feels: what a lasting gradient of 1 would move it by in a step. A proximal step
+// (L1) must use that rate, or training ends elsewhere than at the optimum of the objective.
+//
+// Optional:
+//   carry(tick)   a number that is carried from step to step (it is 1 before the first)
+//   flow          the penalty acts after the step as an exact flow over the rate that the coordinate feels; because
+//                 flows compose, coordinates without gradient can wait for theirs (sparse data)
+//   closed        the rule takes the penalty, tick.l1 and tick.l2, into its own formula
+//   signs         the rule sees only the gradient's sign, and L1 enters as a subgradient
+//   answer        the slot that holds the weights to use (ASGD's average), rather than w
+//
+// Formulas and defaults are those of torch.optim where torch has the rule.
+#pragma once
+
+#include <cmath>
+
+#include "core/base.hpp"
+#include "core/part.hpp"
+
+namespace fg {
+
+struct Tick {
+    Index step = 1;  // 1, 2, ...
+    double rate = 0.0;
+    double carry = 1.0;           // the number carried so far
+    double l1 = 0.0, l2 = 0.0;    // the penalty, for rules that are `closed`
+};
+
+}  // namespace fg
