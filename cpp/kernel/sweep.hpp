@@ -173,21 +173,39 @@ inline constexpr bool closes = requires { requires Rule::closed; };
 template <class Rule>
 inline constexpr bool sees_signs = requires { requires Rule::signs; };
 
-// One step of coordinates begin, ..., end - 1.
-template <class T, class Rule>
-void sweep(const Rule& rule, Tick tick, const Penalty& penalty, const Gradient<T>& gradient, const Flat<T>& flat,
-           Index begin, Index end) {
-    constexpr Index block = 512;
-    constexpr T unbounded = -std::numeric_limits<T>::infinity();
+// Calls act(after) with what the penalty does before and after the rule.
+template <class T, class Rule, class F>
+FG_INLINE void with_penalty(const Tick& tick, const Penalty& penalty, F&& act) {
+    const T lowest = penalty.positive ? T(0) : -std::numeric_limits<T>::infinity();
+    const T kept = T(1.0 - tick.rate * penalty.decay), coupled = T(penalty.coupled);
+    if (penalty.none()) {
+        act(detail::Nothing<T>{});
+    } else if constexpr (closes<Rule>) {
+        act(detail::Penalised<T, false>{coupled, kept, T(0), lowest});
+    } else if constexpr (flows<Rule>) {
+        act(detail::Flowing<T>{penalty.l1, penalty.l2, coupled, kept, lowest});
+    } else {
+        act(detail::Penalised<T, sees_signs<Rule>>{T(penalty.l2 + penalty.coupled), kept, T(penalty.l1), lowest});
+    }
+}
+
+// The tick as the rule wants it.
+template <class Rule>
+Tick tick_of(Tick tick, const Penalty& penalty) {
     if constexpr (closes<Rule>) {
         tick.l1 = penalty.l1;
         tick.l2 = penalty.l2;
     }
-    const T lowest = penalty.positive ? T(0) : unbounded;
-    const T kept = T(1.0 - tick.rate * penalty.decay);
-    rule.template at<T>(tick, [&](const auto& f) {
-        using F = std::remove_cvref_t<decltype(f)>;
-        constexpr int slots = detail::arity<F, T>;
+    return tick;
+}
+
+// One step of coordinates begin, ..., end - 1.
+template <class T, class Rule>
+void sweep(const Rule& rule, const Tick& tick, const Penalty& penalty, const Gradient<T>& gradient, const Flat<T>& flat,
+           Index begin, Index end) {
+    constexpr Index block = 512;
+    rule.template at<T>(tick_of<Rule>(tick, penalty), [&](const auto& f) {
+        constexpr int slots = detail::arity<std::remove_cvref_t<decltype(f)>, T>;
         alignas(64) T sum[block];
         for (Index i = begin; i < end; i += block) {
             const Index n = std::min(block, end - i);
@@ -199,17 +217,8 @@ void sweep(const Rule& rule, Tick tick, const Penalty& penalty, const Gradient<T
             T* const w = flat.w + i;
             std::array<T*, 3> slot{};
             for (int s = 0; s < slots; ++s) slot[std::size_t(s)] = flat.slot[s] + i;
-            const auto with = [&](const auto& after) { detail::move_all<T, slots>(f, g, w, slot, n, after); };
-            if (penalty.none()) {
-                with(detail::Nothing<T>{});
-            } else if constexpr (closes<Rule>) {
-                with(detail::Penalised<T, false>{T(penalty.coupled), kept, T(0), lowest});
-            } else if constexpr (flows<Rule>) {
-                with(detail::Flowing<T>{penalty.l1, penalty.l2, T(penalty.coupled), kept, lowest});
-            } else {
-                const T l2 = T(penalty.l2 + penalty.coupled);
-                with(detail::Penalised<T, sees_signs<Rule>>{l2, kept, T(penalty.l1), lowest});
-            }
+            with_penalty<T, Rule>(tick, penalty,
+                                  [&](const auto& after) { detail::move_all<T, slots>(f, g, w, slot, n, after); });
             if (flat.average) {
                 T* FG_RESTRICT const mean = flat.average + i;
                 const T weight = T(flat.average_weight);
