@@ -1,7 +1,9 @@
 """Every loss of the catalog equals its reference, and its slope is the derivative of its value."""
 
 import inspect
+import itertools
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -9,17 +11,16 @@ from fusedgrad import losses
 
 from .reference.losses import KINKS, LOSSES
 
-EPSILONS = (0.0, 0.1, 1.5)
+VALUES = {"epsilon": (0.0, 0.1, 1.5), "quantile": (0.1, 0.5, 0.99)}  # of every hyper-parameter
 CLASSIFICATION = ("hinge", "perceptron", "squared_hinge", "log_loss", "modified_huber")
 
 
 def variants():
     """Every loss, with several values of its hyper-parameter where it has one."""
     for name in losses.names():
-        if "epsilon" in losses.get(name).fields:
-            yield from (losses.get(name, epsilon=epsilon) for epsilon in EPSILONS)
-        else:
-            yield losses.get(name)
+        fields = losses.get(name).fields
+        for values in itertools.product(*(VALUES[field] for field in fields)):
+            yield losses.get(name, **dict(zip(fields, values, strict=True)))
 
 
 every_loss = pytest.mark.parametrize("loss", list(variants()), ids=repr)
@@ -29,6 +30,8 @@ def points(loss):
     """(target, prediction) pairs: random, extreme, at the kinks and next to them."""
     rng = np.random.default_rng(0)
     targets = [1.0, loss.negative] if loss.name in CLASSIFICATION else [1.0, -1.0, 0.0, 2.75, -1e3]
+    if loss.name == "poisson":
+        targets = np.abs(targets)
     for y in targets:
         kinks = np.array(KINKS[loss.name](y, **loss.fields))
         ps = [rng.normal(0, 3, 50), y + rng.normal(0, 1, 50), [0.0, 700.0, -700.0, 1e4, -1e4]]
@@ -99,6 +102,32 @@ def test_slope_at_the_edge_of_a_tube(side):
     assert losses.get("huber", epsilon=0.5).slope(1.0, 1.0 + side * 0.5) == side * 0.5
 
 
+@pytest.mark.parametrize("y", [-1.0, 0.1, 3.0])
+def test_slope_at_the_kink_of_absolute_error_and_quantile_is_zero(y):
+    assert losses.get("absolute_error").slope(y, y) == losses.get("quantile", quantile=0.9).slope(y, y) == 0
+
+
+def test_the_exponential_of_poisson_is_cut():
+    loss = losses.get("poisson")
+    np.testing.assert_allclose(loss.slope(0.0, [-1e4, 1e4]), np.exp([-708, 708]), rtol=1e-13)
+    np.testing.assert_allclose(loss.value(2.0, [-1e4]), 2e4)
+
+
+@pytest.mark.parametrize("loss", [losses.get(name) for name in losses.names()], ids=repr)
+def test_curvature_is_the_largest_second_difference(loss):
+    h = 1e-3
+    largest = 0.0
+    for y, p in points(loss):
+        if abs(p) > 30 or abs(y) > 30 or (loss.curvature == 0 and at_kink(loss, y, p, within=2 * h)):
+            continue
+        below, here, above = loss.value(y, np.array([p - h, p, p + h]))
+        largest = max(largest, (above - 2 * here + below) / h**2)
+    if loss.curvature == np.inf:
+        assert largest > 1e3
+    else:
+        np.testing.assert_allclose(largest, loss.curvature, rtol=1e-2, atol=1e-7)
+
+
 @every_loss
 def test_targets_and_predictions_broadcast(loss):
     y = np.array([[1.0], [loss.negative]])
@@ -129,10 +158,16 @@ def test_unknown_hyper_parameter_is_an_error():
         losses.get("huber", delta=1.0)
 
 
-@pytest.mark.parametrize("epsilon", [-0.1, -np.inf, np.nan])
+@pytest.mark.parametrize("epsilon", [-0.1, -np.inf, np.inf, np.nan])
 def test_hyper_parameter_out_of_range_is_an_error(epsilon):
     with pytest.raises(ValueError, match=f"epsilon of Huber.*0.*{epsilon}"):
         losses.get("huber", epsilon=epsilon)
+
+
+@pytest.mark.parametrize("quantile", [-0.1, 0.0, 1.0, 1.5, np.nan])
+def test_the_ends_of_an_open_range_are_not_allowed(quantile):
+    with pytest.raises(ValueError, match=rf"quantile of Quantile.*\(0\.0, 1\.0\).*{quantile}"):
+        losses.get("quantile", quantile=quantile)
 
 
 @every_loss
@@ -146,8 +181,8 @@ def test_equality_hash_and_pickle(loss):
     assert copy == loss and hash(copy) == hash(loss)
     assert copy != losses.get("hinge" if loss.name != "hinge" else "perceptron")
     assert loss != loss.name
-    if loss.fields:
-        assert loss != losses.get(loss.name, epsilon=loss.fields["epsilon"] + 1)
+    for field, value in loss.fields.items():
+        assert loss != losses.get(loss.name, **{**loss.fields, field: value / 2 + 0.01})
 
 
 @pytest.mark.parametrize("name", losses.names())
@@ -159,4 +194,6 @@ def test_documentation(name):
     doc = inspect.getdoc(kind)
     assert len(doc.splitlines()[0]) > 10
     for field, default in losses.get(name).fields.items():
-        assert f"{field} : float, default={default}" in doc
+        assert re.search(
+            rf"^{field} : float in [\[(][-\d.inf]+, [-\d.inf]+[\])], default={default}$", doc, re.MULTILINE
+        )

@@ -15,10 +15,12 @@ py::list loss_catalog() {
         py::list fields;
         std::apply(
             [&](const auto&... field) {
-                (fields.append(py::make_tuple(field.name, loss.*field.member, field.low, field.doc)), ...);
+                (fields.append(py::make_tuple(field.name, loss.*field.member, field.low, field.high, field.open_low(),
+                                              field.open_high(), field.doc)),
+                 ...);
             },
             loss.fields());
-        catalog.append(py::make_tuple(loss.name, loss.doc, loss.negative, fields));
+        catalog.append(py::make_tuple(loss.name, loss.doc, loss.negative, loss.curvature, fields));
     });
     return catalog;
 }
@@ -45,7 +47,7 @@ py::tuple loss_points(const std::string& name, const std::vector<std::pair<std::
 }  // namespace
 
 void bind_losses(py::module_& m) {
-    m.def("loss_catalog", &loss_catalog, "(name, doc, code of the negative class, fields) of every loss.");
+    m.def("loss_catalog", &loss_catalog, "(name, doc, code of the negative class, curvature, fields) of every loss.");
     m.def("loss_points", &loss_points, py::arg("name"), py::arg("fields"), py::arg("y"), py::arg("p"));
 }
 

@@ -22,6 +22,11 @@ protected:
         train_rows<false>(this->X_, this->targets_, loss_, this->plan_.settings, this->state_, order, count, known);
     }
 
+    double prediction(double margin) const override {
+        if constexpr (requires { loss_.mean(margin); }) return loss_.mean(margin);
+        return margin;
+    }
+
     double validation_loss() const override {
         const auto& rows = *this->validation_;
         const auto& targets = this->validation_targets_;

@@ -5,12 +5,15 @@
 #include <vector>
 
 #include "core/base.hpp"
+#include "parts/loss/absolute_error.hpp"
 #include "parts/loss/epsilon_insensitive.hpp"
 #include "parts/loss/hinge.hpp"
 #include "parts/loss/huber.hpp"
 #include "parts/loss/log_loss.hpp"
 #include "parts/loss/modified_huber.hpp"
 #include "parts/loss/perceptron.hpp"
+#include "parts/loss/poisson.hpp"
+#include "parts/loss/quantile.hpp"
 #include "parts/loss/squared_epsilon_insensitive.hpp"
 #include "parts/loss/squared_error.hpp"
 #include "parts/loss/squared_hinge.hpp"
@@ -20,7 +23,7 @@
 namespace fg {
 
 using Losses = List<Hinge, Perceptron, SquaredHinge, LogLoss, ModifiedHuber, SquaredError, Huber, EpsilonInsensitive,
-                    SquaredEpsilonInsensitive>;
+                    SquaredEpsilonInsensitive, AbsoluteError, Quantile, Poisson>;
 using Rules = List<Sgd, Adam>;
 
 // A part by name, with values for (some of) its fields.

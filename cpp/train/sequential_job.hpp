@@ -125,6 +125,7 @@ public:
 protected:
     virtual void train(const std::uint32_t* order, Index count, Index known) = 0;
     virtual double validation_loss() const = 0;
+    virtual double prediction(double margin) const = 0;  // of a regression
 
     double margin(const View& X, Index row) const {
         return double(X.row(row).dot_square(state_.w)[0]) * state_.scale + state_.intercept;
@@ -242,7 +243,7 @@ private:
         for (Index i = 0; i < rows.count; ++i) {
             const Index row = rows.row(i);
             const double weight = targets.sample_weight(row), y = targets.target(row);
-            const double error = y - margin(rows.X, row);
+            const double error = y - prediction(margin(rows.X, row));
             residual += weight * error * error;
             spread += weight * (y - mean) * (y - mean);
         }

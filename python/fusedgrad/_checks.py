@@ -53,10 +53,14 @@ class Number:
 
     def __str__(self) -> str:
         kind = "an int" if self.kind is Integral else "a float"
+        text = f"{kind} in the range {self.interval}"
+        return text + " or None" if self.none else text
+
+    @property
+    def interval(self) -> str:
         left = "(" if self.open_low or self.low == -np.inf else "["
         right = ")" if self.open_high or self.high == np.inf else "]"
-        text = f"{kind} in the range {left}{self.low}, {self.high}{right}"
-        return text + " or None" if self.none else text
+        return f"{left}{self.low}, {self.high}{right}"
 
 
 class OneOf:

@@ -22,8 +22,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
+from ._checks import Number
 
-_CATALOG = {name: (doc, negative, fields) for name, doc, negative, fields in _core.loss_catalog()}
+
+class _Field:
+    """A hyper-parameter: its default, its range, its meaning."""
+
+    def __init__(self, default: float, low: float, high: float, open_low: bool, open_high: bool, meaning: str):
+        self.default, self.meaning = default, meaning
+        self.rule = Number(low=low, high=high, open_low=open_low, open_high=open_high)
+
+
+_FIELDS = {name: {field[0]: _Field(*field[1:]) for field in fields} for name, *_, fields in _core.loss_catalog()}
 
 
 class Loss:
@@ -42,6 +52,9 @@ class Loss:
         Hyper-parameters and their values.
     negative : float
         The code of the negative class in classification (the positive class is 1).
+    curvature : float
+        The largest second derivative in the raw prediction: 0 for a loss of straight pieces (its kinks aside), inf
+        where there is none.
 
     Raises
     ------
@@ -53,15 +66,17 @@ class Loss:
 
     name: str
     negative: float
+    curvature: float
 
     def __init__(self, **fields: float):
-        known = {name: (default, low) for name, default, low, _ in _CATALOG[self.name][2]}
+        known = _FIELDS[self.name]
         for name, value in fields.items():
             if name not in known:
                 raise TypeError(f"{type(self).__name__} has no parameter {name!r}; it has {sorted(known) or 'none'}.")
-            if not value >= known[name][1]:
-                raise ValueError(f"{name} of {type(self).__name__} must be at least {known[name][1]}. Got {value!r}.")
-        self.fields = {name: float(fields.get(name, default)) for name, (default, _) in known.items()}
+            rule = known[name].rule
+            if not rule.allows(value):
+                raise ValueError(f"{name} of {type(self).__name__} must be {rule}. Got {value!r}.")
+        self.fields = {name: float(fields.get(name, field.default)) for name, field in known.items()}
 
     def value(self, y_true: ArrayLike, raw_prediction: ArrayLike) -> NDArray[np.float64]:
         """Return the loss of each sample.
@@ -103,7 +118,7 @@ class Loss:
 
 def names() -> list[str]:
     """Return the names of all losses."""
-    return list(_CATALOG)
+    return list(_FIELDS)
 
 
 def get(name: str, **fields: float) -> Loss:
@@ -114,8 +129,8 @@ def get(name: str, **fields: float) -> Loss:
     ValueError
         If there is none of that name.
     """
-    if name not in _CATALOG:
-        raise ValueError(f"There is no loss named {name!r}. Losses: {', '.join(_CATALOG)}.")
+    if name not in _FIELDS:
+        raise ValueError(f"There is no loss named {name!r}. Losses: {', '.join(_FIELDS)}.")
     return globals()[_class_name(name)](**fields)
 
 
@@ -123,19 +138,26 @@ def _class_name(name: str) -> str:
     return name.title().replace("_", "")
 
 
-for _name, (_doc, _negative, _fields) in _CATALOG.items():
+for _name, _doc, _negative, _curvature, _ in _core.loss_catalog():
     _lines = [_doc, ""]
-    if _fields:
+    if _FIELDS[_name]:
         _lines += ["Parameters", "----------"]
-        for _field, _default, _low, _meaning in _fields:
-            _lines += [f"{_field} : float, default={_default}", f"    At least {_low}: {_meaning}."]
+        for _key, _field in _FIELDS[_name].items():
+            _lines += [f"{_key} : float in {_field.rule.interval}, default={_field.default}"]
+            _lines += [f"    {_field.meaning[0].upper()}{_field.meaning[1:]}."]
     globals()[_class_name(_name)] = type(
         _class_name(_name),
         (Loss,),
-        {"name": _name, "negative": _negative, "__doc__": "\n".join(_lines), "__module__": __name__},
+        {
+            "name": _name,
+            "negative": _negative,
+            "curvature": _curvature,
+            "__doc__": "\n".join(_lines),
+            "__module__": __name__,
+        },
     )
 
-__all__ = ["Loss", "get", "names", *map(_class_name, _CATALOG)]
+__all__ = ["Loss", "get", "names", *map(_class_name, _FIELDS)]
 
 
 def __getattr__(name: str) -> type[Loss]:  # for type checkers: the classes above exist at run time

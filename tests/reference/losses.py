@@ -1,7 +1,7 @@
 """Value and slope of every loss, from its formula. Slopes are with respect to the prediction p.
 
 At a kink the slope is that of scikit-learn's one-sided choice: the hinges take the steep side, the
-epsilon-insensitive loss the flat one.
+epsilon-insensitive loss the flat one; absolute error and quantile take 0.
 """
 
 import numpy as np
@@ -52,6 +52,20 @@ def squared_epsilon_insensitive(y, p, epsilon=0.1):
     return excess**2, 2 * excess * np.sign(p - y)
 
 
+def absolute_error(y, p):
+    return np.abs(p - y), np.sign(p - y)
+
+
+def quantile(y, p, quantile=0.5):
+    r = p - y
+    return np.where(r < 0, -quantile * r, (1 - quantile) * r), np.where(r < 0, -quantile, (r > 0) * (1 - quantile))
+
+
+def poisson(y, p):
+    mean = np.exp(np.clip(p, -708, 708))
+    return mean - y * p, mean - y
+
+
 LOSSES = {
     function.__name__: function
     for function in (
@@ -64,6 +78,9 @@ LOSSES = {
         huber,
         epsilon_insensitive,
         squared_epsilon_insensitive,
+        absolute_error,
+        quantile,
+        poisson,
     )
 }
 
@@ -78,4 +95,7 @@ KINKS = {
     "huber": lambda y, epsilon=0.1: [y - epsilon, y + epsilon],
     "epsilon_insensitive": lambda y, epsilon=0.1: [y - epsilon, y + epsilon],
     "squared_epsilon_insensitive": lambda y, epsilon=0.1: [y - epsilon, y + epsilon],
+    "absolute_error": lambda y: [y],
+    "quantile": lambda y, quantile=0.5: [y],
+    "poisson": lambda y: [],
 }

@@ -10,6 +10,7 @@ struct EpsilonInsensitive {
     static constexpr const char* doc = "max(0, |y - p| - epsilon): support vector regression";
     static constexpr double negative = -1.0;
     static constexpr bool bounded = true;
+    static constexpr double curvature = 0.0;
     double epsilon = 0.1;
     static constexpr auto fields() {
         return std::tuple{Field<EpsilonInsensitive>{"epsilon", &EpsilonInsensitive::epsilon, 0.0,

@@ -10,6 +10,7 @@ struct Hinge {
     static constexpr const char* doc = "max(0, 1 - y p): the linear support vector machine";
     static constexpr double negative = -1.0;
     static constexpr bool bounded = true;
+    static constexpr double curvature = 0.0;
     static constexpr auto fields() { return std::tuple<>{}; }
 
     template <class R>

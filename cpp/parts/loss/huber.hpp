@@ -10,6 +10,7 @@ struct Huber {
     static constexpr const char* doc = "(p - y)^2 / 2, linear beyond epsilon: robust regression";
     static constexpr double negative = -1.0;
     static constexpr bool bounded = false;
+    static constexpr double curvature = 1.0;
     double epsilon = 0.1;
     static constexpr auto fields() {
         return std::tuple{Field<Huber>{"epsilon", &Huber::epsilon, 0.0, "where the loss becomes linear"}};

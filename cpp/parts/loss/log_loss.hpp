@@ -11,6 +11,7 @@ struct LogLoss {
     static constexpr const char* doc = "log(1 + exp(p)) - y p, y in {0, 1}: logistic regression";
     static constexpr double negative = 0.0;
     static constexpr bool bounded = true;
+    static constexpr double curvature = 0.25;
     static constexpr auto fields() { return std::tuple<>{}; }
 
     template <class R>

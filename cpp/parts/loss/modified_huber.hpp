@@ -11,6 +11,7 @@ struct ModifiedHuber {
     static constexpr const char* doc = "max(0, 1 - y p)^2, linear below y p = -1: smooth, tolerant to outliers";
     static constexpr double negative = -1.0;
     static constexpr bool bounded = true;
+    static constexpr double curvature = 2.0;
     static constexpr auto fields() { return std::tuple<>{}; }
 
     template <class R>

@@ -10,6 +10,7 @@ struct Perceptron {
     static constexpr const char* doc = "max(0, -y p): the perceptron";
     static constexpr double negative = -1.0;
     static constexpr bool bounded = true;
+    static constexpr double curvature = 0.0;
     static constexpr auto fields() { return std::tuple<>{}; }
 
     template <class R>

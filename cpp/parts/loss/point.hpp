@@ -4,11 +4,17 @@
 //   name, doc          how Python and the documentation know it
 //   negative           how the negative class is coded (the positive class is 1)
 //   bounded            whether slopes stay small whatever the prediction; others are cut at 1e12
+//   curvature          the largest second derivative in p: 0 for straight pieces (kinks aside), infinity where there is
+//                      none
 //   fields()           a tuple of Field, its hyper-parameters
 //   at(y, p)           the Point for target y and prediction p
+// and, where predictions are not p itself,
+//   mean(p)            the mean of y that the raw prediction p stands for (the inverse of the link function)
 // Slopes are with respect to p; where the loss has a kink, the comment says which one-sided slope is taken.
 // `at` is written for a real type R, double or a vector of doubles: choices are select(condition, a, b).
 #pragma once
+
+#include <limits>
 
 #include "core/math.hpp"
 #include "core/part.hpp"

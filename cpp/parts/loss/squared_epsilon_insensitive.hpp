@@ -10,6 +10,7 @@ struct SquaredEpsilonInsensitive {
     static constexpr const char* doc = "max(0, |y - p| - epsilon)^2: smooth support vector regression";
     static constexpr double negative = -1.0;
     static constexpr bool bounded = false;
+    static constexpr double curvature = 2.0;
     double epsilon = 0.1;
     static constexpr auto fields() {
         return std::tuple{Field<SquaredEpsilonInsensitive>{"epsilon", &SquaredEpsilonInsensitive::epsilon, 0.0,

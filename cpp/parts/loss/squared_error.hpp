@@ -10,6 +10,7 @@ struct SquaredError {
     static constexpr const char* doc = "(p - y)^2 / 2: least squares";
     static constexpr double negative = -1.0;
     static constexpr bool bounded = false;
+    static constexpr double curvature = 1.0;
     static constexpr auto fields() { return std::tuple<>{}; }
 
     template <class R>

@@ -10,6 +10,7 @@ struct SquaredHinge {
     static constexpr const char* doc = "max(0, 1 - y p)^2: the L2 support vector machine";
     static constexpr double negative = -1.0;
     static constexpr bool bounded = false;
+    static constexpr double curvature = 2.0;
     static constexpr auto fields() { return std::tuple<>{}; }
 
     template <class R>

@@ -1,0 +1,23 @@
+#pragma once
+
+#include "parts/loss/point.hpp"
+
+namespace fg {
+
+// |y - p|: the median of y. Laplace's first law of error (1774). At the kink the slope is 0.
+struct AbsoluteError {
+    static constexpr const char* name = "absolute_error";
+    static constexpr const char* doc = "|y - p|: regression on the median";
+    static constexpr double negative = -1.0;
+    static constexpr bool bounded = true;
+    static constexpr double curvature = 0.0;
+    static constexpr auto fields() { return std::tuple<>{}; }
+
+    template <class R>
+    FG_INLINE Point<R> at(R y, R p) const {
+        const R r = p - y;
+        return {absolute<R>(r), select<R>(r == 0.0, R{}, with_sign<R>(R{} + 1.0, r))};
+    }
+};
+
+}  // namespace fg
