@@ -14,6 +14,9 @@ def expected_failures(estimator):
     return {f"check_sample_weight_equivalence_on_{storage}_data": REASON for storage in ("dense", "sparse")}
 
 
-@parametrize_with_checks([SGDClassifier(), SGDRegressor(), SGDOneClassSVM()], expected_failed_checks=expected_failures)
+@parametrize_with_checks(
+    [SGDClassifier(), SGDRegressor(), SGDRegressor(loss="poisson"), SGDOneClassSVM()],
+    expected_failed_checks=expected_failures,
+)
 def test_estimator(estimator, check):
     check(estimator)

@@ -78,6 +78,15 @@ def test_regressor(loss, penalty, rate):
     check(*fit_both("regressor", *data(), loss=loss, penalty=penalty, learning_rate=rate, **RATES[rate]))
 
 
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("loss, field", [("absolute_error", {}), ("quantile", {"quantile": 0.8}), ("poisson", {})])
+def test_losses_that_scikit_learn_lacks(loss, field, penalty, rate):
+    X, margin = data()
+    params = {"loss": loss, "penalty": penalty, "learning_rate": rate, **field, **RATES[rate]}
+    check(*fit_both("regressor", X, np.abs(margin), **params))
+
+
 @pytest.mark.parametrize("rate", ["pa1", "pa2"])
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("kind, loss", [("classifier", "hinge"), ("regressor", "epsilon_insensitive")])

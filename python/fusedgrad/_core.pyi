@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 
 # (loss, objective, validation score, validation loss, norm, non-zero weights, intercept)
 _Epoch = tuple[float, float, float, float, float, int, float]
+# (name, default, low, high, low excluded, high excluded, meaning)
+_Field = tuple[str, float, float, float, bool, bool, str]
 
 class Session:
     def __init__(self, **arrays: Any) -> None: ...
@@ -14,9 +16,6 @@ class Session:
 
 def all_finite(x: NDArray[Any]) -> bool: ...
 def build() -> dict[str, Any]: ...
-# (name, default, low, high, low excluded, high excluded, meaning)
-_Field = tuple[str, float, float, float, bool, bool, str]
-
 def loss_catalog() -> list[tuple[str, str, float, float, list[_Field]]]: ...
 def loss_points(
     name: str, fields: list[tuple[str, float]], y: NDArray[np.float64], p: NDArray[np.float64]

@@ -5,6 +5,7 @@ weights, gradient step, intercept, average, L1 truncation. Where scikit-learn 1.
 objective), this file is right.
 """
 
+import inspect
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -64,6 +65,7 @@ def train(
     eta0=0.01,
     power_t=0.5,
     epsilon=0.1,
+    quantile=0.5,
     fit_intercept=True,
     max_iter=5,
     tol=None,
@@ -86,7 +88,8 @@ def train(
     n, d = X.shape
     ratio = {"l2": 0.0, "l1": 1.0, "elasticnet": l1_ratio, None: 0.0}[penalty]
     l2, l1 = (0.0, 0.0) if penalty is None else (alpha * (1 - ratio), alpha * ratio)
-    fields = {"epsilon": epsilon} if loss in ("huber", "epsilon_insensitive", "squared_epsilon_insensitive") else {}
+    given = {"epsilon": epsilon, "quantile": quantile}
+    fields = {name: value for name, value in given.items() if name in inspect.signature(LOSSES[loss]).parameters}
     intercept_decay = 0.01 if sparse else 1.0
     passive = learning_rate in ("pa1", "pa2")
     weights = np.ones(n) if sample_weight is None else sample_weight

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
 from .. import _fit
-from .._checks import OneOf, check_weights, check_X_y, unchanged_on_error
+from .._checks import Number, OneOf, check_weights, check_X_y, unchanged_on_error
 from . import _seeds
 from ._sgd import REGRESSION_LOSSES, SGD, SUPERVISED_RULES, loss_functions
 
@@ -21,8 +21,10 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
 
     Parameters
     ----------
-    loss : {'squared_error', 'huber', 'epsilon_insensitive', 'squared_epsilon_insensitive'}, default='squared_error'
-        The loss, see `fusedgrad.losses`.
+    loss : {'squared_error', 'huber', 'epsilon_insensitive', 'squared_epsilon_insensitive', 'absolute_error', \
+'quantile', 'poisson'}, default='squared_error'
+        The loss, see `fusedgrad.losses`. 'absolute_error' predicts the median and 'quantile' any quantile. 'poisson'
+        needs y >= 0 and takes w·x + b for the logarithm of the mean, so `predict` returns ``exp(w·x + b)``.
     penalty : {'l2', 'l1', 'elasticnet', None}, default='l2'
         The penalty on the weights; the intercept is never penalised.
     alpha : float in [0, inf), default=0.0001
@@ -63,6 +65,8 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
         Factor on the intercept's steps. None: 1 for dense and 0.01 for sparse X, as in scikit-learn.
     restore_best_weights : bool, default=False
         Keep the weights of the epoch with the best validation score, rather than the last.
+    quantile : float in (0, 1), default=0.5
+        Which quantile 'quantile' predicts.
 
     Attributes
     ----------
@@ -102,8 +106,12 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
     """
 
     _curves = ("loss_curve", "validation_scores", "validation_loss_curve")
-    loss_functions = loss_functions(*REGRESSION_LOSSES)
-    _rules = {**SUPERVISED_RULES, "loss": OneOf(*loss_functions)}
+    loss_functions = loss_functions(*REGRESSION_LOSSES, "absolute_error", "quantile", "poisson")
+    _rules = {
+        **SUPERVISED_RULES,
+        "loss": OneOf(*loss_functions),
+        "quantile": Number(low=0, high=1, open_low=True, open_high=True),
+    }
 
     def __init__(
         self,
@@ -129,6 +137,7 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
         average: bool | int = False,
         intercept_decay: float | None = None,
         restore_best_weights: bool = False,
+        quantile: float = 0.5,
     ):
         self.loss = loss
         self.penalty = penalty
@@ -151,6 +160,7 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
         self.average = average
         self.intercept_decay = intercept_decay
         self.restore_best_weights = restore_best_weights
+        self.quantile = quantile
 
     def fit(
         self,
@@ -188,7 +198,8 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            For parameters or data out of range, or weights that overflow. The estimator is then as before the call.
+            For parameters or data out of range (y < 0 with 'poisson' too), or weights that overflow. The estimator is
+            then as before the call.
         """
         self._check_parameters()
         with unchanged_on_error(self):
@@ -239,9 +250,9 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
         *,
         partial: bool,
     ) -> None:
-        y = np.ascontiguousarray(y, dtype=X.dtype)
+        y = self._targets(y, X.dtype, "y")
         if given is not None:
-            given.y = np.ascontiguousarray(given.y, dtype=X.dtype)
+            given.y = self._targets(given.y, X.dtype, "y_val")
         sample_weight = check_weights(sample_weight, X)
         start = self._start(X, 1, coef_init, intercept_init, keep=partial)
         seeds, held_out = _seeds.regression(
@@ -263,8 +274,17 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
             partial=partial,
         )
 
+    def _targets(self, y: Any, dtype: Any, name: str) -> Any:
+        y = np.ascontiguousarray(y, dtype=dtype)
+        if self.loss == "poisson" and (y < 0).any():
+            raise ValueError(
+                f"{name} must be >= 0 with loss='poisson', but its smallest value is {y.min()}. Use another loss, such "
+                "as 'squared_error'."
+            )
+        return y
+
     def predict(self, X: Any) -> Any:
-        """Return the predictions w·x + b.
+        """Return the predictions: w·x + b, or exp(w·x + b) with ``loss='poisson'``.
 
         Parameters
         ----------
@@ -274,4 +294,10 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
         -------
         y : ndarray of shape (n_samples,)
         """
-        return np.ravel(self._raw_prediction(X)) + self.intercept_
+        raw = np.ravel(self._raw_prediction(X)) + self.intercept_
+        return np.exp(np.clip(raw, -708, 708)) if self.loss == "poisson" else raw  # cut as in training
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = self.loss == "poisson"
+        return tags

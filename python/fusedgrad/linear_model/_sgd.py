@@ -107,10 +107,9 @@ class SGD(BaseEstimator):  # type: ignore[misc]
         if decay is None:
             decay = _SPARSE_INTERCEPT_DECAY if sp.issparse(X) else 1.0
         name = self._loss()
-        fields = losses.get(name).fields
         return {
             "loss": name,
-            "loss_parameters": {"epsilon": float(self.epsilon)} if "epsilon" in fields else {},
+            "loss_parameters": {field: float(getattr(self, field)) for field in losses.get(name).fields},
             "l2": 0.0 if ratio is None else (1.0 - ratio) * alpha,
             "l1": 0.0 if ratio is None else ratio * alpha,
             "intercept_decay": float(decay) if self.fit_intercept else 0.0,
