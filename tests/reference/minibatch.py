@@ -1,0 +1,225 @@
+"""Mini-batch gradient descent on linear models, one batch at a time, in float64 and without any trick of speed.
+
+The objective is ``sum_i s_i loss(y_i, x_i w + b) / sum_i s_i + penalty(w)`` with
+``penalty(w) = l2 / 2 ||w||² + l1 ||w||_1``. What happens in a step, and in which order, is all there is to decide:
+
+    gradient of the batch's mean loss, with weights relative to their mean over all rows
+    clip_value, then clip_norm (as torch: over all weights and intercepts together)
+    coupled L2 and weight decay enter the gradient, decoupled decay shrinks the weights
+    the update rule
+    L1 as a proximal step over the rate that the coordinate feels (some rules have a way of their own: `rules`)
+    positive weights
+
+Intercepts see no penalty and no sign constraint.
+"""
+
+import copy
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.special import logsumexp, softmax
+
+from .losses import LOSSES
+
+MOMENTS = 16  # starts of batches in an epoch at which the penalty is sampled for the loss curve
+
+
+@dataclass
+class Model:
+    """Weights (outputs, features), intercepts (outputs,), their averages, and what happened on the way."""
+
+    coef: np.ndarray
+    intercept: np.ndarray
+    average_coef: np.ndarray = None
+    average_intercept: np.ndarray = None
+    steps: int = 0
+    loss_curve: list = field(default_factory=list)
+    rules: tuple = ()  # of weights and of intercepts, with their state
+
+
+def points(loss, Y, P, **fields):
+    """Values (rows, outputs) and slopes (rows, outputs) at targets Y and predictions P.
+
+    Y is coded as the loss wants it; for 'softmax' it is one where the class is and zero elsewhere, and all outputs
+    together have one value, which stands in each of them.
+    """
+    if loss == "softmax":
+        value = logsumexp(P, axis=1) - np.sum(Y * P, axis=1)
+        return np.repeat(value[:, None], Y.shape[1], axis=1), softmax(P, axis=1) - Y
+    return LOSSES[loss](Y, P, **fields)
+
+
+def relative(weight, Y):
+    """Sample weights over their mean, as (rows, outputs)."""
+    weight = np.ones(len(Y)) if weight is None else np.asarray(weight, dtype=float)
+    weight = np.broadcast_to(weight.reshape(len(Y), -1), Y.shape)
+    return weight / weight.mean(axis=0)
+
+
+def penalty(W, l1, l2):
+    """Of each output."""
+    return l2 / 2 * np.sum(W**2, axis=1) + l1 * np.sum(np.abs(W), axis=1)
+
+
+def objective(X, Y, coef, intercept, *, loss, weight=None, l1=0.0, l2=0.0, fields=None):
+    """What is minimised: the mean over the outputs of one-vs-rest and regression, the whole of a softmax."""
+    value, _ = points(loss, Y, X @ coef.T + intercept, **(fields or {}))
+    losses = np.mean(relative(weight, Y) * value, axis=0)
+    penalties = penalty(coef, l1, l2)
+    return losses[0] + penalties.sum() if loss == "softmax" else np.mean(losses + penalties)
+
+
+def gradient(X, Y, coef, intercept, *, loss, weight, fields=None):
+    """Of the mean loss of these rows; `weight` (rows, outputs) is relative to its mean already."""
+    _, slope = points(loss, Y, X @ coef.T + intercept, **(fields or {}))
+    slope = weight * slope / len(X)
+    return slope.T @ X, slope.sum(axis=0)
+
+
+def clipped(g, g_b, clip_value, clip_norm):
+    g, g_b = np.clip(g, -clip_value, clip_value), np.clip(g_b, -clip_value, clip_value)
+    factor = min(1.0, clip_norm / (np.sqrt(np.sum(g**2) + np.sum(g_b**2)) + 1e-6)) if clip_norm < np.inf else 1.0
+    return factor * g, factor * g_b
+
+
+def soft(w, threshold):
+    return np.sign(w) * np.maximum(0, np.abs(w) - threshold)
+
+
+def flow(w, time, l1, l2):
+    """Where dw/dt = -(l2 w + l1 sign(w)), which ends at zero, has come to."""
+    if l2 == 0:
+        return soft(w, l1 * time)
+    return np.sign(w) * np.maximum(0, (np.abs(w) + l1 / l2) * np.exp(-l2 * time) - l1 / l2)
+
+
+def penalised_step(rule, w, g, rate, *, l1=0.0, l2=0.0, weight_decay=0.0, decay=0.0):
+    g = g + weight_decay * w
+    if rule.penalty == "flow":
+        w, felt = rule.step((1 - rate * decay) * w, g, rate)
+        return flow(w, felt, l1, l2)
+    if rule.penalty == "closed":
+        return rule.step((1 - rate * decay) * w, g, rate, l1=l1, l2=l2)
+    g = g + l2 * w
+    if rule.penalty == "subgradient":
+        g = g + l1 * np.sign(w)
+    w, felt = rule.step((1 - rate * decay) * w, g, rate)
+    return soft(w, l1 * felt) if rule.penalty == "proximal" else w
+
+
+class SGD:
+    """Heavy ball and Nesterov's momentum, as torch writes them."""
+
+    penalty = "proximal"
+
+    def __init__(self, momentum=0.0, dampening=0.0, nesterov=False):
+        self.momentum, self.dampening, self.nesterov = momentum, dampening, nesterov
+        self.m = None
+
+    def step(self, w, g, rate):
+        """The new weights, and what a lasting gradient of 1 would move them by."""
+        mu, tau = self.momentum, 1 - self.dampening
+        if mu == 0:
+            return w - rate * g, rate
+        self.m = g if self.m is None else mu * self.m + tau * g
+        lasting = tau / (1 - mu)
+        if self.nesterov:
+            return w - rate * (g + mu * self.m), rate * (1 + mu * lasting)
+        return w - rate * self.m, rate * lasting
+
+
+class Adam:
+    penalty = "proximal"
+
+    def __init__(self, beta_1=0.9, beta_2=0.999, epsilon=1e-8, amsgrad=False):
+        self.beta_1, self.beta_2, self.epsilon, self.amsgrad = beta_1, beta_2, epsilon, amsgrad
+        self.t, self.m, self.v, self.largest = 0, 0.0, 0.0, 0.0
+
+    def step(self, w, g, rate):
+        self.t += 1
+        self.m = self.beta_1 * self.m + (1 - self.beta_1) * g
+        self.v = self.beta_2 * self.v + (1 - self.beta_2) * g**2
+        self.largest = np.maximum(self.largest, self.v)
+        v = (self.largest if self.amsgrad else self.v) / (1 - self.beta_2**self.t)
+        felt = rate / (np.sqrt(v) + self.epsilon)
+        return w - felt * self.m / (1 - self.beta_1**self.t), felt
+
+
+def batches(order, batch_size):
+    size = len(order) if batch_size == "full" else batch_size
+    return [order[begin : begin + size] for begin in range(0, len(order), size)]
+
+
+def train(
+    X,
+    Y,
+    *,
+    loss,
+    rule,
+    rates,
+    batch_size,
+    orders,
+    fields=None,
+    weight=None,
+    whole=True,
+    l1=0.0,
+    l2=0.0,
+    weight_decay=0.0,
+    decay=0.0,
+    clip_value=np.inf,
+    clip_norm=np.inf,
+    positive=False,
+    intercept_decay=1.0,
+    average=0,
+    moments=MOMENTS,
+    start=None,
+):
+    """Train on X (rows, features) and targets Y (rows, outputs).
+
+    `rule` makes a fresh update rule (see `rules`). `rates` gives the rate of step 0, 1, ... `orders` holds the order of
+    the rows in every epoch. `weight` is (rows,) or (rows, outputs); with `whole` it counts relative to its mean, as in
+    `fit`, otherwise as it is, as in `partial_fit`. `weight_decay` is an optimizer's own, coupled; `decay` decoupled.
+    `intercept_decay` multiplies the gradient of intercepts; 0 keeps them fixed. `average` is the first step (1, 2, ...)
+    whose weights enter the mean; 0: none. `start` is a `Model` to go on from.
+    """
+    fields = fields or {}
+    outputs, features = Y.shape[1], X.shape[1]
+    if whole:
+        weight = relative(weight, Y)
+    else:
+        weight = np.broadcast_to(np.ones((len(Y), 1)) if weight is None else weight.reshape(len(Y), -1), Y.shape)
+    if start is None:
+        start = Model(np.zeros((outputs, features)), np.zeros(outputs))
+    W, b, steps = start.coef.copy(), start.intercept.copy(), start.steps
+    mean_W, mean_b = start.average_coef, start.average_intercept
+    rule_W, rule_b = copy.deepcopy(start.rules) or (rule(), rule())
+    loss_curve = []
+
+    for order in orders:
+        parts = batches(np.asarray(order), batch_size)
+        every = -(-len(parts) // moments)
+        losses, penalties = 0.0, []
+        for k, rows in enumerate(parts):
+            x, y, s = X[rows], Y[rows], weight[rows]
+            value, _ = points(loss, y, x @ W.T + b, **fields)
+            losses += (s * value)[:, 0].sum() if loss == "softmax" else (s * value).mean(axis=1).sum()
+            if k % every == 0:
+                each = penalty(W, l1, l2)
+                penalties.append(each.sum() if loss == "softmax" else each.mean())
+
+            g, g_b = gradient(x, y, W, b, loss=loss, weight=s, fields=fields)
+            g, g_b = clipped(g, intercept_decay * g_b, clip_value, clip_norm)
+            rate = rates(steps)
+            W = penalised_step(rule_W, W, g, rate, l1=l1, l2=l2, weight_decay=weight_decay, decay=decay)
+            if intercept_decay:
+                b = penalised_step(rule_b, b, g_b, rate)
+            if positive:
+                W = np.maximum(W, 0)
+            steps += 1
+            if average and steps >= average:
+                share = 1 / (steps - average + 1)
+                mean_W = W if share == 1 else mean_W + share * (W - mean_W)
+                mean_b = b if share == 1 else mean_b + share * (b - mean_b)
+        loss_curve.append(losses / len(order) + np.mean(penalties))
+
+    return Model(W, b, mean_W, mean_b, steps, start.loss_curve + loss_curve, (rule_W, rule_b))

@@ -1,0 +1,210 @@
+"""The judge of the mini-batch engine is right itself: closed forms, finite differences, optimality, torch."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from .reference import minibatch
+from .reference.losses import LOSSES
+
+N, D, K = 24, 5, 3
+MOMENTUM = {"momentum": 0.8}
+RULES = {
+    "sgd": (minibatch.SGD, {}, 0.3),
+    "momentum": (minibatch.SGD, MOMENTUM, 0.1),
+    "dampened": (minibatch.SGD, {**MOMENTUM, "dampening": 0.4}, 0.2),
+    "nesterov": (minibatch.SGD, {**MOMENTUM, "nesterov": True}, 0.1),
+    "adam": (minibatch.Adam, {}, 0.02),
+    "amsgrad": (minibatch.Adam, {"amsgrad": True, "beta_2": 0.9}, 0.02),
+}
+every_rule = pytest.mark.parametrize("name", RULES)
+
+
+def data(loss, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(N, D)) / 2
+    Y = X @ rng.normal(size=(D, K)) + 0.3 + rng.normal(size=(N, K)) / 5
+    if loss == "softmax":
+        return X, np.eye(K)[Y.argmax(axis=1)]
+    if loss == "poisson":
+        return X, np.abs(Y)
+    if loss in ("hinge", "perceptron", "squared_hinge", "modified_huber", "log_loss"):
+        return X, np.where(Y > 0.3, 1.0, 0.0 if loss == "log_loss" else -1.0)
+    return X, Y
+
+
+def rule(name):
+    kind, fields, _ = RULES[name]
+    return functools.partial(kind, **fields)
+
+
+def full_batch(name, loss, epochs, *, rate=None, **params):
+    X, Y = data(loss)
+    rate = RULES[name][2] if rate is None else rate
+    return minibatch.train(
+        X,
+        Y,
+        loss=loss,
+        rule=rule(name),
+        rates=lambda step: rate,
+        batch_size="full",
+        orders=[range(N)] * epochs,
+        **params,
+    )
+
+
+def test_least_squares_by_gradient_descent_has_a_closed_form():
+    X, Y = data("squared_error")
+    l2, rate, steps = 0.1, 0.3, 17
+    model = full_batch("sgd", "squared_error", steps, l2=l2)
+    Z = np.column_stack([X, np.ones(N)])
+    H = Z.T @ Z / N + l2 * np.diag([1.0] * D + [0.0])
+    best = np.linalg.solve(H, Z.T @ Y / N)
+    left = np.linalg.matrix_power(np.eye(D + 1) - rate * H, steps)
+    np.testing.assert_allclose(np.column_stack([model.coef, model.intercept]).T, best - left @ best, rtol=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("loss", [*LOSSES, "softmax"])
+def test_the_gradient_is_that_of_the_objective(loss, weighted):
+    X, Y = data(loss)
+    rng = np.random.default_rng(1)
+    W, b = rng.normal(size=(K, D)), rng.normal(size=K)
+    weight = rng.uniform(0.2, 3, N if loss == "softmax" else (N, K)) if weighted else None
+    share = minibatch.relative(weight, Y)
+    g, g_b = minibatch.gradient(X, Y, W, b, loss=loss, weight=share)
+    outputs = (
+        1 if loss == "softmax" else K
+    )  # else the objective is the mean over the outputs, of which each has its own
+
+    def value(coef, intercept):
+        return outputs * minibatch.objective(X, Y, coef, intercept, loss=loss, weight=weight)
+
+    h = 1e-6
+    for k in range(K):
+        one = np.eye(K)[k]
+        np.testing.assert_allclose(g_b[k], (value(W, b + h * one) - value(W, b - h * one)) / (2 * h), atol=1e-8)
+        for j in range(D):
+            step = h * np.outer(one, np.eye(D)[j])
+            np.testing.assert_allclose(g[k, j], (value(W + step, b) - value(W - step, b)) / (2 * h), atol=1e-8)
+
+
+@every_rule
+def test_the_loss_curve_of_full_batches_is_the_objective_before_each_step(name):
+    X, Y = data("huber")
+    weight = np.random.default_rng(2).uniform(0, 2, N)
+    params = {"l1": 0.02, "l2": 0.05, "weight": weight}
+    model = full_batch(name, "huber", 4, **params)
+    for epoch in range(4):
+        past = full_batch(name, "huber", epoch, **params)
+        expected = minibatch.objective(X, Y, past.coef, past.intercept, loss="huber", **params)
+        np.testing.assert_allclose(model.loss_curve[epoch], expected, rtol=1e-12)
+
+
+@every_rule
+@pytest.mark.parametrize("l1, l2", [(0.0, 0.1), (0.05, 0.0), (0.03, 0.05)])
+def test_full_batches_end_at_the_optimum_of_the_objective(name, l1, l2):
+    X, Y = data("softmax")
+    adaptive = name in ("adam", "amsgrad")  # their steps shrink with the rate only
+    steps, rate = (1500, 0.1) if adaptive else (600, 0.6)
+    model = minibatch.train(
+        X,
+        Y,
+        loss="softmax",
+        rule=rule(name),
+        rates=lambda step: rate / (1 + step / 50) if adaptive else rate,
+        batch_size="full",
+        orders=[range(N)] * steps,
+        l1=l1,
+        l2=l2,
+    )
+    W = model.coef
+    g, g_b = minibatch.gradient(X, Y, W, model.intercept, loss="softmax", weight=np.ones_like(Y))
+    g = g + l2 * W
+    violation = np.where(W != 0, np.abs(g + l1 * np.sign(W)), np.maximum(0, np.abs(g) - l1))
+    assert violation.max() < 2e-3
+    assert np.abs(g_b).max() < 2e-3
+    if l1:
+        assert (W == 0).any()
+        assert (W != 0).any()
+
+
+@every_rule
+@pytest.mark.parametrize("weight_decay, decay, clip", [(0.0, 0.0, np.inf), (0.1, 0.0, np.inf), (0.0, 0.0, 0.2)])
+@pytest.mark.parametrize("loss", ["softmax", "squared_error"])
+def test_torch_takes_the_same_path(name, loss, weight_decay, decay, clip):
+    torch = pytest.importorskip("torch")
+    kind, fields, rate = RULES[name]
+    X, Y = data(loss)
+    rng = np.random.default_rng(3)
+    orders = [rng.permutation(N) for _ in range(3)]
+    ours = minibatch.train(
+        X,
+        Y,
+        loss=loss,
+        rule=rule(name),
+        rates=lambda step: rate,
+        batch_size=7,
+        orders=orders,
+        weight_decay=weight_decay,
+        clip_norm=clip,
+    )
+    layer = torch.nn.Linear(D, K, dtype=torch.float64)
+    torch.nn.init.zeros_(layer.weight)
+    torch.nn.init.zeros_(layer.bias)
+    groups = [{"params": [layer.weight], "weight_decay": weight_decay}, {"params": [layer.bias]}]
+    if kind is minibatch.SGD:
+        optimizer = torch.optim.SGD(groups, lr=rate, **fields)
+    else:
+        betas = (0.9, fields.get("beta_2", 0.999))
+        optimizer = torch.optim.Adam(groups, lr=rate, betas=betas, amsgrad=fields["amsgrad"] if fields else False)
+    for rows in (rows for order in orders for rows in minibatch.batches(order, 7)):
+        x, y = torch.tensor(X[rows]), torch.tensor(Y[rows])
+        p = layer(x)
+        squares = ((p - y) ** 2).sum() / 2 / len(rows)
+        cost = torch.nn.functional.cross_entropy(p, y) if loss == "softmax" else squares
+        optimizer.zero_grad()
+        cost.backward()
+        torch.nn.utils.clip_grad_norm_(layer.parameters(), clip)
+        optimizer.step()
+    np.testing.assert_allclose(ours.coef, layer.weight.detach().numpy(), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(ours.intercept, layer.bias.detach().numpy(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("average", [1, 4, 9, 100])
+def test_the_average_is_the_mean_of_the_weights_after_each_step_from_there_on(average):
+    model = full_batch("momentum", "squared_error", 9, average=average)
+    path = [full_batch("momentum", "squared_error", steps) for steps in range(1, 10)]
+    if average > 9:
+        assert model.average_coef is None
+    else:
+        expected = np.mean([past.coef for past in path[average - 1 :]], axis=0)
+        np.testing.assert_allclose(model.average_coef, expected, rtol=1e-12)
+
+
+def test_going_on_is_not_having_stopped():
+    X, Y = data("squared_error")
+    orders = [np.random.default_rng(seed).permutation(N) for seed in range(4)]
+
+    def train(orders, start=None):
+        given = {"batch_size": 7, "l1": 0.01, "average": 5, "start": start}
+        return minibatch.train(
+            X, Y, loss="huber", rule=rule("adam"), rates=lambda step: 0.1 / (1 + step), orders=orders, **given
+        )
+
+    whole, first = train(orders), train(orders[:2])
+    for _ in range(2):  # the start is not changed
+        rest = train(orders[2:], start=first)
+        np.testing.assert_array_equal(rest.coef, whole.coef)
+        np.testing.assert_array_equal(rest.average_coef, whole.average_coef)
+        assert rest.loss_curve == whole.loss_curve
+
+
+def test_a_short_last_batch_is_a_mean_over_its_own_rows():
+    X, Y = data("squared_error")
+    params = {"loss": "squared_error", "rule": rule("sgd"), "rates": lambda step: 0.3}
+    model = minibatch.train(X, Y, batch_size=23, orders=[range(N)], **params)
+    first = minibatch.train(X[:23], Y[:23], batch_size="full", orders=[range(23)], **params)
+    both = minibatch.train(X[23:], Y[23:], batch_size=1, orders=[range(1)], start=first, **params)
+    np.testing.assert_allclose(model.coef, both.coef, rtol=1e-12)
