@@ -19,6 +19,8 @@
 #include <utility>
 
 #include "core/base.hpp"
+#include "core/denormals.hpp"
+#include "core/math.hpp"
 #include "parts/rule/tick.hpp"
 
 namespace fg {
@@ -71,16 +73,30 @@ struct Flat {
 template <class T>
 FG_INLINE T soft(T w, T threshold) {
     const T size = std::fabs(w) - threshold;
-    return size > T(0) ? std::copysign(size, w) : T(0);
+    return size <= T(0) ? T(0) : std::copysign(size, w);  // NaN stays NaN
+}
+
+// mean += share (w - mean); with share 1 exactly w.
+template <class T>
+FG_INLINE void follow(const T* FG_RESTRICT w, T share, T* FG_RESTRICT mean, Index n) {
+    if (share == T(1)) {
+        std::copy_n(w, n, mean);
+    } else {
+        for (Index i = 0; i < n; ++i) mean[i] += share * (w[i] - mean[i]);
+    }
 }
 
 // The penalty's own flow over time r: dw/dr = -(l2 w + l1 sign w), which ends at zero.
 template <class T>
 FG_INLINE T flow(T w, double r, double l1, double l2) {
-    if (l2 == 0.0) return soft(w, T(l1 * r));
-    const double kept = std::exp(-l2 * r), rest = l1 / l2;
-    const double size = (std::fabs(double(w)) + rest) * kept - rest;
-    return size > 0.0 ? T(std::copysign(size, double(w))) : T(0);
+    const double x = l2 * r;
+    const auto [over, under] = exp_minus(x);
+    const double kept = over / under;
+    // l1 (1 - kept) / l2; where kept is nearly one, by its series
+    const double series = r * (1.0 - x * (1.0 / 2) * (1.0 - x * (1.0 / 3) * (1.0 - x * (1.0 / 4))));
+    const double taken = x < 1e-3 ? l1 * series : (l1 / l2) * (1.0 - kept);
+    const double size = std::fabs(double(w)) * kept - taken;
+    return size <= 0.0 ? T(0) : T(std::copysign(size, double(w)));
 }
 
 namespace detail {
@@ -92,11 +108,14 @@ inline constexpr bool takes = []<std::size_t... S>(std::index_sequence<S...>) {
 
 // How many slots a rule's function takes.
 template <class F, class T>
-inline constexpr int arity = takes<F, T, 0> ? 0 : takes<F, T, 1> ? 1 : takes<F, T, 2> ? 2 : 3;
+inline constexpr int arity = takes<F, T, 0>   ? 0
+                             : takes<F, T, 1> ? 1
+                             : takes<F, T, 2> ? 2
+                                              : 3;
 
 template <class T, int Slots, class F, class After>
-FG_INLINE void move_all(const F& f, const T* FG_RESTRICT g, T* FG_RESTRICT w, const std::array<T*, 3>& slot, Index n,
-                        const After& after) {
+FG_INLINE void move_all(const F f, const T* FG_RESTRICT g, T* FG_RESTRICT w, const std::array<T*, 3>& slot, Index n,
+                        const After after) {
     T* FG_RESTRICT const a = slot[0];
     T* FG_RESTRICT const b = slot[1];
     T* FG_RESTRICT const c = slot[2];
@@ -172,6 +191,8 @@ template <class Rule>
 inline constexpr bool closes = requires { requires Rule::closed; };
 template <class Rule>
 inline constexpr bool sees_signs = requires { requires Rule::signs; };
+template <class Rule>
+inline constexpr bool answers = requires { Rule::answer; };
 
 // Calls act(after) with what the penalty does before and after the rule.
 template <class T, class Rule, class F>
@@ -182,8 +203,8 @@ FG_INLINE void with_penalty(const Tick& tick, const Penalty& penalty, F&& act) {
         act(detail::Nothing<T>{});
     } else if constexpr (closes<Rule>) {
         act(detail::Penalised<T, false>{coupled, kept, T(0), lowest});
-    } else if constexpr (flows<Rule>) {
-        act(detail::Flowing<T>{penalty.l1, penalty.l2, coupled, kept, lowest});
+    } else if (flows<Rule> && penalty.l2 != 0.0) {
+        if constexpr (flows<Rule>) act(detail::Flowing<T>{penalty.l1, penalty.l2, coupled, kept, lowest});
     } else {
         act(detail::Penalised<T, sees_signs<Rule>>{T(penalty.l2 + penalty.coupled), kept, T(penalty.l1), lowest});
     }
@@ -195,6 +216,7 @@ Tick tick_of(Tick tick, const Penalty& penalty) {
     if constexpr (closes<Rule>) {
         tick.l1 = penalty.l1;
         tick.l2 = penalty.l2;
+        tick.positive = penalty.positive;
     }
     return tick;
 }
@@ -204,6 +226,7 @@ template <class T, class Rule>
 void sweep(const Rule& rule, const Tick& tick, const Penalty& penalty, const Gradient<T>& gradient, const Flat<T>& flat,
            Index begin, Index end) {
     constexpr Index block = 512;
+    const FlushDenormals flush;
     rule.template at<T>(tick_of<Rule>(tick, penalty), [&](const auto& f) {
         constexpr int slots = detail::arity<std::remove_cvref_t<decltype(f)>, T>;
         alignas(64) T sum[block];
@@ -219,11 +242,8 @@ void sweep(const Rule& rule, const Tick& tick, const Penalty& penalty, const Gra
             for (int s = 0; s < slots; ++s) slot[std::size_t(s)] = flat.slot[s] + i;
             with_penalty<T, Rule>(tick, penalty,
                                   [&](const auto& after) { detail::move_all<T, slots>(f, g, w, slot, n, after); });
-            if (flat.average) {
-                T* FG_RESTRICT const mean = flat.average + i;
-                const T weight = T(flat.average_weight);
-                for (Index k = 0; k < n; ++k) mean[k] += weight * (w[k] - mean[k]);
-            }
+            if constexpr (answers<Rule>) follow(w, T(rule.share(tick)), flat.slot[Rule::answer] + i, n);
+            if (flat.average) follow(w, T(flat.average_weight), flat.average + i, n);
         }
     });
 }

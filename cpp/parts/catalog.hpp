@@ -17,14 +17,23 @@
 #include "parts/loss/squared_epsilon_insensitive.hpp"
 #include "parts/loss/squared_error.hpp"
 #include "parts/loss/squared_hinge.hpp"
+#include "parts/rule/adadelta.hpp"
+#include "parts/rule/adagrad.hpp"
 #include "parts/rule/adam.hpp"
+#include "parts/rule/adamax.hpp"
+#include "parts/rule/asgd.hpp"
+#include "parts/rule/ftrl.hpp"
+#include "parts/rule/lion.hpp"
+#include "parts/rule/nadam.hpp"
+#include "parts/rule/radam.hpp"
+#include "parts/rule/rmsprop.hpp"
 #include "parts/rule/sgd.hpp"
 
 namespace fg {
 
 using Losses = List<Hinge, Perceptron, SquaredHinge, LogLoss, ModifiedHuber, SquaredError, Huber, EpsilonInsensitive,
                     SquaredEpsilonInsensitive, AbsoluteError, Quantile, Poisson>;
-using Rules = List<Sgd, Adam>;
+using Rules = List<Sgd, Adagrad, Adadelta, Rmsprop, Adam, Adamax, Nadam, Radam, Lion, Ftrl, Asgd>;
 
 // A part by name, with values for (some of) its fields.
 struct PartSpec {

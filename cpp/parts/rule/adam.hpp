@@ -5,8 +5,9 @@
 namespace fg {
 
 // m <- beta_1 m + (1 - beta_1) g,  v <- beta_2 v + (1 - beta_2) g^2,
-// w <- w - rate (m / (1 - beta_1^t)) / (sqrt(v / (1 - beta_2^t)) + epsilon). Kingma & Ba (2015), algorithm 1; epsilon is
-// added after the correction of v, as in torch. With amsgrad v is its own maximum so far: Reddi, Kale & Kumar (2018).
+// w <- w - rate (m / (1 - beta_1^t)) / (sqrt(v / (1 - beta_2^t)) + epsilon). Kingma & Ba (2015), algorithm 1; epsilon
+// is added after the correction of v, as in torch. With amsgrad v is its own maximum so far: Reddi, Kale & Kumar
+// (2018).
 struct Adam {
     static constexpr const char* name = "adam";
     static constexpr const char* doc = "steps of the size of the rate, by running means of the gradient and its square";
@@ -25,14 +26,15 @@ struct Adam {
         const T unbias = T(1.0 / std::sqrt(1.0 - std::pow(beta_2, t)));
         const T rate = T(tick.rate), step = T(tick.rate / (1.0 - std::pow(beta_1, t)));
         const T new_1 = T(1.0 - beta_1), keep_2 = T(beta_2), new_2 = T(1.0 - beta_2), eps = T(epsilon);
-        if (amsgrad != 0.0) return sweep([=](T& w, T g, T& m, T& v, T& top) {
-            m += new_1 * (g - m);
-            v = keep_2 * v + new_2 * g * g;
-            top = v > top ? v : top;
-            const T inverse = T(1) / (std::sqrt(top) * unbias + eps);
-            w -= step * m * inverse;
-            return rate * inverse;
-        });
+        if (amsgrad != 0.0)
+            return sweep([=](T& w, T g, T& m, T& v, T& top) {
+                m += new_1 * (g - m);
+                v = keep_2 * v + new_2 * g * g;
+                top = v > top ? v : top;
+                const T inverse = T(1) / (std::sqrt(top) * unbias + eps);
+                w -= step * m * inverse;
+                return rate * inverse;
+            });
         sweep([=](T& w, T g, T& m, T& v) {
             m += new_1 * (g - m);
             v = keep_2 * v + new_2 * g * g;

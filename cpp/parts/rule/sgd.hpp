@@ -11,19 +11,22 @@ struct Sgd {
     static constexpr const char* doc = "gradient descent, with momentum (heavy ball) or Nesterov's momentum";
     double momentum = 0.0, dampening = 0.0, nesterov = 0.0;
     static constexpr auto fields() {
-        return std::tuple{Field<Sgd>{"momentum", &Sgd::momentum, 0.0, "share of the last step that is kept"},
-                          Field<Sgd>{"dampening", &Sgd::dampening, 0.0, "share of the gradient that momentum leaves out"},
-                          Field<Sgd>{"nesterov", &Sgd::nesterov, 0.0, "whether the gradient is added once more"}};
+        return std::tuple{
+            Field<Sgd>{"momentum", &Sgd::momentum, 0.0, "share of the last step that is kept"},
+            Field<Sgd>{"dampening", &Sgd::dampening, 0.0, "share of the gradient that momentum leaves out"},
+            Field<Sgd>{"nesterov", &Sgd::nesterov, 0.0, "whether the gradient is added once more"}};
     }
     int slots() const { return momentum == 0.0 ? 0 : 1; }
+    bool plain() const { return momentum == 0.0; }
 
     template <class T, class Sweep>
     void at(const Tick& tick, Sweep&& sweep) const {
         const T rate = T(tick.rate);
-        if (momentum == 0.0) return sweep([=](T& w, T g) {
-            w -= rate * g;
-            return rate;
-        });
+        if (momentum == 0.0)
+            return sweep([=](T& w, T g) {
+                w -= rate * g;
+                return rate;
+            });
         const T keep = T(tick.step == 1 ? 0.0 : momentum), add = T(tick.step == 1 ? 1.0 : 1.0 - dampening);
         const double lasting = (1.0 - dampening) / (1.0 - momentum);
         const T ahead = T(momentum);

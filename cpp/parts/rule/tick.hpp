@@ -7,21 +7,26 @@
 //   at<T>(tick, sweep)
 //                 computes in double, once a step, what changes with the step, and hands sweep a function
 //                 T f(T& w, T g, T& slot, ...) that moves one coordinate.
-// f returns the rate that the coordinate feels: what a lasting gradient of 1 would move it by in a step. A proximal step
-// (L1) must use that rate, or training ends elsewhere than at the optimum of the objective.
+// f returns the rate that the coordinate feels: what a lasting gradient of 1 would move it by in a step. A proximal
+// step (L1) must use that rate, or training ends elsewhere than at the optimum of the objective.
 //
 // Optional:
 //   carry(tick)   a number that is carried from step to step (it is 1 before the first)
+//   plain()       whether the rule is w -= rate g
 //   flow          the penalty acts after the step as an exact flow over the rate that the coordinate feels; because
-//                 flows compose, coordinates without gradient can wait for theirs (sparse data)
-//   closed        the rule takes the penalty, tick.l1 and tick.l2, into its own formula
+//                 flows compose, coordinates without gradient can wait for theirs (sparse data). That rate is
+//                 time(tick) * pace(first slot)
+//   closed        the rule takes the penalty, tick.l1, tick.l2 and tick.positive, into its own formula;
+//                 catch_up(tick, w, slots ...) makes up for steps without gradient at the rate of this one
 //   signs         the rule sees only the gradient's sign, and L1 enters as a subgradient
-//   answer        the slot that holds the weights to use (ASGD's average), rather than w
+//   answer        the slot that holds the weights to use, rather than w: their mean (ASGD). After a step, penalty
+//                 included, it moves towards w by share(tick); f does not take it
 //
 // Formulas and defaults are those of torch.optim where torch has the rule.
 #pragma once
 
 #include <cmath>
+#include <limits>
 
 #include "core/base.hpp"
 #include "core/part.hpp"
@@ -31,8 +36,9 @@ namespace fg {
 struct Tick {
     Index step = 1;  // 1, 2, ...
     double rate = 0.0;
-    double carry = 1.0;           // the number carried so far
-    double l1 = 0.0, l2 = 0.0;    // the penalty, for rules that are `closed`
+    double carry = 1.0;         // the number carried so far
+    double l1 = 0.0, l2 = 0.0;  // the penalty, for rules that are `closed`
+    bool positive = false;      // whether weights must not be negative, likewise
 };
 
 }  // namespace fg
