@@ -6,7 +6,9 @@
 namespace fg {
 
 void bind_losses(pybind11::module_& m);
+void bind_optimizers(pybind11::module_& m);
 void bind_session(pybind11::module_& m);
+void bind_minibatch(pybind11::module_& m);
 void bind_config(pybind11::module_& m);
 
 }  // namespace fg

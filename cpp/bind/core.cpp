@@ -6,6 +6,8 @@ PYBIND11_MODULE(FG_MODULE, m) {
     m.doc() = "fusedgrad's compiled core";
     fg::watch_for_fork();
     fg::bind_losses(m);
+    fg::bind_optimizers(m);
     fg::bind_session(m);
+    fg::bind_minibatch(m);
     fg::bind_config(m);
 }

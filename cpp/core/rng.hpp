@@ -3,8 +3,10 @@
 // orders are powers of one permutation. A better generator would break the promise of equal coefficients.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "core/base.hpp"
 
@@ -18,6 +20,53 @@ inline void shuffle_rows(std::uint32_t* order, Index n, std::uint32_t seed) {
         state ^= state << 5;
         const std::uint32_t draw = state & 0x7fffffffu;
         std::swap(order[i], order[i + Index(draw % std::uint32_t(n - i))]);
+    }
+}
+
+// SplitMix64: Steele, Lea & Flood (2014), "Fast splittable pseudorandom number generators".
+struct SplitMix {
+    std::uint64_t state;
+
+    std::uint64_t next() {
+        std::uint64_t z = state += 0x9e3779b97f4a7c15u;
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+        return z ^ (z >> 31);
+    }
+    // A number below n <= 2^32, by the high half of a product (Lemire 2019; what rejection would mend is below 2^-32
+    // n).
+    std::uint32_t below(std::uint64_t n) { return std::uint32_t(((next() >> 32) * n) >> 32); }
+};
+
+enum class Shuffle { none, blocks, rows };
+
+// The order of rows in one epoch of the mini-batch engine: a function of its arguments alone, so that no state needs to
+// survive. Blocks of adjacent rows keep memory streams long: about a page, but at most a sixteenth of a batch, so that
+// a batch is drawn from all over the data. Where blocks begin changes from epoch to epoch.
+inline void row_order(std::uint32_t* order, Index n, Index batch, double row_bytes, Shuffle shuffle, std::uint64_t seed,
+                      std::uint64_t epoch) {
+    if (shuffle == Shuffle::none) {
+        for (Index i = 0; i < n; ++i) order[i] = std::uint32_t(i);
+        return;
+    }
+    SplitMix random{seed};
+    random.state = random.next() ^ epoch;
+    Index block = 1;
+    if (shuffle == Shuffle::blocks) {
+        const Index page = Index(4096.0 / std::max(row_bytes, 1.0));
+        block = std::max<Index>(1, std::min(page, batch / 16));
+    }
+    const Index first = Index(random.below(std::uint64_t(block)));  // rows of the first block, if not a whole one
+    const Index blocks = (n - first + block - 1) / block + (first > 0);
+    std::vector<std::uint32_t> start(std::size_t(std::max<Index>(blocks, 0)));
+    for (Index k = 0; k < blocks; ++k)
+        start[std::size_t(k)] = std::uint32_t(first > 0 ? (k ? first + (k - 1) * block : 0) : k * block);
+    for (Index k = 0; k + 1 < blocks; ++k)
+        std::swap(start[std::size_t(k)], start[std::size_t(k) + random.below(std::uint64_t(blocks - k))]);
+    Index at = 0;
+    for (const std::uint32_t begin : start) {
+        const Index end = std::min<Index>(n, begin == 0 && first > 0 ? first : Index(begin) + block);
+        for (Index i = begin; i < end; ++i) order[at++] = std::uint32_t(i);
     }
 }
 

@@ -8,6 +8,7 @@
 #include <omp.h>
 #include <pthread.h>
 
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <exception>
@@ -36,6 +37,40 @@ inline void watch_for_fork() {
     pthread_atfork(nullptr, nullptr, [] { in_forked_child() = true; });
 }
 
+// Where the members of a team wait for each other. They spin, because what they wait for takes a microsecond, and
+// yield when it does not (a member whose processor is taken away).
+class Barrier {
+public:
+    explicit Barrier(int members) : members_(members), missing_(members) {}
+
+    void wait() {
+        const unsigned round = round_.load(std::memory_order_relaxed);
+        if (missing_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+            missing_.store(members_, std::memory_order_relaxed);
+            round_.store(round + 1, std::memory_order_release);
+            return;
+        }
+        for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins) {
+            if (spins < 4096) {
+                pause();
+            } else {
+                std::this_thread::yield();
+            }
+        }
+    }
+
+private:
+    static void pause() {
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+    }
+
+    const int members_;
+    alignas(64) std::atomic<int> missing_;
+    alignas(64) std::atomic<unsigned> round_{0};
+};
+
 class Team {
 public:
     explicit Team(int threads) : threads_(threads < 1 ? 1 : threads) {}
@@ -60,8 +95,35 @@ public:
         }
     }
 
+    // Runs body(member) for every member at the same time. It may use a Barrier of `threads` and must not throw.
+    template <class Body>
+    static void together(int threads, const Body& body) {
+        if (threads == 1) {
+            body(0);
+        } else if (in_forked_child()) {
+            std::thread([&] { all(threads, body); }).join();
+        } else {
+            all(threads, body);
+        }
+    }
+
 private:
     using Clock = std::chrono::steady_clock;
+
+    // OpenMP may give fewer threads than asked for (nesting, limits); a barrier would then wait for ever, so the
+    // missing ones are started by hand.
+    template <class Body>
+    static void all(int threads, const Body& body) {
+        std::vector<std::thread> missing;
+#pragma omp parallel num_threads(threads)
+        {
+#pragma omp single
+            for (int member = omp_get_num_threads(); member < threads; ++member)
+                missing.emplace_back([&body, member] { body(member); });
+            body(omp_get_thread_num());
+        }
+        for (auto& thread : missing) thread.join();
+    }
 
     void region(std::deque<Job*>& waiting, Clock::time_point deadline, int members) {
 #pragma omp parallel num_threads(members)

@@ -12,7 +12,7 @@ public:
 
     int slots() const override { return rule_.slots(); }
     int answer() const override {
-        if constexpr (requires { Rule::answer; }) return Rule::answer;
+        if constexpr (answers<Rule>) return Rule::answer;
         return -1;
     }
     double carry(const Tick& tick) const override {
@@ -24,7 +24,28 @@ public:
         fg::sweep(rule_, tick, penalty, gradient, flat, begin, end);
     }
 
+    bool plain() const override {
+        if constexpr (requires { rule_.plain(); }) return rule_.plain();
+        return false;
+    }
+    bool can_wait() const override { return fg::can_wait(rule_); }
+    void note(Missed& missed, const Tick& tick, const Penalty& penalty) const override {
+        if constexpr (waits) missed.note(rule_, tick, penalty);
+    }
+    void catch_up(const Missed& missed, const Penalty& penalty, const Flat<T>& flat, const std::uint32_t* features,
+                  const std::uint32_t* from, Index count, std::uint32_t to, Index width) const override {
+        if constexpr (waits)
+            for (Index k = 0; k < count; ++k)
+                fg::catch_up(rule_, missed, penalty, flat, Index(features[k]) * width, width, from[features[k]], to);
+    }
+    void sweep_some(const Tick& tick, const Penalty& penalty, double limit, const Flat<T>& flat, T* g,
+                    const std::uint32_t* features, Index count, Index width) const override {
+        if constexpr (waits) fg::sweep_some(rule_, tick, penalty, limit, flat, g, features, count, width);
+    }
+
 private:
+    static constexpr bool waits = flows<Rule> || closes<Rule> || requires(const Rule& rule) { rule.plain(); };
+
     const Rule rule_;
 };
 

@@ -1,0 +1,187 @@
+// MiniBatch: the mini-batch engine on borrowed arrays, an epoch a call.
+#include <pybind11/stl.h>
+
+#include "bind/arrays.hpp"
+#include "bind/bind.hpp"
+#include "train/minibatch.hpp"
+
+namespace fg {
+
+namespace {
+
+PartSpec part_of(const py::object& name, const py::object& values) {
+    PartSpec part;
+    part.name = py::cast<std::string>(name);
+    for (const auto& [key, value] : py::cast<py::dict>(values))
+        part.values.emplace_back(py::cast<std::string>(key), py::cast<double>(value));
+    return part;
+}
+
+Shuffle shuffle_of(int number) {
+    require(number >= 0 && number <= 2, "shuffle: 0 (none), 1 (blocks) or 2 (rows)");
+    return Shuffle(number);
+}
+
+Recipe recipe_of(const py::dict& d) {
+    const auto number = [&](const char* key) { return py::cast<double>(d[key]); };
+    Recipe recipe;
+    recipe.loss = part_of(d["loss"], d["loss_parameters"]);
+    recipe.rule = part_of(d["rule"], d["rule_parameters"]);
+    recipe.multinomial = py::cast<bool>(d["multinomial"]);
+    recipe.penalty = {number("l2"), number("l1"), number("coupled"), number("decay"), py::cast<bool>(d["positive"])};
+    if (!d["clip_value"].is_none()) recipe.clip_value = number("clip_value");
+    if (!d["clip_norm"].is_none()) recipe.clip_norm = number("clip_norm");
+    recipe.intercept_decay = number("intercept_decay");
+    recipe.batch = py::cast<Index>(d["batch_size"]);
+    recipe.shuffle = shuffle_of(py::cast<int>(d["shuffle"]));
+    recipe.seed = py::cast<std::uint64_t>(d["seed"]);
+    return recipe;
+}
+
+class AnyMiniBatch {
+public:
+    virtual ~AnyMiniBatch() = default;
+    virtual Index batches() const = 0;
+    virtual py::tuple epoch(Index number, Index first_step, double carry,
+                            const py::array_t<double, py::array::c_style>& rates, Index average_from, int threads) = 0;
+};
+
+template <class View>
+class MiniBatchOf final : public AnyMiniBatch {
+    using T = typename View::Scalar;
+
+public:
+    MiniBatchOf(const View& X, const py::dict& a) {
+        require(X.rows > 0 && X.rows <= 0x7fffffff, "X: the number of rows must be between 1 and 2^31 - 1");
+        Goals<T> goals;
+        goals.outputs = py::cast<Index>(a["outputs"]);
+        goals.width = width_of<T>(goals.outputs);
+        goals.side_weight = py::cast<std::vector<double>>(a["side_weight"]);
+        require(Index(goals.side_weight.size()) == 2 * goals.outputs, "side_weight: two numbers an output");
+        const auto y = py::cast<py::array>(a["y"]);
+        if (py::cast<bool>(a["coded"])) {
+            goals.code = data_of<T>(y, X.rows, "y");
+            for (Index i = 0; i < X.rows; ++i)
+                require(goals.code[i] >= T(0) && goals.code[i] < T(std::max<Index>(goals.outputs, 2)),
+                        "y: a class code is out of range");
+        } else {
+            goals.y = data_of<T>(y, X.rows * goals.outputs, "y");
+        }
+        goals.weight = optional_data_of<T>(a["sample_weight"], X.rows, "sample_weight");
+        std::vector<std::uint32_t> rows;
+        if (!a["rows"].is_none()) {
+            rows = py::cast<std::vector<std::uint32_t>>(a["rows"]);
+            require(!rows.empty(), "rows: none is left to train on");
+            for (const auto row : rows) require(Index(row) < X.rows, "rows: a number is out of range");
+        }
+        const Index size = (X.cols + 1) * goals.width;
+        Flat<T> flat;
+        auto weights = py::cast<py::array>(a["weights"]);
+        flat.w = mutable_data_of<T>(weights, size, "weights");
+        const auto slots = py::cast<py::list>(a["slots"]);
+        const auto recipe = recipe_of(a);
+        require(int(slots.size()) == make_updater<T>(recipe.rule)->slots(), "slots: not as many as the rule has");
+        for (std::size_t s = 0; s < slots.size(); ++s) {
+            auto slot = py::cast<py::array>(slots[s]);
+            flat.slot[s] = mutable_data_of<T>(slot, size, "slots");
+        }
+        if (!a["average"].is_none()) {
+            auto average = py::cast<py::array>(a["average"]);
+            flat.average = mutable_data_of<T>(average, size, "average");
+        }
+        engine_ = make_minibatch(X, py::cast<bool>(a["sorted"]), std::move(rows), std::move(goals), recipe, flat);
+    }
+
+    Index batches() const override { return engine_->batches(); }
+
+    py::tuple epoch(Index number, Index first_step, double carry, const py::array_t<double, py::array::c_style>& rates,
+                    Index average_from, int threads) override {
+        require(rates.size() == engine_->batches(), "rates: one for each batch");
+        bool interrupted = false;
+        Passed passed;
+        {
+            py::gil_scoped_release release;
+            passed = engine_->epoch(number, first_step, carry, rates.data(), average_from, threads, [&] {
+                py::gil_scoped_acquire acquire;
+                interrupted = PyErr_CheckSignals() != 0;
+                return !interrupted;
+            });
+        }
+        if (interrupted) {
+            py::error_already_set error;
+            if (!error.matches(PyExc_KeyboardInterrupt)) throw error;
+        }
+        return py::make_tuple(passed.batches, passed.rows, passed.loss, passed.penalty, passed.carry, passed.finite,
+                              interrupted);
+    }
+
+private:
+    std::unique_ptr<MiniBatch<T>> engine_;
+};
+
+template <class T>
+std::unique_ptr<AnyMiniBatch> minibatch_of(const py::dict& a) {
+    const py::object X = a["X"];
+    if (!py::isinstance<py::tuple>(X))
+        return std::make_unique<MiniBatchOf<Dense<T>>>(dense_view<T>(py::cast<py::array>(X)), a);
+    const auto parts = py::cast<py::tuple>(X);
+    if (py::cast<py::array>(parts[1]).itemsize() == 4)
+        return std::make_unique<MiniBatchOf<Csr<T, std::int32_t>>>(csr_view<T, std::int32_t>(parts), a);
+    return std::make_unique<MiniBatchOf<Csr<T, std::int64_t>>>(csr_view<T, std::int64_t>(parts), a);
+}
+
+// Keeps the arrays alive for as long as the engine points into them.
+class MiniBatchOnArrays {
+public:
+    explicit MiniBatchOnArrays(const py::kwargs& arrays)
+        : arrays_(arrays),
+          engine_(py::cast<py::array>(arrays["weights"]).itemsize() == 4 ? minibatch_of<float>(arrays)
+                                                                         : minibatch_of<double>(arrays)) {}
+    AnyMiniBatch& engine() { return *engine_; }
+
+private:
+    py::dict arrays_;
+    std::unique_ptr<AnyMiniBatch> engine_;
+};
+
+py::array_t<std::uint32_t> order_of(Index n, Index batch, double row_bytes, int shuffle, std::uint64_t seed,
+                                    std::uint64_t epoch) {
+    require(n >= 0 && n <= 0x7fffffff, "n: must be between 0 and 2^31 - 1");
+    py::array_t<std::uint32_t> order(n);
+    row_order(order.mutable_data(), n, std::clamp<Index>(batch, 1, std::max<Index>(n, 1)), row_bytes,
+              shuffle_of(shuffle), seed, epoch);
+    return order;
+}
+
+}  // namespace
+
+void bind_minibatch(py::module_& m) {
+    py::class_<MiniBatchOnArrays>(m, "MiniBatch", "The mini-batch engine; see cpp/README.md.")
+        .def(py::init<const py::kwargs&>())
+        .def_property_readonly("batches", [](MiniBatchOnArrays& self) { return self.engine().batches(); })
+        .def(
+            "epoch",
+            [](MiniBatchOnArrays& self, Index number, Index first_step, double carry,
+               const py::array_t<double, py::array::c_style>& rates, Index average_from,
+               int threads) { return self.engine().epoch(number, first_step, carry, rates, average_from, threads); },
+            py::arg("number"), py::arg("first_step"), py::arg("carry"), py::arg("rates"), py::arg("average_from"),
+            py::arg("threads"), "(batches, rows, sum of losses, mean penalty, carry, finite, interrupted)");
+    m.def(
+        "outputs_width",
+        [](Index outputs, int itemsize) {
+            return itemsize == 4 ? width_of<float>(outputs) : width_of<double>(outputs);
+        },
+        py::arg("outputs"), py::arg("itemsize"), "How many columns the engine's weights have for so many outputs.");
+    m.def(
+        "rule_slots",
+        [](const std::string& name, const py::dict& values) {
+            const auto updater = make_updater<double>(part_of(py::str(name), values));
+            return py::make_tuple(updater->slots(), updater->answer());
+        },
+        py::arg("name"), py::arg("values"), "(number of slots, slot of the weights to use or -1) of a rule.");
+    m.def("row_order", &order_of, py::arg("n"), py::arg("batch_size"), py::arg("row_bytes"), py::arg("shuffle"),
+          py::arg("seed"), py::arg("epoch"),
+          "Order of rows in an epoch of the mini-batch engine; shuffle: 0 none, 1 blocks, 2 rows.");
+}
+
+}  // namespace fg

@@ -1,0 +1,5 @@
+#include "inst/tile_loss.hpp"
+
+namespace fg {
+FG_INSTANTIATE_TILE_LOSS(double)
+}

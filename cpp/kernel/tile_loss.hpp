@@ -1,0 +1,136 @@
+// The loss of a tile of rows: margins become slopes. One virtual call a tile, so that the kernels that read X know no
+// loss.
+#pragma once
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "core/buffer.hpp"
+#include "core/view.hpp"
+#include "parts/loss/point.hpp"
+
+namespace fg {
+
+// What is to be predicted: either `y` holds a number for each row and output, or `code` a class for each row. Then the
+// target of output k is 1 for class k and `negative` for others; with one output the positive class is 1.
+template <class T>
+struct Goals {
+    const T* y = nullptr;             // (rows, outputs)
+    const T* code = nullptr;          // (rows,)
+    const T* weight = nullptr;        // (rows,); null: all 1
+    std::vector<double> side_weight;  // (outputs, 2): of rows outside and inside the class; they include 1 / mean
+    Index outputs = 1, width = 1;
+    double negative = -1.0;
+};
+
+template <class T>
+class TileLoss {
+public:
+    static constexpr Index most_rows = 64;
+    virtual ~TileLoss() = default;
+    // p (count, width) becomes factor * weight * slope, zero in the padding; returns the sum of weight * loss.
+    virtual double slopes(const Goals<T>& goals, const std::uint32_t* rows, Index count, double factor, T* p) const = 0;
+};
+
+// A loss of one margin, for every output by itself.
+template <class T, class Loss>
+class SeparateLoss final : public TileLoss<T> {
+public:
+    explicit SeparateLoss(const Loss& loss) : loss_(loss) {}
+
+    double slopes(const Goals<T>& goals, const std::uint32_t* rows, Index count, double factor, T* p) const override {
+        constexpr Index most = 256;
+        alignas(64) double y[most], weight[most], margin[most];
+        const Index at_once = std::max<Index>(1, most / goals.width);
+        double total = 0.0;
+        if (goals.width > most) {
+            for (Index i = 0; i < count; ++i)
+                for (Index first = 0; first < goals.width; first += most)
+                    total += piece(goals, rows + i, 1, first, std::min(most, goals.width - first), factor,
+                                   p + i * goals.width + first, y, weight, margin);
+            return total;
+        }
+        for (Index i = 0; i < count; i += at_once)
+            total += piece(goals, rows + i, std::min(at_once, count - i), 0, goals.width, factor, p + i * goals.width,
+                           y, weight, margin);
+        return total;
+    }
+
+private:
+    // Outputs first, ..., first + width - 1 of some rows.
+    double piece(const Goals<T>& goals, const std::uint32_t* rows, Index count, Index first, Index width, double factor,
+                 T* p, double* y, double* weight, double* margin) const {
+        const Index outputs = std::min(width, goals.outputs - first), n = count * width;
+        for (Index i = 0; i < count; ++i) {
+            const Index row = rows[i];
+            const double own = goals.weight ? double(goals.weight[row]) : 1.0;
+            for (Index k = 0; k < outputs; ++k) {
+                const Index output = first + k;
+                const bool inside =
+                    goals.code && (goals.outputs == 1 ? goals.code[row] > T(0) : Index(goals.code[row]) == output);
+                y[i * width + k] =
+                    goals.code ? (inside ? 1.0 : goals.negative) : double(goals.y[row * goals.outputs + output]);
+                weight[i * width + k] = own * goals.side_weight[std::size_t(2 * output + inside)];
+            }
+            for (Index k = outputs; k < width; ++k) {
+                y[i * width + k] = 1.0;
+                weight[i * width + k] = 0.0;
+            }
+        }
+        for (Index k = 0; k < n; ++k) margin[k] = double(p[k]);
+
+        constexpr int L = lanes<double>;
+        Vector<double, L> sums{};
+        Index k = 0;
+        for (; k + L <= n; k += L) {
+            const auto point = loss_.at(load<L>(y + k), load<L>(margin + k));
+            const auto w = load<L>(weight + k);
+            sums += w * point.value;
+            store<L>(margin + k, w * point.slope * factor);
+        }
+        double rest = 0.0;
+        for (; k < n; ++k) {
+            const auto point = loss_.at(Lone{y[k], y[k]}, Lone{margin[k], margin[k]});
+            rest += weight[k] * point.value[0];
+            margin[k] = weight[k] * point.slope[0] * factor;
+        }
+        for (Index i = 0; i < n; ++i) p[i] = T(margin[i]);
+        return sum<double, L>(sums) + rest;
+    }
+
+    const Loss loss_;
+};
+
+// log(sum of e^p_k) - p_y over all outputs: multinomial logistic regression. The largest margin is taken out first.
+template <class T>
+class Softmax final : public TileLoss<T> {
+public:
+    double slopes(const Goals<T>& goals, const std::uint32_t* rows, Index count, double factor, T* p) const override {
+        double total = 0.0;
+        for (Index i = 0; i < count; ++i) {
+            T* const row = p + i * goals.width;
+            const Index code = Index(goals.code[rows[i]]);
+            const double weight =
+                (goals.weight ? double(goals.weight[rows[i]]) : 1.0) * goals.side_weight[std::size_t(2 * code + 1)];
+            double largest = double(row[0]);
+            for (Index k = 1; k < goals.outputs; ++k) largest = std::max(largest, double(row[k]));
+            const double at_code = double(row[code]) - largest;
+            double sum = 0.0;
+            for (Index k = 0; k < goals.outputs; ++k) {
+                const auto [over, under] = exp_minus<double>(largest - double(row[k]));
+                const double e = over / under;
+                row[k] = T(e);
+                sum += e;
+            }
+            total += weight * (std::log(sum) - at_code);
+            const double scale = weight * factor / sum;
+            for (Index k = 0; k < goals.outputs; ++k) row[k] = T(double(row[k]) * scale);
+            row[code] -= T(weight * factor);
+            for (Index k = goals.outputs; k < goals.width; ++k) row[k] = T(0);
+        }
+        return total;
+    }
+};
+
+}  // namespace fg

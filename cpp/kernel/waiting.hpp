@@ -1,0 +1,119 @@
+// Sparse data: steps for the features that a batch touches. The others wait, and are brought up to date before they are
+// used again, so that a batch costs O(non-zeros). What they missed is the penalty alone, and for these rules many steps
+// of it are one:
+//   plain SGD   w <- soft((1 - rate l2) w, rate l1). With P the product of the factors, w / P only meets thresholds,
+//               rate l1 / P, and those add up.
+//   flowing     (Adagrad) the flow over the sum of the times
+//   closed      (FTRL) one step without gradient makes up for many, if their rates were equal
+#pragma once
+
+#include <vector>
+
+#include "kernel/sweep.hpp"
+
+namespace fg {
+
+// Whether coordinates without gradient can wait for their penalty.
+template <class Rule>
+bool can_wait(const Rule& rule) {
+    if constexpr (flows<Rule> || closes<Rule>) return true;
+    if constexpr (requires { rule.plain(); }) return rule.plain();
+    return false;
+}
+
+// The steps of an epoch so far, as those who wait will need them. Entry k is after k steps.
+class Missed {
+public:
+    std::vector<double> product{1.0}, threshold{0.0};  // plain SGD
+    std::vector<double> time{0.0};                     // flowing rules
+    Tick last;                                         // closed rules
+
+    std::uint32_t steps() const { return steps_; }
+
+    // Forgets everything, and makes room for so many steps: no reader may see a table move.
+    void clear(std::size_t steps) {
+        for (auto* table : {&product, &threshold, &time}) {
+            table->reserve(steps + 1);
+            table->resize(1);
+        }
+        steps_ = 0;
+    }
+
+    template <class Rule>
+    void note(const Rule& rule, const Tick& tick, const Penalty& penalty) {
+        if constexpr (flows<Rule>) {
+            time.push_back(time.back() + rule.time(tick));
+        } else if constexpr (closes<Rule>) {
+            last = tick_of<Rule>(tick, penalty);
+        } else {
+            product.push_back(product.back() * (1.0 - tick.rate * penalty.l2));
+            threshold.push_back(threshold.back() + tick.rate * penalty.l1 / product.back());
+        }
+        ++steps_;
+    }
+
+    // Whether the product is about to leave the range of numbers; all features should then be brought up to date.
+    bool full() const { return product.back() < 1e-200; }
+
+private:
+    std::uint32_t steps_ = 0;
+};
+
+// Coordinates `at`, ..., `at + n - 1`, last up to date after `from` steps, after `to` steps.
+template <class T, class Rule>
+FG_INLINE void catch_up(const Rule& rule, const Missed& missed, const Penalty& penalty, const Flat<T>& flat, Index at,
+                        Index n, std::size_t from, std::size_t to) {
+    if (from == to) return;
+    const T lowest = penalty.positive ? T(0) : -std::numeric_limits<T>::infinity();
+    const auto bounded = [=](T w) { return w < lowest ? lowest : w; };
+    T* const w = flat.w;
+    if constexpr (flows<Rule>) {
+        const double time = missed.time[to] - missed.time[from];
+        for (Index i = at; i < at + n; ++i)
+            w[i] = bounded(flow(w[i], time * double(rule.pace(flat.slot[0][i])), penalty.l1, penalty.l2));
+    } else if constexpr (closes<Rule>) {
+        for (Index i = at; i < at + n; ++i) rule.catch_up(missed.last, w[i], flat.slot[0][i], flat.slot[1][i]);
+    } else {
+        const double shrunk = missed.product[to] / missed.product[from];
+        const T threshold = T((missed.threshold[to] - missed.threshold[from]) * missed.product[from]);
+        for (Index i = at; i < at + n; ++i) w[i] = bounded(T(shrunk) * soft(w[i], threshold));
+    }
+}
+
+// One step of the features listed, each `width` coordinates; their gradients are cleared.
+template <class T, class Rule>
+void sweep_some(const Rule& rule, const Tick& tick, const Penalty& penalty, double limit, const Flat<T>& flat, T* g,
+                const std::uint32_t* features, Index count, Index width) {
+    constexpr Index block = 512;
+    const T high = T(limit);
+    rule.template at<T>(tick_of<Rule>(tick, penalty), [&](const auto& f) {
+        constexpr int slots = detail::arity<std::remove_cvref_t<decltype(f)>, T>;
+        alignas(64) T near[2 + Flat<T>::most_slots][block];
+        const Index at_once = std::min(width, block), group = std::max<Index>(1, block / width);
+        for (Index first = 0; first < count; first += group) {
+            const Index members = std::min(group, count - first);
+            for (Index c = 0; c < width; c += at_once) {
+                const Index n = std::min(at_once, width - c);
+                const auto each = [&](auto&& move) {
+                    for (Index k = 0; k < members; ++k)
+                        for (Index q = 0; q < n; ++q) move(Index(features[first + k]) * width + c + q, k * n + q);
+                };
+                each([&](Index far, Index i) {
+                    near[0][i] = flat.w[far];
+                    near[1][i] = g[far] > high ? high : g[far] < -high ? -high : g[far];
+                    g[far] = T(0);
+                    for (int s = 0; s < slots; ++s) near[2 + s][i] = flat.slot[s][far];
+                });
+                with_penalty<T, Rule>(tick, penalty, [&](const auto& after) {
+                    detail::move_all<T, slots>(f, near[1], near[0], {near[2], near[3], near[4]}, members * n, after);
+                });
+                each([&](Index far, Index i) {
+                    flat.w[far] = near[0][i];
+                    for (int s = 0; s < slots; ++s) flat.slot[s][far] = near[2 + s][i];
+                });
+            }
+        }
+    });
+}
+
+}  // namespace fg
