@@ -2,6 +2,10 @@
 // released while the team works.
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <deque>
+#include <limits>
+
 #include "bind/arrays.hpp"
 #include "bind/bind.hpp"
 #include "train/sequential_job.hpp"
@@ -21,7 +25,7 @@ const char* stop_name(Stop stop) {
         case Stop::diverged:
             return "diverged";
         default:
-            return "interrupted";
+            return "none";
     }
 }
 
@@ -86,8 +90,21 @@ py::list history_of(const std::vector<Epoch>& history, std::size_t from) {
 class AnySession {
 public:
     virtual ~AnySession() = default;
-    virtual bool run(int threads, const py::object& look) = 0;
+    virtual const char* run(int threads, const py::object& look, std::size_t epochs) = 0;
     virtual py::list reports() const = 0;
+};
+
+// A job that pauses after some epochs; 0: never.
+template <class View>
+class Stretch final : public Job {
+public:
+    Stretch(SequentialJob<View>& job, std::size_t epochs)
+        : job_(job), until_(epochs > 0 ? job.history().size() + epochs : std::numeric_limits<std::size_t>::max()) {}
+    bool advance() override { return job_.advance() && job_.history().size() < until_; }
+
+private:
+    SequentialJob<View>& job_;
+    const std::size_t until_;
 };
 
 template <class View>
@@ -126,25 +143,26 @@ public:
         auto intercept = py::cast<py::array>(a["intercept"]);
         Output<T> output;
         T* const w = mutable_data_of<T>(coef, Index(outputs) * X.cols, "coef");
-        const double* const b = data_of<double>(intercept, Index(outputs), "intercept");
+        double* const b = mutable_data_of<double>(intercept, Index(outputs), "intercept");
         T* average = nullptr;
-        const double* average_b = nullptr;
+        double* average_b = nullptr;
         if (!a["average_coef"].is_none()) {
             auto array = py::cast<py::array>(a["average_coef"]);
+            auto intercepts = py::cast<py::array>(a["average_intercept"]);
             average = mutable_data_of<T>(array, Index(outputs) * X.cols, "average_coef");
-            average_b =
-                data_of<double>(py::cast<py::array>(a["average_intercept"]), Index(outputs), "average_intercept");
+            average_b = mutable_data_of<double>(intercepts, Index(outputs), "average_intercept");
         }
+        told_.resize(outputs);
         for (std::size_t k = 0; k < outputs; ++k) {
             targets.label = labels[k];
             targets.side_weight[0] = T(weights[k].first);
             targets.side_weight[1] = T(weights[k].second);
             output.coef = w + Index(k) * X.cols;
-            output.intercept = b[k];
+            output.intercept = b + k;
             output.seed = seeds[k];
             if (average) {
                 output.average = average + Index(k) * X.cols;
-                output.average_intercept = average_b[k];
+                output.average_intercept = average_b + k;
             }
             jobs_.push_back(make_sequential_job(X, targets, reinterpret_cast<const std::uint8_t*>(held_out),
                                                 validation_.count ? &validation_ : nullptr, plan_, output,
@@ -152,12 +170,12 @@ public:
         }
     }
 
-    // True if Ctrl-C ended it. look(job, epochs) is called with what has been finished since the last call.
-    bool run(int threads, const py::object& look) override {
+    // look(job, epochs) is called with what has been finished since the last call.
+    const char* run(int threads, const py::object& look, std::size_t epochs) override {
+        std::deque<Stretch<View>> stretches;
         std::vector<Job*> jobs;
-        for (const auto& job : jobs_) jobs.push_back(job.get());
-        std::vector<std::size_t> told(jobs.size(), 0);
-        bool interrupted = false;
+        for (const auto& job : jobs_)
+            if (job->stop() == Stop::none) jobs.push_back(&stretches.emplace_back(*job, epochs));
         try {
             py::gil_scoped_release release;
             Team(threads).run(jobs, [&] {
@@ -166,23 +184,24 @@ public:
                 if (look.is_none()) return;
                 for (std::size_t k = 0; k < jobs_.size(); ++k) {
                     const auto& history = jobs_[k]->history();
-                    if (history.size() > told[k]) look(k, history_of(history, told[k]));
-                    told[k] = history.size();
+                    if (history.size() > told_[k]) look(k, history_of(history, told_[k]));
+                    told_[k] = history.size();
                 }
             });
         } catch (py::error_already_set& error) {
             if (!error.matches(PyExc_KeyboardInterrupt)) throw;
-            interrupted = true;
+            return "interrupted";
         }
-        for (const auto& job : jobs_) job->finish();
-        return interrupted;
+        const bool done = std::all_of(jobs_.begin(), jobs_.end(), [](auto& job) { return job->stop() != Stop::none; });
+        return done ? "done" : "paused";
     }
 
     py::list reports() const override {
         py::list reports;
-        for (const auto& job : jobs_)
-            reports.append(py::make_tuple(stop_name(job->stop()), job->intercept(), job->average_intercept(),
-                                          history_of(job->history(), 0)));
+        for (const auto& job : jobs_) {
+            job->publish();
+            reports.append(py::make_tuple(stop_name(job->stop()), history_of(job->history(), 0)));
+        }
         return reports;
     }
 
@@ -190,6 +209,7 @@ private:
     const Plan plan_;
     Validation<View> validation_{};
     std::vector<std::unique_ptr<SequentialJob<View>>> jobs_;
+    std::vector<std::size_t> told_;
 };
 
 template <class View, class Make>
@@ -218,7 +238,9 @@ public:
         : arrays_(arrays),
           session_(py::cast<py::array>(arrays["coef"]).itemsize() == 4 ? session_of<float>(arrays)
                                                                        : session_of<double>(arrays)) {}
-    bool run(int threads, const py::object& look) { return session_->run(threads, look); }
+    const char* run(int threads, const py::object& look, std::size_t epochs) {
+        return session_->run(threads, look, epochs);
+    }
     py::list reports() const { return session_->reports(); }
 
 private:
@@ -231,9 +253,10 @@ private:
 void bind_session(py::module_& m) {
     py::class_<Session>(m, "Session", "A fit of one or more outputs over one matrix; see cpp/README.md.")
         .def(py::init<const py::kwargs&>())
-        .def("run", &Session::run, py::arg("threads"), py::arg("look") = py::none(),
-             "Train to the end; True if interrupted.")
-        .def("reports", &Session::reports, "(stop reason, intercept, average intercept, history) of each output.");
+        .def("run", &Session::run, py::arg("threads"), py::arg("look") = py::none(), py::arg("epochs") = 0,
+             "Train each output for so many epochs at most (0: to its end): \"done\", \"paused\" or \"interrupted\".")
+        .def("reports", &Session::reports,
+             "Leave the weights so far in their arrays; (stop reason or \"none\", history) of each output.");
 }
 
 }  // namespace fg

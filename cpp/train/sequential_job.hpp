@@ -56,9 +56,8 @@ struct Validation {
 // Where an output starts and where it ends.
 template <class T>
 struct Output {
-    T* coef = nullptr;
-    T* average = nullptr;
-    double intercept = 0.0, average_intercept = 0.0;
+    T *coef = nullptr, *average = nullptr;
+    double *intercept = nullptr, *average_intercept = nullptr;
     std::uint32_t seed = 0;
 };
 
@@ -72,8 +71,8 @@ public:
                   const Validation<View>* validation, const Plan& plan, const Output<T>& output, double t)
         : X_(X), targets_(targets), held_out_(held_out), validation_(validation), plan_(plan), output_(output) {
         state_.cols = X.cols;
-        state_.intercept = output.intercept;
-        state_.average_intercept = output.average_intercept;
+        state_.intercept = *output.intercept;
+        if (output.average) state_.average_intercept = *output.average_intercept;
         state_.t = t;
         state_.eta = plan.settings.schedule.eta0;
         if (validation) {
@@ -85,7 +84,7 @@ public:
     }
 
     bool advance() final {
-        if (stop_ != Stop::none || finished_) return false;
+        if (stop_ != Stop::none) return false;
         if (at_ == 0) begin_epoch();
         const Index left = Index(training_.size()) - at_, count = std::min(slice_, left);
         if (count > 0) train(training_.data() + at_, count, left);
@@ -95,30 +94,12 @@ public:
         return stop_ == Stop::none;
     }
 
-    // Leaves the weights of the moment, or the best ones, in the output's arrays.
-    void finish() {
-        if (finished_) return;
-        finished_ = true;
-        if (order_.empty()) return;  // never begun
-        state_.settle();
-        const bool restore = plan_.restore_best && !best_.empty();
-        std::copy_n(restore ? best_.data() : state_.w, state_.cols, output_.coef);
-        if (state_.average)
-            std::copy_n(restore ? best_.data() + state_.cols : state_.average, state_.cols, output_.average);
-        if (restore) {
-            state_.intercept = best_intercept_;
-            state_.average_intercept = best_average_intercept_;
-        }
-        weights_ = {};
-        average_ = {};
-        truncated_ = {};
-        order_ = training_own_ = {};
-        best_ = {};
+    // Leaves the weights of the moment, or the best ones, in the output's arrays. Training can go on.
+    void publish() const {
+        if (stop_ == Stop::none && !kept_ && !order_.empty()) write();
     }
 
     Stop stop() const { return stop_; }
-    double intercept() const { return state_.intercept; }
-    double average_intercept() const { return state_.average_intercept; }
     double steps() const { return state_.t; }
     const std::vector<Epoch>& history() const { return history_; }
 
@@ -193,7 +174,10 @@ private:
         if (validation_) {
             epoch.score = score();
             epoch.validation_loss = validation_loss();
-            if (plan_.restore_best && (history_.empty() || epoch.score > best_score_)) keep();
+            if (plan_.restore_best && (history_.empty() || epoch.score > best_score_)) {
+                kept_ = true;
+                write();
+            }
         }
         history_.push_back(epoch);
 
@@ -251,28 +235,34 @@ private:
         return 1.0 - residual / spread;
     }
 
-    void keep() {
+    // The state itself stays as it is: folding its scale away would change the bits of what follows.
+    void write() const {
         State<T> copy = state_;
-        best_.assign(std::size_t(state_.cols) * (state_.average ? 2 : 1), T(0));
-        std::copy_n(state_.w, state_.cols, best_.begin());
-        copy.w = best_.data();
+        copy.w = output_.coef;
+        std::copy_n(state_.w, state_.cols, copy.w);
         if (state_.average) {
-            std::copy_n(state_.average, state_.cols, best_.begin() + state_.cols);
-            copy.average = best_.data() + state_.cols;
+            copy.average = output_.average;
+            std::copy_n(state_.average, state_.cols, copy.average);
+            *output_.average_intercept = state_.average_intercept;
         }
         copy.settle();
-        best_intercept_ = state_.intercept;
-        best_average_intercept_ = state_.average_intercept;
+        *output_.intercept = state_.intercept;
+    }
+
+    void finish() {
+        if (!kept_) write();
+        weights_ = {};
+        average_ = {};
+        truncated_ = {};
+        order_ = training_own_ = {};
     }
 
     const Output<T> output_;
     Index slice_ = 1, at_ = 0, idle_ = 0;
-    bool finished_ = false;
+    bool kept_ = false;  // the output's arrays hold the best weights
     Stop stop_ = Stop::none;
     std::vector<std::uint32_t> order_, training_own_;
     Buffer<T> weights_, average_, truncated_;
-    std::vector<T> best_;
-    double best_intercept_ = 0.0, best_average_intercept_ = 0.0;
     double best_score_ = -std::numeric_limits<double>::infinity();
     double best_objective_ = std::numeric_limits<double>::infinity();
     std::vector<Epoch> history_;

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
+from ._callbacks import Epochs
 from ._checks import as_core
 
 # Columns of an epoch's record, as the core hands it over.
@@ -73,8 +74,16 @@ def threads_for(n_jobs: int | None, n_outputs: int, work: float) -> int:
     return min(n_outputs, n_jobs if n_jobs > 0 else max(1, limit + 1 + n_jobs))
 
 
-def run(task: Task, *, threads: int = 1, verbose: int = 0, names: Sequence[str] = ("",)) -> Result:
-    """Train, in place of `task.start`.
+def run(
+    task: Task,
+    *,
+    epochs: Epochs,
+    fitted: Callable[[Result], dict[str, Any]],
+    threads: int = 1,
+    verbose: int = 0,
+    names: Sequence[str] = ("",),
+) -> Result:
+    """Train, in place of `task.start`; with listeners to `epochs`, stopping after each to tell them what was `fitted`.
 
     Raises
     ------
@@ -100,27 +109,35 @@ def run(task: Task, *, threads: int = 1, verbose: int = 0, names: Sequence[str] 
         average_intercept=start.average_intercept,
         t=start.t,
     )
-    interrupted = session.run(threads, _narrator(names, task) if verbose > 0 else None)
-    reports = session.reports()
+    look = _narrator(names, task) if verbose > 0 else None
+    steps = start.t
 
-    stops = [stop for stop, *_ in reports]
+    def result() -> Result:
+        ended = _result(task, session.reports(), interrupted=state == "interrupted")
+        start.t = steps + ended.n_iter * task.X.shape[0]
+        return ended
+
+    state, stop = "paused", False
+    while state == "paused" and not stop:
+        epochs.begin()
+        state = session.run(threads, look, 1 if epochs else 0)
+        stop = epochs.end(None if state == "interrupted" else lambda: fitted(result()))
+    return result()
+
+
+def _result(task: Task, reports: list[tuple[str, list[Any]]], *, interrupted: bool) -> Result:
+    stops = [stop for stop, _ in reports]
+    histories = [history for _, history in reports]
     if "diverged" in stops:
-        epoch = len(reports[stops.index("diverged")][3])
+        epoch = len(histories[stops.index("diverged")])
         raise ValueError(
             f"Floating-point under-/overflow occurred at epoch #{epoch}. Scaling input data with StandardScaler "
             f"or MinMaxScaler might help. So might a smaller eta0 (it was {task.plan['eta0']:g}, with "
             f"learning_rate={task.plan['learning_rate']!r})."
         )
-    start.intercept = np.array([intercept for _, intercept, *_ in reports])
-    if start.average_coef is not None:
-        start.average_intercept = np.array([average for _, _, average, _ in reports])
-    histories = [history for *_, history in reports]
-    n_iter = max(map(len, histories))
-    start.t += n_iter * task.X.shape[0]
-
     validated = task.validation is not None
     return Result(
-        n_iter=n_iter,
+        n_iter=max(map(len, histories)),
         stop_reason="interrupted" if interrupted else _joint(stops),
         loss_curve=_mean_curve(histories, OBJECTIVE),
         validation_scores=_mean_curve(histories, SCORE) if validated else None,
@@ -129,7 +146,9 @@ def run(task: Task, *, threads: int = 1, verbose: int = 0, names: Sequence[str] 
 
 
 def _joint(stops: list[str]) -> str:
-    """The reason that speaks for all outputs: the last to stop decides."""
+    """The reason that speaks for all outputs: the last to stop decides, or the callback that stopped them."""
+    if "none" in stops:
+        return "early_stopping"
     return "max_iter" if "max_iter" in stops else stops[0]
 
 

@@ -282,12 +282,13 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
         """
         self._check_parameters()
         with unchanged_on_error(self):
+            seen = X, y
             coef_init, intercept_init = self._warm(coef_init, intercept_init)
             X, y = check_X_y(self, X, y, reset=True)
             self.classes_ = _classes(y)
             given = self._given_validation(X, X_val, y_val, sample_weight_val)
             self._wants_validation(given)
-            self._learn(X, y, coef_init, intercept_init, sample_weight, given, partial=False)
+            self._learn(X, y, coef_init, intercept_init, sample_weight, given, seen=seen, partial=False)
             self._warn()
         return self
 
@@ -338,10 +339,11 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
                     raise ValueError(
                         f"`classes={labels!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
                     )
+            seen = X, y
             X, targets = check_X_y(self, X, y, dtypes=self._dtypes(), reset=first)
             if first and targets.dtype.kind not in "biuUS":
                 check_classification_targets(targets)
-            self._learn(X, targets, None, None, sample_weight, None, partial=True)
+            self._learn(X, targets, None, None, sample_weight, None, seen=seen, partial=True)
         return self
 
     def _learn(
@@ -353,6 +355,7 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
         sample_weight: Any,
         given: _fit.Validation | None,
         *,
+        seen: tuple[Any, Any],
         partial: bool,
     ) -> None:
         n_classes = len(self.classes_)
@@ -391,6 +394,7 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
                 seeds=seeds,
                 validation=validation,
             ),
+            seen=seen,
             partial=partial,
             threads=_fit.threads_for(self.n_jobs, len(labels), float(X.nnz if sp.issparse(X) else X.size)),
             names=("",) if binary else tuple(f" (class {label})" for label in self.classes_),

@@ -184,8 +184,9 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         self._check_parameters()
         with unchanged_on_error(self):
             coef_init, offset_init = self._warm(coef_init, offset_init)
+            seen = X, y
             X = check_X(self, X, reset=True)
-            self._learn(X, coef_init, offset_init, sample_weight, partial=False)
+            self._learn(X, coef_init, offset_init, sample_weight, seen=seen, partial=False)
             self._warn()
         return self
 
@@ -213,11 +214,21 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         first = "coef_" not in self.__dict__
         self._check_parameters(partial=first)
         with unchanged_on_error(self):
+            seen = X, y
             X = check_X(self, X, dtypes=self._dtypes(), reset=first)
-            self._learn(X, None, None, sample_weight, partial=True)
+            self._learn(X, None, None, sample_weight, seen=seen, partial=True)
         return self
 
-    def _learn(self, X: Any, coef_init: Any, offset_init: Any, sample_weight: Any, *, partial: bool) -> None:
+    def _learn(
+        self,
+        X: Any,
+        coef_init: Any,
+        offset_init: Any,
+        sample_weight: Any,
+        *,
+        seen: tuple[Any, Any],
+        partial: bool,
+    ) -> None:
         sample_weight = check_weights(sample_weight, X)
         start = self._start(X, 1, coef_init, offset_init, keep=partial)
         self._train(
@@ -231,6 +242,7 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
                 side_weights=[(1.0, 1.0)],
                 seeds=_seeds.one_class(self.random_state),
             ),
+            seen=seen,
             partial=partial,
         )
 

@@ -203,11 +203,12 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
         """
         self._check_parameters()
         with unchanged_on_error(self):
+            seen = X, y
             coef_init, intercept_init = self._warm(coef_init, intercept_init)
             X, y = check_X_y(self, X, y, reset=True)
             given = self._given_validation(X, X_val, y_val, sample_weight_val)
             self._wants_validation(given)
-            self._learn(X, y, coef_init, intercept_init, sample_weight, given, partial=False)
+            self._learn(X, y, coef_init, intercept_init, sample_weight, given, seen=seen, partial=False)
             self._warn()
         return self
 
@@ -235,8 +236,9 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
         first = "coef_" not in self.__dict__
         self._check_parameters(partial=first)
         with unchanged_on_error(self):
+            seen = X, y
             X, y = check_X_y(self, X, y, dtypes=self._dtypes(), reset=first)
-            self._learn(X, y, None, None, sample_weight, None, partial=True)
+            self._learn(X, y, None, None, sample_weight, None, seen=seen, partial=True)
         return self
 
     def _learn(
@@ -248,6 +250,7 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
         sample_weight: Any,
         given: _fit.Validation | None,
         *,
+        seen: tuple[Any, Any],
         partial: bool,
     ) -> None:
         y = self._targets(y, X.dtype, "y")
@@ -271,6 +274,7 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
                 seeds=seeds,
                 validation=validation,
             ),
+            seen=seen,
             partial=partial,
         )
 

@@ -15,6 +15,7 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _fit, losses
+from .._callbacks import CallbackSupport, Epochs, with_callbacks
 from .._checks import (
     BOOLEAN,
     FLOATS,
@@ -40,7 +41,7 @@ def loss_functions(*names: str) -> dict[str, tuple[Any, ...]]:
     return {name: (type(losses.get(name)), *losses.get(name).fields.values()) for name in names}
 
 
-class SGD(BaseEstimator):  # type: ignore[misc]
+class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     """What the three estimators share: rules, validation split, training, weights that outlive a call."""
 
     _classification = False
@@ -66,6 +67,7 @@ class SGD(BaseEstimator):  # type: ignore[misc]
     # The estimators differ in their targets; these names let the shared code speak of one kind of model.
     loss: str
     n_iter_no_change: int
+    coef_: Any
 
     def _check_parameters(self, *, partial: bool = False) -> None:
         check_parameters(self, self._rules)
@@ -201,49 +203,67 @@ class SGD(BaseEstimator):  # type: ignore[misc]
                 start.average_intercept = np.zeros(n_outputs)
         return start
 
-    def _train(self, task: _fit.Task, *, partial: bool, threads: int = 1, names: tuple[str, ...] = ("",)) -> None:
-        """Run the task and take over its weights and its history."""
-        result = _fit.run(task, threads=threads, verbose=int(self.verbose), names=names)
-        start, before = task.start, self.__dict__
+    @with_callbacks  # type: ignore[untyped-decorator]
+    def _train(
+        self,
+        task: _fit.Task,
+        *,
+        seen: tuple[Any, Any],
+        partial: bool,
+        threads: int = 1,
+        names: tuple[str, ...] = ("",),
+    ) -> None:
+        """Run the task and take over its weights and its history. `seen` are X and y as callbacks see them."""
+        epochs = Epochs(self, task.plan["max_iter"], *seen, task.sample_weight)
+        result = _fit.run(
+            task,
+            epochs=epochs,
+            fitted=lambda result: self._fitted(task.start, result, partial=partial),
+            threads=threads,
+            verbose=int(self.verbose),
+            names=names,
+        )
         if partial and result.stop_reason == "interrupted":
             raise KeyboardInterrupt  # part of an epoch would be neither the old model nor the new
+        # A callback can still fail, and what was before must then be there.
+        fitted = self._fitted(task.start, result, partial=partial, in_place=not epochs)
+        for name in _AVERAGE_STATE:
+            self.__dict__.pop(name, None)
+        self.__dict__.update(fitted)
+        epochs.close()
 
+    def _fitted(
+        self, start: _fit.Start, result: _fit.Result, *, partial: bool, in_place: bool = False
+    ) -> dict[str, Any]:
+        """The attributes of a fit that ended so; `in_place`: `partial_fit` goes on with the arrays and lists it had."""
+        before = self.__dict__ if partial else {}
+        coef: Any = self._shape_coef(start.coef)
+        intercept: Any = start.intercept
+        fitted: dict[str, Any] = {"t_": start.t, "n_iter_": result.n_iter, "stop_reason_": result.stop_reason}
         if self.average:
-            self._standard_coef = self._shape_coef(start.coef)
-            self._standard_intercept = start.intercept
-            self._average_coef = self._shape_coef(start.average_coef)
-            self._average_intercept = start.average_intercept
-            self._average_begun = start.average_from
-        else:
-            for name in _AVERAGE_STATE:
-                before.pop(name, None)
-        reached = self.average and start.average_from <= start.t - 1.0
-        coef = self._average_coef if reached else self._shape_coef(start.coef)
+            average = self._shape_coef(start.average_coef), start.average_intercept
+            fitted.update(zip(_AVERAGE_STATE, (coef, intercept, *average, start.average_from), strict=True))
+            if start.average_from <= start.t - 1.0:
+                coef, intercept = average
         old = before.get("coef_")
         if (
-            partial
+            in_place
             and not self.average
             and isinstance(old, np.ndarray)
             and old.shape == coef.shape
             and old.flags.writeable
         ):
             old[:] = coef  # scikit-learn's promise: partial_fit keeps the array
-        else:
-            self.coef_ = coef
-        setattr(
-            self,
-            self._intercept_name(),
-            self._from_intercept(self._average_intercept if reached else start.intercept),
-        )
-        self.t_ = start.t
-        self.n_iter_ = result.n_iter
-        self.stop_reason_ = result.stop_reason
+            coef = old
+        fitted["coef_"] = coef
+        fitted[self._intercept_name()] = self._from_intercept(intercept)
         for name in self._curves:
-            curve = getattr(result, name)
-            if partial and before.get(f"{name}_") is not None:
-                before[f"{name}_"].extend(curve or [])
-            else:
-                setattr(self, f"{name}_", curve)
+            curve, so_far = getattr(result, name), before.get(f"{name}_")
+            if so_far is not None:
+                so_far = so_far if in_place else so_far.copy()
+                so_far.extend(curve or [])
+            fitted[f"{name}_"] = curve if so_far is None else so_far
+        return fitted
 
     def _warn(self) -> None:
         """The warnings that a finished `fit` owes."""
