@@ -3,6 +3,7 @@
 
 #include "bind/arrays.hpp"
 #include "bind/bind.hpp"
+#include "bind/fields.hpp"
 #include "parts/catalog.hpp"
 
 namespace fg {
@@ -12,15 +13,7 @@ namespace {
 py::list loss_catalog() {
     py::list catalog;
     Losses::each([&](auto loss) {
-        py::list fields;
-        std::apply(
-            [&](const auto&... field) {
-                (fields.append(py::make_tuple(field.name, loss.*field.member, field.low, field.high, field.open_low(),
-                                              field.open_high(), field.doc)),
-                 ...);
-            },
-            loss.fields());
-        catalog.append(py::make_tuple(loss.name, loss.doc, loss.negative, loss.curvature, fields));
+        catalog.append(py::make_tuple(loss.name, loss.doc, loss.negative, loss.curvature, fields_of(loss)));
     });
     return catalog;
 }

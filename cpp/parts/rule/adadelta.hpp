@@ -12,8 +12,9 @@ struct Adadelta {
         "steps of the size of the steps before, by the gradient over its root mean square";
     double rho = 0.9, epsilon = 1e-6;
     static constexpr auto fields() {
-        return std::tuple{Field<Adadelta>{"rho", &Adadelta::rho, 0.0, "decay of both means of squares"},
-                          Field<Adadelta>{"epsilon", &Adadelta::epsilon, 0.0, "added under the roots"}};
+        return std::tuple{
+            Field<Adadelta>{"rho", &Adadelta::rho, 0.0, "decay of both means of squares", 1.0, Ends::open_high},
+            Field<Adadelta>{"epsilon", &Adadelta::epsilon, 0.0, "added under the roots"}};
     }
     int slots() const { return 2; }
 

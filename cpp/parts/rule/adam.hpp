@@ -13,10 +13,11 @@ struct Adam {
     static constexpr const char* doc = "steps of the size of the rate, by running means of the gradient and its square";
     double beta_1 = 0.9, beta_2 = 0.999, epsilon = 1e-8, amsgrad = 0.0;
     static constexpr auto fields() {
-        return std::tuple{Field<Adam>{"beta_1", &Adam::beta_1, 0.0, "decay of the mean of gradients"},
-                          Field<Adam>{"beta_2", &Adam::beta_2, 0.0, "decay of the mean of squares"},
-                          Field<Adam>{"epsilon", &Adam::epsilon, 0.0, "added to the root"},
-                          Field<Adam>{"amsgrad", &Adam::amsgrad, 0.0, "whether to divide by the largest mean so far"}};
+        return std::tuple{
+            Field<Adam>{"beta_1", &Adam::beta_1, 0.0, "decay of the mean of gradients", 1.0, Ends::open_high},
+            Field<Adam>{"beta_2", &Adam::beta_2, 0.0, "decay of the mean of squares", 1.0, Ends::open_high},
+            Field<Adam>{"epsilon", &Adam::epsilon, 0.0, "added to the root"},
+            Field<Adam>{"amsgrad", &Adam::amsgrad, 0.0, "whether to divide by the largest mean so far", 1.0}};
     }
     int slots() const { return amsgrad != 0.0 ? 3 : 2; }
 

@@ -11,9 +11,10 @@ struct Adamax {
     static constexpr const char* doc = "Adam with the largest gradient, slowly forgotten, for the root mean square";
     double beta_1 = 0.9, beta_2 = 0.999, epsilon = 1e-8;
     static constexpr auto fields() {
-        return std::tuple{Field<Adamax>{"beta_1", &Adamax::beta_1, 0.0, "decay of the mean of gradients"},
-                          Field<Adamax>{"beta_2", &Adamax::beta_2, 0.0, "decay of the largest gradient"},
-                          Field<Adamax>{"epsilon", &Adamax::epsilon, 0.0, "added to the size of the gradient"}};
+        return std::tuple{
+            Field<Adamax>{"beta_1", &Adamax::beta_1, 0.0, "decay of the mean of gradients", 1.0, Ends::open_high},
+            Field<Adamax>{"beta_2", &Adamax::beta_2, 0.0, "decay of the largest gradient", 1.0, Ends::open_high},
+            Field<Adamax>{"epsilon", &Adamax::epsilon, 0.0, "added to the size of the gradient"}};
     }
     int slots() const { return 2; }
 

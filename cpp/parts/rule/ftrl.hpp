@@ -17,7 +17,8 @@ struct Ftrl {
     static constexpr bool closed = true;
     double beta = 1.0, l1 = 0.0, l2 = 0.0;
     static constexpr auto fields() {
-        return std::tuple{Field<Ftrl>{"beta", &Ftrl::beta, 0.0, "added to the root of the sum of squares"},
+        return std::tuple{Field<Ftrl>{"beta", &Ftrl::beta, 0.0, "added to the root of the sum of squares",
+                                      std::numeric_limits<double>::infinity(), Ends::open_low},
                           Field<Ftrl>{"l1", &Ftrl::l1, 0.0, "L1 penalty of all steps together"},
                           Field<Ftrl>{"l2", &Ftrl::l2, 0.0, "L2 penalty of all steps together"}};
     }

@@ -13,8 +13,9 @@ struct Lion {
     static constexpr bool signs = true;
     double beta_1 = 0.9, beta_2 = 0.99;
     static constexpr auto fields() {
-        return std::tuple{Field<Lion>{"beta_1", &Lion::beta_1, 0.0, "share of the mean in the direction"},
-                          Field<Lion>{"beta_2", &Lion::beta_2, 0.0, "decay of the mean of gradients"}};
+        return std::tuple{
+            Field<Lion>{"beta_1", &Lion::beta_1, 0.0, "share of the mean in the direction", 1.0, Ends::open_high},
+            Field<Lion>{"beta_2", &Lion::beta_2, 0.0, "decay of the mean of gradients", 1.0, Ends::open_high}};
     }
     int slots() const { return 1; }
 

@@ -14,8 +14,8 @@ struct Nadam {
     double beta_1 = 0.9, beta_2 = 0.999, epsilon = 1e-8, momentum_decay = 4e-3;
     static constexpr auto fields() {
         return std::tuple{
-            Field<Nadam>{"beta_1", &Nadam::beta_1, 0.0, "decay of the mean of gradients"},
-            Field<Nadam>{"beta_2", &Nadam::beta_2, 0.0, "decay of the mean of squares"},
+            Field<Nadam>{"beta_1", &Nadam::beta_1, 0.0, "decay of the mean of gradients", 1.0, Ends::open_high},
+            Field<Nadam>{"beta_2", &Nadam::beta_2, 0.0, "decay of the mean of squares", 1.0, Ends::open_high},
             Field<Nadam>{"epsilon", &Nadam::epsilon, 0.0, "added to the root"},
             Field<Nadam>{"momentum_decay", &Nadam::momentum_decay, 0.0, "how fast momentum grows to its full size"}};
     }

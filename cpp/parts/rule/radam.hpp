@@ -13,9 +13,10 @@ struct Radam {
     static constexpr const char* doc = "Adam that waits with dividing until its mean of squares can be trusted";
     double beta_1 = 0.9, beta_2 = 0.999, epsilon = 1e-8;
     static constexpr auto fields() {
-        return std::tuple{Field<Radam>{"beta_1", &Radam::beta_1, 0.0, "decay of the mean of gradients"},
-                          Field<Radam>{"beta_2", &Radam::beta_2, 0.0, "decay of the mean of squares"},
-                          Field<Radam>{"epsilon", &Radam::epsilon, 0.0, "added to the root"}};
+        return std::tuple{
+            Field<Radam>{"beta_1", &Radam::beta_1, 0.0, "decay of the mean of gradients", 1.0, Ends::open_high},
+            Field<Radam>{"beta_2", &Radam::beta_2, 0.0, "decay of the mean of squares", 1.0, Ends::open_high},
+            Field<Radam>{"epsilon", &Radam::epsilon, 0.0, "added to the root"}};
     }
     int slots() const { return 2; }
 

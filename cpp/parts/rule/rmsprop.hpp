@@ -13,10 +13,12 @@ struct Rmsprop {
     static constexpr const char* doc = "the gradient over its root mean square, with momentum where wanted";
     double alpha = 0.99, epsilon = 1e-8, momentum = 0.0, centered = 0.0;
     static constexpr auto fields() {
-        return std::tuple{Field<Rmsprop>{"alpha", &Rmsprop::alpha, 0.0, "decay of the mean of squares"},
-                          Field<Rmsprop>{"epsilon", &Rmsprop::epsilon, 0.0, "added to the root"},
-                          Field<Rmsprop>{"momentum", &Rmsprop::momentum, 0.0, "share of the last step that is kept"},
-                          Field<Rmsprop>{"centered", &Rmsprop::centered, 0.0, "whether the mean is taken off"}};
+        return std::tuple{
+            Field<Rmsprop>{"alpha", &Rmsprop::alpha, 0.0, "decay of the mean of squares", 1.0, Ends::open_high},
+            Field<Rmsprop>{"epsilon", &Rmsprop::epsilon, 0.0, "added to the root"},
+            Field<Rmsprop>{"momentum", &Rmsprop::momentum, 0.0, "share of the last step that is kept", 1.0,
+                           Ends::open_high},
+            Field<Rmsprop>{"centered", &Rmsprop::centered, 0.0, "whether the mean is taken off", 1.0}};
     }
     int slots() const { return 1 + (centered != 0.0) + (momentum != 0.0); }
 

@@ -12,9 +12,10 @@ struct Sgd {
     double momentum = 0.0, dampening = 0.0, nesterov = 0.0;
     static constexpr auto fields() {
         return std::tuple{
-            Field<Sgd>{"momentum", &Sgd::momentum, 0.0, "share of the last step that is kept"},
-            Field<Sgd>{"dampening", &Sgd::dampening, 0.0, "share of the gradient that momentum leaves out"},
-            Field<Sgd>{"nesterov", &Sgd::nesterov, 0.0, "whether the gradient is added once more"}};
+            Field<Sgd>{"momentum", &Sgd::momentum, 0.0, "share of the last step that is kept", 1.0, Ends::open_high},
+            Field<Sgd>{"dampening", &Sgd::dampening, 0.0, "share of the gradient that momentum leaves out", 1.0,
+                       Ends::open_high},
+            Field<Sgd>{"nesterov", &Sgd::nesterov, 0.0, "whether the gradient is added once more", 1.0}};
     }
     int slots() const { return momentum == 0.0 ? 0 : 1; }
     bool plain() const { return momentum == 0.0; }
