@@ -62,8 +62,8 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         Steps counted so far, plus one.
     loss_curve_ : list of float
         Mean objective of each epoch (times nu, plus nu). `partial_fit` appends.
-    stop_reason_ : {'converged', 'max_iter', 'interrupted'}
-        Why training ended.
+    stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'interrupted'}
+        Why training ended; 'early_stopping' where one of scikit-learn's callbacks asked for it.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
