@@ -210,8 +210,9 @@ def check_X_y(
     dtypes: tuple[Any, ...] = FLOATS,
     reset: bool = False,
     name: str = "X",
+    multi_output: bool = False,
 ) -> tuple[Any, Any]:
-    """`check_X` together with one target a row."""
+    """`check_X` together with one target a row, or with `multi_output` several."""
     if (
         not reset
         and type(y) is np.ndarray
@@ -225,7 +226,15 @@ def check_X_y(
         check_finite(X, estimator, name)
         return X, y
     X, y = validate_data(
-        estimator, X, y, accept_sparse="csr", dtype=list(dtypes), order="C", ensure_all_finite=False, reset=reset
+        estimator,
+        X,
+        y,
+        accept_sparse="csr",
+        dtype=list(dtypes),
+        order="C",
+        ensure_all_finite=False,
+        multi_output=multi_output,
+        reset=reset,
     )
     check_finite(X, estimator, name)
     return _same_index_type(X), y

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from . import _core
 from ._callbacks import Epochs
 from ._checks import as_core
+
+if TYPE_CHECKING:
+    from ._minibatch import Batches, State
 
 # Columns of an epoch's record, as the core hands it over.
 LOSS, OBJECTIVE, SCORE, VALIDATION_LOSS, NORM, NONZEROS, INTERCEPT = range(7)
@@ -27,7 +30,8 @@ class Start:
     average_coef: NDArray[Any] | None = None
     average_intercept: NDArray[np.float64] | None = None
     average_from: float = 0.0  # first step of the mean; 0: none
-    t: float = 1.0
+    t: float = 1.0  # rows seen so far, plus one
+    steps: int = 0  # of the optimizer, so far: rows or mini-batches
 
 
 @dataclass
@@ -53,6 +57,7 @@ class Task:
     side_weights: Sequence[tuple[float, float]]  # class weights of the negative and the positive side
     seeds: Sequence[int]
     validation: Validation | None = None
+    batches: Batches | None = None  # None: one sample a step
 
 
 @dataclass
@@ -64,14 +69,17 @@ class Result:
     loss_curve: list[float]
     validation_scores: list[float] | None
     validation_loss_curve: list[float] | None
+    optimizer_state: State | None = None
 
 
-def threads_for(n_jobs: int | None, n_outputs: int, work: float) -> int:
-    """Threads for independent outputs; None: as many as pay, within OpenMP's limit."""
+def threads_for(n_jobs: int | None, most: int | None, work: float) -> int:
+    """Threads for a fit, at most `most`; `n_jobs` None: as many as pay, within OpenMP's limit."""
     limit = _core.max_threads()
     if n_jobs is None:
-        return min(limit, n_outputs) if work > 1e6 else 1
-    return min(n_outputs, n_jobs if n_jobs > 0 else max(1, limit + 1 + n_jobs))
+        threads = limit if work > 1e6 else 1
+    else:
+        threads = n_jobs if n_jobs > 0 else max(1, limit + 1 + n_jobs)
+    return threads if most is None else min(most, threads)
 
 
 def run(
@@ -115,6 +123,7 @@ def run(
     def result() -> Result:
         ended = _result(task, session.reports(), interrupted=state == "interrupted")
         start.t = steps + ended.n_iter * task.X.shape[0]
+        start.steps = int(start.t) - 1
         return ended
 
     state, stop = "paused", False

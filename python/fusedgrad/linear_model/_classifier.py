@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
-from scipy.special import expit
+from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils import compute_class_weight
 from sklearn.utils.metaestimators import available_if
@@ -26,7 +26,7 @@ from .._checks import (
     unchanged_on_error,
 )
 from . import _seeds
-from ._sgd import REGRESSION_LOSSES, SGD, SUPERVISED_RULES, loss_functions
+from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, loss_functions
 
 
 def _has_probabilities(estimator: SGDClassifier) -> bool:
@@ -38,10 +38,10 @@ def _has_probabilities(estimator: SGDClassifier) -> bool:
     return True
 
 
-class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
+class SGDClassifier(ClassifierMixin, Supervised):  # type: ignore[misc]
     """Linear classifiers (SVM, logistic regression and others) trained by stochastic gradient descent.
 
-    One sample, one step: for targets y in {-1, 1} (or {0, 1} for the log loss) and predictions p = w·x + b the
+    One sample or mini-batch, one step: for targets y in {-1, 1} (or {0, 1} for the log loss) and predictions p = w·x + b the
     classifier minimises ``mean(loss(y, p)) + alpha * ((1 - l1_ratio) / 2 * ||w||² + l1_ratio * ||w||₁)``. With more
     than two classes, one classifier is trained for each class against the rest.
 
@@ -64,21 +64,30 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
     tol : float in [0, inf) or None, default=1e-3
         Training stops when for `n_iter_no_change` epochs the mean training objective was above its best minus
         `tol` (with `early_stopping`: the validation score below its best plus `tol`). None: after `max_iter` epochs.
-    shuffle : bool, default=True
-        Whether to visit the rows in a new order each epoch.
+    shuffle : bool or 'rows', default=True
+        Whether to visit the rows in a new order each epoch. The mini-batch engine then shuffles blocks of a few adjacent
+        rows (at most a sixteenth of a batch, about 4 KB), which memory likes better; 'rows' shuffles single rows there.
     verbose : int, default=0
-        Above 0, print norms, losses and times of each epoch.
+        Above 0, print norms, losses and times of each epoch; a line an epoch with the mini-batch engine.
     epsilon : float in [0, inf), default=0.1
         Where 'huber' becomes linear; the width of the epsilon-insensitive tubes.
     n_jobs : int or None, default=None
-        Threads for the classes of a multi-class fit. None: as many as pay, at most what OpenMP allows
+        Threads: for the classes of a multi-class fit, and for everything with mini-batches. None: as many as pay, at most what OpenMP allows
         (``OMP_NUM_THREADS``, threadpoolctl); -1: all of those. The result does not depend on it.
     random_state : int, RandomState or None, default=None
         Shuffling and the validation split. Same value, same result, on any number of threads.
-    learning_rate : {'constant', 'optimal', 'invscaling', 'adaptive', 'pa1', 'pa2'}, default='optimal'
-        The rate at step t: ``eta0``; ``1 / (alpha * (t + t0))`` with t0 by Bottou's heuristic;
-        ``eta0 / t ** power_t``; ``eta0``, divided by 5 whenever training would stop, until 1e-6; the
-        passive-aggressive steps PA-I and PA-II (loss 'hinge' only) with aggressiveness ``eta0``.
+    learning_rate : str, float, schedule or callable, default='optimal'
+        One of scikit-learn's names, with the rate at step t: 'constant' ``eta0``; 'optimal' ``1 / (alpha * (t + t0))``
+        with t0 by Bottou's heuristic; 'invscaling' ``eta0 / t ** power_t``; 'adaptive' ``eta0``, divided by 5 whenever
+        training would stop, until 1e-6; 'pa1', 'pa2' the passive-aggressive steps PA-I and PA-II (loss 'hinge' and one
+        sample a step only) with aggressiveness ``eta0``. Or, for the mini-batch engine, a number, an object of
+        `fusedgrad.schedules` or any callable ``step -> rate``, which gets the number of steps made so far.
+
+        With mini-batches 'optimal' and 'invscaling' need no tuning: a batch has the sum of the rates of its rows, at
+        most what an estimate of the smoothness of the objective allows, and a quarter of it after each epoch that
+        improves the best objective by less than a thousandth. With an adaptive optimizer, 'optimal' is its usual
+        rate for linear models (`Optimizer.linear_rate`) and 'invscaling' is ``eta0 / step ** power_t``, both reduced
+        alike.
     eta0 : float in (0, inf), default=0.01
         The initial rate, or the aggressiveness of 'pa1' and 'pa2'.
     power_t : float in (-inf, inf), default=0.5
@@ -94,12 +103,25 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
     warm_start : bool, default=False
         Whether `fit` starts from the weights of the last fit.
     average : bool or int, default=False
-        Use the mean of the weights over all steps (an int: from that step on) as `coef_` and `intercept_`.
+        Use the mean of the weights over all steps (an int: from that step on; a mini-batch is one step) as `coef_` and
+        `intercept_`.
     intercept_decay : float in [0, inf) or None, default=None
         Factor on the intercept's steps. None: 1 for dense and 0.01 for sparse X, as in scikit-learn, where it
-        cannot be changed; set 1.0 to fit sparse and dense X alike.
+        cannot be changed; set 1.0 to fit sparse and dense X alike. With mini-batches None is 1, and the factor is one on
+        the intercept's gradient.
     restore_best_weights : bool, default=False
         Keep the weights of the epoch with the best validation score, rather than the last.
+    batch_size : int in [1, inf) or 'full', default=1
+        Rows of a step. 1: one sample, one step, with scikit-learn's results. More: the mini-batch engine, which uses every
+        core; the gradient is the mean over the batch. 'full': all rows (batch gradient descent).
+    optimizer : str or Optimizer, default='sgd'
+        The update rule: a name of `fusedgrad.optimizers` or one of its objects, whose own `learning_rate`, if given,
+        wins. Anything but plain 'sgd' uses the mini-batch engine.
+    multi_class : {'ovr', 'multinomial'}, default='ovr'
+        With more than two classes: one classifier for each class against the rest, or one softmax over all classes
+        (needs ``loss='log_loss'``; mini-batch engine). Of two classes, both are the same model.
+    positive : bool, default=False
+        Whether to keep the coefficients at 0 or above, by projection after each step of the mini-batch engine.
 
     Attributes
     ----------
@@ -116,11 +138,13 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
     loss_curve_ : list of float
         Mean training objective of each epoch, each sample at its own time (without sample and class weights, as
         the stopping rule sees it); with several classes the mean over them, each with its last value once it has
-        stopped. `partial_fit` appends.
+        stopped. With mini-batches it is weighted, and the penalty is measured up to 16 times an epoch. `partial_fit`
+        appends.
     validation_scores_, validation_loss_curve_ : list of float or None
-        Accuracy and mean loss on the validation rows after each epoch (one against the rest); None without them.
+        Accuracy and mean loss on the validation rows after each epoch (one against the rest; with mini-batches of the
+        predicted classes); None without them.
     stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'interrupted'}
-        Why training ended.
+        Why training ended; 'early_stopping' also where one of scikit-learn's callbacks asked for it.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -151,6 +175,12 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
     Kept as it is, because results should be equal: the order of rows in each epoch is the last one permuted by the
     same permutation, and the average with an L1 penalty does not see truncation.
 
+    **Mini-batches.** The objective is the weighted mean of the losses plus the penalty, and a step's gradient is its mean
+    over the batch: weights count relative to their mean (in `partial_fit` as they are, for there is no mean to know).
+    L1 is a proximal step in the metric of the update rule, so that every rule ends at the optimum of the objective.
+    The state of the optimizer outlives `partial_fit`, `warm_start` and pickling: to go on is the same, bit for bit, as
+    not to have stopped.
+
     References
     ----------
     L. Bottou, "Stochastic gradient descent tricks", 2012. Y. Tsuruoka, J. Tsujii, S. Ananiadou, "Stochastic gradient
@@ -178,7 +208,7 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
     _rules = {
         **SUPERVISED_RULES,
         "loss": OneOf(*loss_functions),
-        "n_jobs": Number(Integral, none=True),
+        "multi_class": OneOf("ovr", "multinomial"),
         "class_weight": Either(OneOf("balanced", None), Instance(dict, "a dict of weights")),
     }
 
@@ -208,6 +238,10 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
         average: bool | int = False,
         intercept_decay: float | None = None,
         restore_best_weights: bool = False,
+        batch_size: int | str = 1,
+        optimizer: Any = "sgd",
+        multi_class: str = "ovr",
+        positive: bool = False,
     ):
         self.loss = loss
         self.penalty = penalty
@@ -232,11 +266,21 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
         self.average = average
         self.intercept_decay = intercept_decay
         self.restore_best_weights = restore_best_weights
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.multi_class = multi_class
+        self.positive = positive
+
+    def _is_batched(self) -> bool:
+        return super()._is_batched() or self.multi_class == "multinomial"
 
     def _check_parameters(self, *, partial: bool = False) -> None:
         super()._check_parameters(partial=partial)
-        if self.n_jobs == 0:
-            raise InvalidParameterError("n_jobs == 0 has no meaning: use None, 1, or -1 for all threads.")
+        if self.multi_class == "multinomial" and self.loss != "log_loss":
+            raise ValueError(
+                f"multi_class='multinomial' is a loss of its own, the softmax cross-entropy: it needs loss='log_loss'. "
+                f"Got loss={self.loss!r}."
+            )
 
     def _shape_coef(self, coef: Any) -> Any:
         return coef
@@ -283,12 +327,13 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
         self._check_parameters()
         with unchanged_on_error(self):
             seen = X, y
+            keep = self._goes_on(coef_init, intercept_init)
             coef_init, intercept_init = self._warm(coef_init, intercept_init)
             X, y = check_X_y(self, X, y, reset=True)
             self.classes_ = _classes(y)
             given = self._given_validation(X, X_val, y_val, sample_weight_val)
             self._wants_validation(given)
-            self._learn(X, y, coef_init, intercept_init, sample_weight, given, seen=seen, partial=False)
+            self._learn(X, y, coef_init, intercept_init, sample_weight, given, seen=seen, keep=keep, partial=False)
             self._warn()
         return self
 
@@ -343,7 +388,7 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
             X, targets = check_X_y(self, X, y, dtypes=self._dtypes(), reset=first)
             if first and targets.dtype.kind not in "biuUS":
                 check_classification_targets(targets)
-            self._learn(X, targets, None, None, sample_weight, None, seen=seen, partial=True)
+            self._learn(X, targets, None, None, sample_weight, None, seen=seen, keep=True, partial=True)
         return self
 
     def _learn(
@@ -356,6 +401,7 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
         given: _fit.Validation | None,
         *,
         seen: tuple[Any, Any],
+        keep: bool,
         partial: bool,
     ) -> None:
         n_classes = len(self.classes_)
@@ -372,7 +418,8 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
 
         binary = n_classes == 2
         labels = [1] if binary else list(range(n_classes))
-        start = self._start(X, len(labels), coef_init, intercept_init, keep=partial)
+        multinomial = self.multi_class == "multinomial" and not binary  # of two classes, it is the binary model
+        start = self._start(X, len(labels), coef_init, intercept_init, keep=keep)
         random_state = self.random_state
 
         def split() -> _fit.Validation | None:
@@ -382,6 +429,12 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
             _seeds.binary(random_state, split) if binary else _seeds.multiclass(random_state, n_classes, split)
         )
         validation = given or held_out
+        if binary or multinomial:
+            side_weights = [(class_weight[0], w) for w in class_weight[-len(labels) :]]
+        else:
+            side_weights = [(1.0, w) for w in class_weight]
+        state = self.__dict__.get("_optimizer_state") if keep else None
+        batches = self._batches(X.shape[0], state, multinomial=multinomial, normalise=not partial)
         self._train(
             _fit.Task(
                 plan=self._plan(X, max_iter=1 if partial else self.max_iter, validated=validation is not None),
@@ -390,13 +443,16 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
                 sample_weight=sample_weight,
                 start=start,
                 labels=labels,
-                side_weights=[(class_weight[0], class_weight[1])] if binary else [(1.0, w) for w in class_weight],
+                side_weights=side_weights,
                 seeds=seeds,
                 validation=validation,
+                batches=batches,
             ),
             seen=seen,
             partial=partial,
-            threads=_fit.threads_for(self.n_jobs, len(labels), float(X.nnz if sp.issparse(X) else X.size)),
+            threads=_fit.threads_for(
+                self.n_jobs, len(labels) if batches is None else None, float(X.nnz if sp.issparse(X) else X.size)
+            ),
             names=("",) if binary else tuple(f" (class {label})" for label in self.classes_),
         )
 
@@ -463,6 +519,8 @@ class SGDClassifier(ClassifierMixin, SGD):  # type: ignore[misc]
         probabilities : ndarray of shape (n_samples, n_classes), columns as in `classes_`
         """
         scores = self.decision_function(X)
+        if self.multi_class == "multinomial" and scores.ndim > 1:
+            return softmax(scores, axis=1)
         positive = expit(scores) if self.loss == "log_loss" else (np.clip(scores, -1, 1) + 1) / 2
         if positive.ndim == 1:
             return np.column_stack([1 - positive, positive])

@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
 from .. import _fit
 from .._checks import Number, OneOf, check_weights, check_X_y, unchanged_on_error
 from . import _seeds
-from ._sgd import REGRESSION_LOSSES, SGD, SUPERVISED_RULES, loss_functions
+from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, loss_functions
 
 
-class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
+class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]
     """Linear regression trained by stochastic gradient descent.
 
-    One sample, one step, on ``mean(loss(y, w·x + b)) + alpha * ((1 - l1_ratio) / 2 * ||w||² + l1_ratio * ||w||₁)``.
+    One sample or mini-batch, one step, on ``mean(loss(y, w·x + b)) + alpha * ((1 - l1_ratio) / 2 * ||w||² + l1_ratio * ||w||₁)``.
 
     Parameters
     ----------
@@ -37,15 +38,15 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
         Epochs at most; `partial_fit` always makes one.
     tol : float in [0, inf) or None, default=1e-3
         As for `SGDClassifier`; the validation score is R².
-    shuffle : bool, default=True
-        Whether to visit the rows in a new order each epoch.
+    shuffle : bool or 'rows', default=True
+        Whether to visit the rows in a new order each epoch; as for `SGDClassifier`.
     verbose : int, default=0
-        Above 0, print norms, losses and times of each epoch.
+        Above 0, print norms, losses and times of each epoch; a line an epoch with the mini-batch engine.
     epsilon : float in [0, inf), default=0.1
         Where 'huber' becomes linear; the width of the epsilon-insensitive tubes.
     random_state : int, RandomState or None, default=None
         Shuffling and the validation split.
-    learning_rate : {'constant', 'optimal', 'invscaling', 'adaptive', 'pa1', 'pa2'}, default='invscaling'
+    learning_rate : str, float, schedule or callable, default='invscaling'
         As for `SGDClassifier`; 'pa1' and 'pa2' need the loss 'epsilon_insensitive'.
     eta0 : float in (0, inf), default=0.01
         The initial rate, or the aggressiveness of 'pa1' and 'pa2'.
@@ -67,12 +68,22 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
         Keep the weights of the epoch with the best validation score, rather than the last.
     quantile : float in (0, 1), default=0.5
         Which quantile 'quantile' predicts.
+    batch_size : int in [1, inf) or 'full', default=1
+        Rows of a step. 1: one sample, one step, with scikit-learn's results. More: the mini-batch engine, which uses every
+        core; the gradient is the mean over the batch. 'full': all rows (batch gradient descent).
+    optimizer : str or Optimizer, default='sgd'
+        The update rule: a name of `fusedgrad.optimizers` or one of its objects, whose own `learning_rate`, if given,
+        wins. Anything but plain 'sgd' uses the mini-batch engine.
+    n_jobs : int or None, default=None
+        Threads of the mini-batch engine, as for `SGDClassifier`. The result does not depend on it.
+    positive : bool, default=False
+        Whether to keep the coefficients at 0 or above, by projection after each step of the mini-batch engine.
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_features,)
+    coef_ : ndarray of shape (n_features,), or (n_targets, n_features) for a two-dimensional y
         Weights, of X's dtype (float32 or float64).
-    intercept_ : ndarray of shape (1,), float64
+    intercept_ : ndarray of shape (1,) or (n_targets,), float64
         The intercept.
     n_iter_ : int
         Epochs run.
@@ -83,7 +94,7 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
     validation_scores_, validation_loss_curve_ : list of float or None
         R² and mean loss on the validation rows after each epoch; None without them.
     stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'interrupted'}
-        Why training ended.
+        Why training ended; 'early_stopping' also where one of scikit-learn's callbacks asked for it.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -138,6 +149,10 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
         intercept_decay: float | None = None,
         restore_best_weights: bool = False,
         quantile: float = 0.5,
+        batch_size: int | str = 1,
+        optimizer: Any = "sgd",
+        n_jobs: int | None = None,
+        positive: bool = False,
     ):
         self.loss = loss
         self.penalty = penalty
@@ -161,6 +176,13 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
         self.intercept_decay = intercept_decay
         self.restore_best_weights = restore_best_weights
         self.quantile = quantile
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.n_jobs = n_jobs
+        self.positive = positive
+
+    def _shape_coef(self, coef: Any) -> Any:
+        return coef if self._y_ndim > 1 else coef.ravel()
 
     def fit(
         self,
@@ -180,11 +202,11 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training rows.
-        y : array-like of shape (n_samples,)
-            Targets.
-        coef_init : array-like of shape (n_features,), default=None
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets; several a row with the mini-batch engine.
+        coef_init : array-like of shape (n_features,) or (n_targets, n_features), default=None
             Weights to start from.
-        intercept_init : array-like of shape (1,), default=None
+        intercept_init : array-like of shape (1,) or (n_targets,), default=None
             Intercept to start from.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples' gradients.
@@ -204,11 +226,13 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
         self._check_parameters()
         with unchanged_on_error(self):
             seen = X, y
+            keep = self._goes_on(coef_init, intercept_init)
             coef_init, intercept_init = self._warm(coef_init, intercept_init)
-            X, y = check_X_y(self, X, y, reset=True)
+            X, y = check_X_y(self, X, y, reset=True, multi_output=self._is_batched())
+            self._y_ndim = y.ndim
             given = self._given_validation(X, X_val, y_val, sample_weight_val)
             self._wants_validation(given)
-            self._learn(X, y, coef_init, intercept_init, sample_weight, given, seen=seen, partial=False)
+            self._learn(X, y, coef_init, intercept_init, sample_weight, given, seen=seen, keep=keep, partial=False)
             self._warn()
         return self
 
@@ -219,7 +243,7 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to learn from.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Their targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
@@ -237,8 +261,10 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
         self._check_parameters(partial=first)
         with unchanged_on_error(self):
             seen = X, y
-            X, y = check_X_y(self, X, y, dtypes=self._dtypes(), reset=first)
-            self._learn(X, y, None, None, sample_weight, None, seen=seen, partial=True)
+            X, y = check_X_y(self, X, y, dtypes=self._dtypes(), reset=first, multi_output=self._is_batched())
+            if first:
+                self._y_ndim = y.ndim
+            self._learn(X, y, None, None, sample_weight, None, seen=seen, keep=True, partial=True)
         return self
 
     def _learn(
@@ -251,17 +277,21 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
         given: _fit.Validation | None,
         *,
         seen: tuple[Any, Any],
+        keep: bool,
         partial: bool,
     ) -> None:
         y = self._targets(y, X.dtype, "y")
         if given is not None:
             given.y = self._targets(given.y, X.dtype, "y_val")
         sample_weight = check_weights(sample_weight, X)
-        start = self._start(X, 1, coef_init, intercept_init, keep=partial)
+        outputs = 1 if y.ndim == 1 else y.shape[1]
+        start = self._start(X, outputs, coef_init, intercept_init, keep=keep)
         seeds, held_out = _seeds.regression(
             self.random_state, lambda: self._split(y, sample_weight) if given is None and not partial else None
         )
         validation = given or held_out
+        state = self.__dict__.get("_optimizer_state") if keep else None
+        batches = self._batches(X.shape[0], state, multinomial=False, normalise=not partial)
         self._train(
             _fit.Task(
                 plan=self._plan(X, max_iter=1 if partial else self.max_iter, validated=validation is not None),
@@ -269,13 +299,17 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
                 y=y,
                 sample_weight=sample_weight,
                 start=start,
-                labels=[-1],
-                side_weights=[(1.0, 1.0)],
+                labels=[-1] * outputs,
+                side_weights=[(1.0, 1.0)] * outputs,
                 seeds=seeds,
                 validation=validation,
+                batches=batches,
             ),
             seen=seen,
             partial=partial,
+            threads=_fit.threads_for(
+                self.n_jobs, 1 if batches is None else None, float(X.nnz if sp.issparse(X) else X.size)
+            ),
         )
 
     def _targets(self, y: Any, dtype: Any, name: str) -> Any:
@@ -296,12 +330,14 @@ class SGDRegressor(RegressorMixin, SGD):  # type: ignore[misc]
 
         Returns
         -------
-        y : ndarray of shape (n_samples,)
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
         """
-        raw = np.ravel(self._raw_prediction(X)) + self.intercept_
+        raw = self._raw_prediction(X)
+        raw = (raw if self._y_ndim > 1 else np.ravel(raw)) + self.intercept_
         return np.exp(np.clip(raw, -708, 708)) if self.loss == "poisson" else raw  # cut as in training
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.positive_only = self.loss == "poisson"
+        tags.target_tags.multi_output = self._is_batched()
         return tags

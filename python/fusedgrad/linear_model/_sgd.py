@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
@@ -14,13 +15,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _fit, losses
+from .. import _fit, _minibatch, losses, optimizers, schedules
 from .._callbacks import CallbackSupport, Epochs, with_callbacks
 from .._checks import (
     BOOLEAN,
     FLOATS,
     Either,
     Instance,
+    InvalidParameterError,
     Number,
     OneOf,
     check_parameters,
@@ -68,18 +70,25 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     loss: str
     n_iter_no_change: int
     coef_: Any
+    _y_ndim = 1  # 2: several targets a row
 
     def _check_parameters(self, *, partial: bool = False) -> None:
         check_parameters(self, self._rules)
+        batched = self._is_batched()
         early_stopping = getattr(self, "early_stopping", False)
         if early_stopping and partial:
             raise ValueError("early_stopping should be False with partial_fit")
-        if self.learning_rate == "optimal" and self._alpha() == 0:
+        if self.learning_rate == "optimal" and self._alpha() == 0 and not batched:
             raise ValueError(
                 "alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the optimal learning "
                 "rate. Set alpha, or another learning_rate."
             )
         if self.learning_rate in ("pa1", "pa2"):
+            if batched:
+                raise ValueError(
+                    f"learning_rate={self.learning_rate!r} is a rule for one sample a step: it needs batch_size=1, "
+                    "optimizer='sgd', positive=False and multi_class='ovr'. Use another learning_rate."
+                )
             needed = "hinge" if self._classification else "epsilon_insensitive"
             if self._loss() != needed:
                 raise ValueError(f"Learning rate '{self.learning_rate}' only works with loss '{needed}'.")
@@ -102,12 +111,35 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         """What X may be: float32 or float64 at first, then the dtype of the weights."""
         return (self.coef_.dtype.type,) if "coef_" in self.__dict__ else FLOATS
 
+    # ---- mini-batches ----
+
+    def _is_batched(self) -> bool:
+        """Whether the mini-batch engine trains, rather than the sequential one."""
+        return False
+
+    def _batches(self, n: int, state: Any, *, multinomial: bool, normalise: bool) -> _minibatch.Batches | None:
+        if not self._is_batched():
+            return None
+        rate = self.learning_rate
+        return _minibatch.Batches(
+            size=n if self.batch_size == "full" else int(self.batch_size),
+            optimizer=self._optimizer(),
+            rate=rate if isinstance(rate, str) else schedules.as_schedule(rate),
+            multinomial=multinomial,
+            positive=bool(self.positive),
+            normalise=normalise,
+            state=state,
+        )
+
+    def _optimizer(self) -> optimizers.Optimizer:
+        return optimizers.get(self.optimizer) if isinstance(self.optimizer, str) else self.optimizer
+
     def _plan(self, X: Any, *, max_iter: int, validated: bool = False) -> dict[str, Any]:
         alpha, penalty = self._alpha(), self._penalty()
         ratio = {"l2": 0.0, "l1": 1.0, "elasticnet": self._l1_ratio()}.get(penalty or "")
         decay = self.intercept_decay
         if decay is None:
-            decay = _SPARSE_INTERCEPT_DECAY if sp.issparse(X) else 1.0
+            decay = _SPARSE_INTERCEPT_DECAY if sp.issparse(X) and not self._is_batched() else 1.0
         name = self._loss()
         return {
             "loss": name,
@@ -120,7 +152,7 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             "eta0": float(self.eta0),
             "power_t": float(self.power_t),
             "alpha": alpha,
-            "shuffle": bool(self.shuffle),
+            "shuffle": self.shuffle,
             "early_stopping": validated and bool(self.early_stopping),
             "restore_best_weights": validated and bool(self.restore_best_weights),
             "regression": not self._classification,
@@ -141,6 +173,11 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         return value
 
     _from_intercept = _to_intercept
+
+    def _goes_on(self, coef_init: Any, intercept_init: Any) -> bool:
+        """Whether `fit` continues the last one, state of the optimizer included."""
+        started = "coef_" in self.__dict__ and self.__dict__.get("_optimizer_state") is not None
+        return self.warm_start and self._is_batched() and coef_init is None and intercept_init is None and started
 
     def _warm(self, coef_init: Any, intercept_init: Any) -> tuple[Any, Any]:
         """Where `fit` starts: from what was given, else with `warm_start` from the last fit."""
@@ -190,10 +227,12 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             if not np.isfinite(values).all():
                 raise ValueError(f"{name} contains NaN or infinity; initial weights must be finite.")
 
-        start = _fit.Start(coef, intercept, t=t)
+        state = before.get("_optimizer_state") if keep else None
+        steps = int(t) - 1 if state is None else state.step
+        start = _fit.Start(coef, intercept, t=t, steps=steps)
         if self.average:
             # An average that is switched on later is one of later weights.
-            begun = before.get("_average_begun", 1.0) if averages else t
+            begun = before.get("_average_begun", 1.0) if averages else steps + 1
             start.average_from = max(float(self.average), begun)
             if averages:
                 start.average_coef = before["_average_coef"].reshape(coef.shape).astype(X.dtype)
@@ -215,21 +254,22 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     ) -> None:
         """Run the task and take over its weights and its history. `seen` are X and y as callbacks see them."""
         epochs = Epochs(self, task.plan["max_iter"], *seen, task.sample_weight)
-        result = _fit.run(
-            task,
-            epochs=epochs,
-            fitted=lambda result: self._fitted(task.start, result, partial=partial),
-            threads=threads,
-            verbose=int(self.verbose),
-            names=names,
-        )
+
+        def fitted(result: _fit.Result) -> dict[str, Any]:
+            return self._fitted(task.start, result, partial=partial)
+
+        verbose = int(self.verbose)
+        if task.batches is None:
+            result = _fit.run(task, epochs=epochs, fitted=fitted, threads=threads, verbose=verbose, names=names)
+        else:
+            result = _minibatch.run(task, epochs=epochs, fitted=fitted, threads=threads, verbose=verbose)
         if partial and result.stop_reason == "interrupted":
             raise KeyboardInterrupt  # part of an epoch would be neither the old model nor the new
         # A callback can still fail, and what was before must then be there.
-        fitted = self._fitted(task.start, result, partial=partial, in_place=not epochs)
-        for name in _AVERAGE_STATE:
+        attributes = self._fitted(task.start, result, partial=partial, in_place=not epochs)
+        for name in (*_AVERAGE_STATE, "_optimizer_state"):
             self.__dict__.pop(name, None)
-        self.__dict__.update(fitted)
+        self.__dict__.update(attributes)
         epochs.close()
 
     def _fitted(
@@ -240,15 +280,17 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         coef: Any = self._shape_coef(start.coef)
         intercept: Any = start.intercept
         fitted: dict[str, Any] = {"t_": start.t, "n_iter_": result.n_iter, "stop_reason_": result.stop_reason}
-        if self.average:
+        if result.optimizer_state is not None:
+            fitted["_optimizer_state"] = result.optimizer_state
+        if start.average_coef is not None:
             average = self._shape_coef(start.average_coef), start.average_intercept
             fitted.update(zip(_AVERAGE_STATE, (coef, intercept, *average, start.average_from), strict=True))
-            if start.average_from <= start.t - 1.0:
+            if start.average_from <= start.steps:
                 coef, intercept = average
         old = before.get("coef_")
         if (
             in_place
-            and not self.average
+            and start.average_coef is None
             and isinstance(old, np.ndarray)
             and old.shape == coef.shape
             and old.flags.writeable
@@ -322,8 +364,9 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             return None
         if y_val is None:
             raise ValueError("X_val was given without y_val.")
+        several = self._y_ndim > 1
         try:
-            X_val, y_val = check_X_y(self, X_val, y_val, dtypes=(X.dtype.type,), name="X_val")
+            X_val, y_val = check_X_y(self, X_val, y_val, dtypes=(X.dtype.type,), name="X_val", multi_output=several)
         except ValueError as error:  # the checks speak of X and y
             text = re.sub(r"\bX has\b", "X_val has", str(error))
             raise ValueError(re.sub(r"^(Input )?y\b", r"\1y_val", text)) from error
@@ -385,8 +428,37 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
+class Supervised(SGD):
+    """What classifier and regressor share: the choice of the engine, and its parameters."""
+
+    def _is_batched(self) -> bool:
+        return (
+            self.batch_size != 1
+            or bool(self.positive)
+            or not isinstance(self.learning_rate, str)
+            or not (self.optimizer == "sgd" or _minibatch.is_sequential(self._optimizer()))
+        )
+
+    def _check_parameters(self, *, partial: bool = False) -> None:
+        super()._check_parameters(partial=partial)
+        if self.n_jobs == 0:
+            raise InvalidParameterError("n_jobs == 0 has no meaning: use None, 1, or -1 for all threads.")
+
+
 SUPERVISED_RULES: dict[str, Any] = {
     **SGD._rules,
+    "shuffle": OneOf(True, False, "rows"),
+    "learning_rate": Either(
+        OneOf(*_RATES),
+        Number(low=0, open_low=True, high=np.inf, open_high=True),
+        Instance(Callable, "a schedule of fusedgrad.schedules, or a callable step -> rate"),
+    ),
+    "batch_size": Either(Number(Integral, 1), OneOf("full")),
+    "optimizer": Either(
+        OneOf(*optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers")
+    ),
+    "positive": BOOLEAN,
+    "n_jobs": Number(Integral, none=True),
     "penalty": OneOf("l2", "l1", "elasticnet", None),
     "alpha": Number(low=0, high=np.inf, open_high=True),
     "l1_ratio": Number(low=0, high=1, none=True),

@@ -1,0 +1,160 @@
+"""Where the mini-batch engine gets its learning rates from: a table of them for each epoch.
+
+A source is asked for the rates of an epoch, then told how the epoch went, and asked whether it wants to go on when
+training would stop. What it has learned outlives a call in `state`, a tuple.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from . import schedules
+
+Floats = NDArray[np.float64]
+
+SLOWEST = 1e-6  # "adaptive" ends here, as in scikit-learn
+SAMPLE = 1024  # rows that the smoothness is estimated from
+
+
+class Source:
+    """Rates that follow the step alone."""
+
+    automatic = False  # whether the source may try an epoch again with smaller rates
+
+    def __init__(self, schedule: Any):
+        self.schedule = schedule
+
+    @property
+    def state(self) -> tuple[float, ...]:
+        """What the source has learned."""
+        return ()
+
+    def table(self, step: int, sizes: NDArray[np.int64], t: float) -> Floats:
+        """Return the rates of an epoch: `step` steps have been made, `sizes` are the rows of its batches, `t` counts rows."""
+        return schedules.table(self.schedule, step, len(sizes))
+
+    def tell(self, objective: float) -> None:
+        """Hear the objective of the epoch that has ended."""
+
+    def goes_on(self) -> bool:
+        """Whether to go on, with a smaller rate, now that training would stop."""
+        return False
+
+
+class Plateau(Source):
+    """`schedules.ReduceOnPlateau`, told of the objective."""
+
+    def __init__(self, schedule: schedules.ReduceOnPlateau, state: tuple[float, ...]):
+        super().__init__(schedule)
+        self._state = schedules.PlateauState(*state) if state else schedule.start()  # type: ignore[arg-type]
+
+    @property
+    def state(self) -> tuple[float, ...]:
+        return self._state
+
+    def table(self, step: int, sizes: NDArray[np.int64], t: float) -> Floats:
+        return np.full(len(sizes), self._state.rate)
+
+    def tell(self, objective: float) -> None:
+        self._state = self.schedule.update(self._state, objective)
+
+
+class Adaptive(Source):
+    """scikit-learn's "adaptive": a constant rate, divided by 5 when training would stop."""
+
+    def __init__(self, eta0: float, state: tuple[float, ...]):
+        (self.rate,) = state or (eta0,)
+
+    @property
+    def state(self) -> tuple[float, ...]:
+        return (self.rate,)
+
+    def table(self, step: int, sizes: NDArray[np.int64], t: float) -> Floats:
+        return np.full(len(sizes), self.rate)
+
+    def goes_on(self) -> bool:
+        if self.rate <= SLOWEST:
+            return False
+        self.rate /= 5
+        return True
+
+
+class Automatic(Source):
+    """Rates that need no tuning: a schedule under a cap, both divided by 4 after an epoch that brought nothing.
+
+    The steps of mini-batches hover about the optimum at a distance that is proportional to the rate. So when progress
+    ends, the noise has won, and the rate is too large. Progress has ended when the objective grows; or, with several
+    batches an epoch, when it falls by less than a thousandth and by less than half of what it fell before. (Progress that
+    is slow but steady, as on losses that are linear far from the optimum, is no such end.)
+
+    Parameters
+    ----------
+    schedule : callable
+        ``(step, sizes, t) -> rates``.
+    cap : float
+        The largest rate.
+    noisy : bool
+        Whether an epoch has several batches.
+    """
+
+    automatic = True
+
+    def __init__(self, schedule: Callable[[int, NDArray[np.int64], float], Floats], cap: float, *, noisy: bool):
+        super().__init__(schedule)
+        self.cap, self.noisy = cap, noisy
+        self.share, self.best, self.fell = 1.0, np.inf, np.inf
+
+    @property
+    def state(self) -> tuple[float, ...]:
+        return (self.cap,)
+
+    def table(self, step: int, sizes: NDArray[np.int64], t: float) -> Floats:
+        return self.share * np.minimum(self.schedule(step, sizes, t), self.cap)
+
+    def tell(self, objective: float) -> None:
+        fell = self.best - objective
+        if fell <= 0 or (self.noisy and fell < min(1e-3 * abs(self.best), self.fell / 2)):
+            self.share /= 4
+        self.best, self.fell = min(self.best, objective), fell if fell > 0 else np.inf
+
+    def retreat(self) -> None:
+        """Hear that the last table was far too large."""
+        self.share /= 16
+
+
+def smoothness(X: Any, weight: NDArray[Any] | None, *, curvature: float, batch: int, l2: float) -> float:
+    """Estimate how fast the slope of the objective changes as batches see it; its inverse is a rate that is safe.
+
+    For a loss with second derivative at most `curvature` the smoothness of the mean over all n rows is
+    ``curvature * L``, with L the largest eigenvalue of ``X'X / n``; that of a single row is ``curvature * max ||x||²``.
+    A batch of b rows lies between the two (Gower et al., "SGD: general analysis and improved rates", ICML 2019,
+    proposition 3.8). Both are taken from a sample of rows; the intercept counts as a column of ones.
+    """
+    n = X.shape[0]
+    if n > SAMPLE:
+        rows = np.sort(np.random.default_rng(0).integers(n, size=SAMPLE))
+        X, weight = X[rows], None if weight is None else weight[rows]
+    # Squares must not overflow, so rows are measured in units of the largest number.
+    unit = float(np.abs(X.data if sp.issparse(X) else X).max(initial=1.0))
+    X = X.astype(np.float64) / unit
+    one = 1.0 / unit
+    factor = np.ones(X.shape[0]) if weight is None else np.asarray(weight, dtype=np.float64)
+    square = (X.multiply(X) if sp.issparse(X) else X * X).sum(axis=1)
+    row = float((factor * (np.ravel(square) + one**2)).max())
+
+    v, last, eigenvalue = np.ones(X.shape[1]), 1.0, 0.0
+    v += 0.1 * np.random.default_rng(1).standard_normal(X.shape[1])  # for columns whose sum is zero in each row
+    for _ in range(10):
+        norm = np.sqrt(v @ v + last * last)
+        u = factor * ((X @ v + one * last) / norm)
+        v, last = X.T @ u / X.shape[0], one * float(u.mean())
+        eigenvalue = float(np.sqrt(v @ v + last * last))
+    mean = min(1.1 * eigenvalue, row)  # ten steps of the power method come close, from below
+    b = min(batch, n)
+    expected = mean if n == 1 else (n * (b - 1) * mean + (n - b) * row) / (b * (n - 1))
+    return curvature * expected * unit**2 + l2
