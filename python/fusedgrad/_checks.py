@@ -105,6 +105,19 @@ class Instance:
         return self.text
 
 
+class Function:
+    """A rule: something to call, but not a class."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def allows(self, value: object) -> bool:
+        return callable(value) and not isinstance(value, type)
+
+    def __str__(self) -> str:
+        return self.text
+
+
 BOOLEAN = OneOf(True, False)
 
 

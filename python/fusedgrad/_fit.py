@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from . import _core
 from ._callbacks import Epochs
 from ._checks import as_core
-
-if TYPE_CHECKING:
-    from ._minibatch import Batches, State
+from .optimizers import Optimizer
 
 # Columns of an epoch's record, as the core hands it over.
 LOSS, OBJECTIVE, SCORE, VALIDATION_LOSS, NORM, NONZEROS, INTERCEPT = range(7)
@@ -42,6 +40,65 @@ class Validation:
     X: Any = None
     y: NDArray[Any] | None = None
     sample_weight: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """What an optimizer knows after some steps; together with the weights it is all that training needs to go on.
+
+    Attributes
+    ----------
+    optimizer : Optimizer
+        Whose state it is.
+    slots : tuple of ndarray of shape (n_features + 1, n_outputs)
+        State of each parameter, as the rule keeps it; the intercepts come last.
+    step, epoch : int
+        Steps and epochs made.
+    carry : float
+        The number that the rule carries from step to step.
+    rates : tuple of float
+        What the source of the learning rates has learned.
+    """
+
+    optimizer: Optimizer
+    slots: tuple[NDArray[Any], ...]
+    step: int = 0
+    epoch: int = 0
+    carry: float = 1.0
+    rates: tuple[float, ...] = ()
+
+    def fits(self, optimizer: Optimizer, shape: tuple[int, int]) -> bool:
+        """Whether another optimizer can go on from here, for weights of this shape."""
+        return self.optimizer == optimizer and all(slot.shape == shape for slot in self.slots)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """How a task is trained in mini-batches.
+
+    Attributes
+    ----------
+    size : int
+        Rows of a batch.
+    optimizer : Optimizer
+        The update rule.
+    rate : str, or schedule
+        One of scikit-learn's names, or what `schedules.as_schedule` returns.
+    multinomial, positive : bool
+        One softmax for all outputs; coefficients that are not negative.
+    normalise : bool
+        Whether weights count relative to their mean.
+    state : State or None
+        Where to go on from.
+    """
+
+    size: int
+    optimizer: Optimizer
+    rate: Any
+    multinomial: bool
+    positive: bool
+    normalise: bool
+    state: State | None
 
 
 @dataclass

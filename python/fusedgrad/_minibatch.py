@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,70 +16,10 @@ from sklearn.metrics import r2_score
 from . import _core, _rates, losses, schedules
 from ._callbacks import Epochs
 from ._checks import as_core
-from ._fit import Result, Start, Task, Validation
-from .optimizers import SGD, Optimizer
+from ._fit import Result, Start, State, Task, Validation
 
 _SHUFFLES = {False: 0, True: 1, "rows": 2}
 _RETREATS = 8  # times that an automatic rate may prove far too large
-
-
-@dataclass(frozen=True)
-class State:
-    """What an optimizer knows after some steps; together with the weights it is all that training needs to go on.
-
-    Attributes
-    ----------
-    optimizer : Optimizer
-        Whose state it is.
-    slots : tuple of ndarray of shape (n_features + 1, n_outputs)
-        State of each parameter, as the rule keeps it; the intercepts come last.
-    step, epoch : int
-        Steps and epochs made.
-    carry : float
-        The number that the rule carries from step to step.
-    rates : tuple of float
-        What the source of the learning rates has learned.
-    """
-
-    optimizer: Optimizer
-    slots: tuple[NDArray[Any], ...]
-    step: int = 0
-    epoch: int = 0
-    carry: float = 1.0
-    rates: tuple[float, ...] = ()
-
-    def fits(self, optimizer: Optimizer, shape: tuple[int, int]) -> bool:
-        """Whether another optimizer can go on from here, for weights of this shape."""
-        return self.optimizer == optimizer and all(slot.shape == shape for slot in self.slots)
-
-
-@dataclass(frozen=True)
-class Batches:
-    """How a task is trained in mini-batches.
-
-    Attributes
-    ----------
-    size : int
-        Rows of a batch.
-    optimizer : Optimizer
-        The update rule.
-    rate : str, or schedule
-        One of scikit-learn's names, or what `schedules.as_schedule` returns.
-    multinomial, positive : bool
-        One softmax for all outputs; coefficients that are not negative.
-    normalise : bool
-        Whether weights count relative to their mean.
-    state : State or None
-        Where to go on from.
-    """
-
-    size: int
-    optimizer: Optimizer
-    rate: Any
-    multinomial: bool
-    positive: bool
-    normalise: bool
-    state: State | None
 
 
 def run(
@@ -403,8 +343,3 @@ class _Scorer:
             inside = code[:, None] == (np.array([1]) if n_outputs == 1 else np.arange(n_outputs))
             values = self.loss.value(np.where(inside, 1.0, self.loss.negative), raw).mean(axis=1)
         return float(score), float(np.average(values, weights=self.weight))
-
-
-def is_sequential(optimizer: Optimizer) -> bool:
-    """Whether an optimizer is the plain one of the sequential engine."""
-    return optimizer == SGD()

@@ -35,7 +35,10 @@ class Source:
         return ()
 
     def table(self, step: int, sizes: NDArray[np.int64], t: float) -> Floats:
-        """Return the rates of an epoch: `step` steps have been made, `sizes` are the rows of its batches, `t` counts rows."""
+        """Return the rates of an epoch.
+
+        `step` steps have been made so far, on ``t - 1`` rows; `sizes` are the rows of the batches to come.
+        """
         return schedules.table(self.schedule, step, len(sizes))
 
     def tell(self, objective: float) -> None:
@@ -89,8 +92,8 @@ class Automatic(Source):
 
     The steps of mini-batches hover about the optimum at a distance that is proportional to the rate. So when progress
     ends, the noise has won, and the rate is too large. Progress has ended when the objective grows; or, with several
-    batches an epoch, when it falls by less than a thousandth and by less than half of what it fell before. (Progress that
-    is slow but steady, as on losses that are linear far from the optimum, is no such end.)
+    batches an epoch, when it falls by less than a thousandth and by less than half of what it fell before. (Progress
+    that is slow but steady, as on losses that are linear far from the optimum, is no such end.)
 
     Parameters
     ----------

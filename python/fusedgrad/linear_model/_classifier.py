@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,6 @@ from .. import _fit
 from .._checks import (
     Either,
     Instance,
-    InvalidParameterError,
-    Number,
     OneOf,
     check_weights,
     check_X_y,
@@ -41,9 +38,10 @@ def _has_probabilities(estimator: SGDClassifier) -> bool:
 class SGDClassifier(ClassifierMixin, Supervised):  # type: ignore[misc]
     """Linear classifiers (SVM, logistic regression and others) trained by stochastic gradient descent.
 
-    One sample or mini-batch, one step: for targets y in {-1, 1} (or {0, 1} for the log loss) and predictions p = w·x + b the
-    classifier minimises ``mean(loss(y, p)) + alpha * ((1 - l1_ratio) / 2 * ||w||² + l1_ratio * ||w||₁)``. With more
-    than two classes, one classifier is trained for each class against the rest.
+    One sample or mini-batch, one step: for targets y in {-1, 1} (or {0, 1} for the log loss) and predictions
+    p = w·x + b the classifier minimises
+    ``mean(loss(y, p)) + alpha * ((1 - l1_ratio) / 2 * ||w||² + l1_ratio * ||w||₁)``. With more than two classes, one
+    classifier is trained for each class against the rest, or with `multi_class` one softmax over all.
 
     Parameters
     ----------
@@ -65,22 +63,24 @@ class SGDClassifier(ClassifierMixin, Supervised):  # type: ignore[misc]
         Training stops when for `n_iter_no_change` epochs the mean training objective was above its best minus
         `tol` (with `early_stopping`: the validation score below its best plus `tol`). None: after `max_iter` epochs.
     shuffle : bool or 'rows', default=True
-        Whether to visit the rows in a new order each epoch. The mini-batch engine then shuffles blocks of a few adjacent
-        rows (at most a sixteenth of a batch, about 4 KB), which memory likes better; 'rows' shuffles single rows there.
+        Whether to visit the rows in a new order each epoch. The mini-batch engine then shuffles blocks of a few
+        adjacent rows (at most a sixteenth of a batch, about 4 KB), which memory likes better; 'rows' shuffles single
+        rows there.
     verbose : int, default=0
         Above 0, print norms, losses and times of each epoch; a line an epoch with the mini-batch engine.
     epsilon : float in [0, inf), default=0.1
         Where 'huber' becomes linear; the width of the epsilon-insensitive tubes.
     n_jobs : int or None, default=None
-        Threads: for the classes of a multi-class fit, and for everything with mini-batches. None: as many as pay, at most what OpenMP allows
-        (``OMP_NUM_THREADS``, threadpoolctl); -1: all of those. The result does not depend on it.
+        Threads: for the classes of a multi-class fit, and for everything with mini-batches. None: as many as pay, at
+        most what OpenMP allows (``OMP_NUM_THREADS``, threadpoolctl); -1: all of those. The result does not depend on
+        it, to the last bit.
     random_state : int, RandomState or None, default=None
         Shuffling and the validation split. Same value, same result, on any number of threads.
-    learning_rate : str, float, schedule or callable, default='optimal'
+    learning_rate : str, schedule or callable, default='optimal'
         One of scikit-learn's names, with the rate at step t: 'constant' ``eta0``; 'optimal' ``1 / (alpha * (t + t0))``
         with t0 by Bottou's heuristic; 'invscaling' ``eta0 / t ** power_t``; 'adaptive' ``eta0``, divided by 5 whenever
         training would stop, until 1e-6; 'pa1', 'pa2' the passive-aggressive steps PA-I and PA-II (loss 'hinge' and one
-        sample a step only) with aggressiveness ``eta0``. Or, for the mini-batch engine, a number, an object of
+        sample a step only) with aggressiveness ``eta0``. Or, for the mini-batch engine, an object of
         `fusedgrad.schedules` or any callable ``step -> rate``, which gets the number of steps made so far.
 
         With mini-batches 'optimal' and 'invscaling' need no tuning: a batch has the sum of the rates of its rows, at
@@ -107,13 +107,13 @@ class SGDClassifier(ClassifierMixin, Supervised):  # type: ignore[misc]
         `intercept_`.
     intercept_decay : float in [0, inf) or None, default=None
         Factor on the intercept's steps. None: 1 for dense and 0.01 for sparse X, as in scikit-learn, where it
-        cannot be changed; set 1.0 to fit sparse and dense X alike. With mini-batches None is 1, and the factor is one on
-        the intercept's gradient.
+        cannot be changed; set 1.0 to fit sparse and dense X alike. With mini-batches None is 1, and the factor is
+        one on the intercept's gradient.
     restore_best_weights : bool, default=False
         Keep the weights of the epoch with the best validation score, rather than the last.
     batch_size : int in [1, inf) or 'full', default=1
-        Rows of a step. 1: one sample, one step, with scikit-learn's results. More: the mini-batch engine, which uses every
-        core; the gradient is the mean over the batch. 'full': all rows (batch gradient descent).
+        Rows of a step. 1: one sample, one step, with scikit-learn's results. More: the mini-batch engine, which uses
+        every core; the gradient is the mean over the batch. 'full': all rows (batch gradient descent).
     optimizer : str or Optimizer, default='sgd'
         The update rule: a name of `fusedgrad.optimizers` or one of its objects, whose own `learning_rate`, if given,
         wins. Anything but plain 'sgd' uses the mini-batch engine.
@@ -175,8 +175,9 @@ class SGDClassifier(ClassifierMixin, Supervised):  # type: ignore[misc]
     Kept as it is, because results should be equal: the order of rows in each epoch is the last one permuted by the
     same permutation, and the average with an L1 penalty does not see truncation.
 
-    **Mini-batches.** The objective is the weighted mean of the losses plus the penalty, and a step's gradient is its mean
-    over the batch: weights count relative to their mean (in `partial_fit` as they are, for there is no mean to know).
+    **Mini-batches.** The objective is the weighted mean of the losses plus the penalty, and a step's gradient is its
+    mean over the batch: weights count relative to their mean (in `partial_fit` as they are, for there is no mean to
+    know).
     L1 is a proximal step in the metric of the update rule, so that every rule ends at the optimum of the objective.
     The state of the optimizer outlives `partial_fit`, `warm_start` and pickling: to go on is the same, bit for bit, as
     not to have stopped.

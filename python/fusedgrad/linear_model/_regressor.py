@@ -18,7 +18,8 @@ from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, loss_function
 class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]
     """Linear regression trained by stochastic gradient descent.
 
-    One sample or mini-batch, one step, on ``mean(loss(y, w·x + b)) + alpha * ((1 - l1_ratio) / 2 * ||w||² + l1_ratio * ||w||₁)``.
+    One sample or mini-batch, one step, on
+    ``mean(loss(y, w·x + b)) + alpha * ((1 - l1_ratio) / 2 * ||w||² + l1_ratio * ||w||₁)``.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]
         Where 'huber' becomes linear; the width of the epsilon-insensitive tubes.
     random_state : int, RandomState or None, default=None
         Shuffling and the validation split.
-    learning_rate : str, float, schedule or callable, default='invscaling'
+    learning_rate : str, schedule or callable, default='invscaling'
         As for `SGDClassifier`; 'pa1' and 'pa2' need the loss 'epsilon_insensitive'.
     eta0 : float in (0, inf), default=0.01
         The initial rate, or the aggressiveness of 'pa1' and 'pa2'.
@@ -69,8 +70,8 @@ class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]
     quantile : float in (0, 1), default=0.5
         Which quantile 'quantile' predicts.
     batch_size : int in [1, inf) or 'full', default=1
-        Rows of a step. 1: one sample, one step, with scikit-learn's results. More: the mini-batch engine, which uses every
-        core; the gradient is the mean over the batch. 'full': all rows (batch gradient descent).
+        Rows of a step. 1: one sample, one step, with scikit-learn's results. More: the mini-batch engine, which uses
+        every core; the gradient is the mean over the batch. 'full': all rows (batch gradient descent).
     optimizer : str or Optimizer, default='sgd'
         The update rule: a name of `fusedgrad.optimizers` or one of its objects, whose own `learning_rate`, if given,
         wins. Anything but plain 'sgd' uses the mini-batch engine.
@@ -229,7 +230,7 @@ class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]
             keep = self._goes_on(coef_init, intercept_init)
             coef_init, intercept_init = self._warm(coef_init, intercept_init)
             X, y = check_X_y(self, X, y, reset=True, multi_output=self._is_batched())
-            self._y_ndim = y.ndim
+            self._y_ndim = np.ndim(y)
             given = self._given_validation(X, X_val, y_val, sample_weight_val)
             self._wants_validation(given)
             self._learn(X, y, coef_init, intercept_init, sample_weight, given, seen=seen, keep=keep, partial=False)
@@ -263,7 +264,7 @@ class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]
             seen = X, y
             X, y = check_X_y(self, X, y, dtypes=self._dtypes(), reset=first, multi_output=self._is_batched())
             if first:
-                self._y_ndim = y.ndim
+                self._y_ndim = np.ndim(y)
             self._learn(X, y, None, None, sample_weight, None, seen=seen, keep=True, partial=True)
         return self
 

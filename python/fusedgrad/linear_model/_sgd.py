@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
@@ -21,6 +20,7 @@ from .._checks import (
     BOOLEAN,
     FLOATS,
     Either,
+    Function,
     Instance,
     InvalidParameterError,
     Number,
@@ -117,11 +117,11 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         """Whether the mini-batch engine trains, rather than the sequential one."""
         return False
 
-    def _batches(self, n: int, state: Any, *, multinomial: bool, normalise: bool) -> _minibatch.Batches | None:
+    def _batches(self, n: int, state: Any, *, multinomial: bool, normalise: bool) -> _fit.Batches | None:
         if not self._is_batched():
             return None
         rate = self.learning_rate
-        return _minibatch.Batches(
+        return _fit.Batches(
             size=n if self.batch_size == "full" else int(self.batch_size),
             optimizer=self._optimizer(),
             rate=rate if isinstance(rate, str) else schedules.as_schedule(rate),
@@ -436,7 +436,7 @@ class Supervised(SGD):
             self.batch_size != 1
             or bool(self.positive)
             or not isinstance(self.learning_rate, str)
-            or not (self.optimizer == "sgd" or _minibatch.is_sequential(self._optimizer()))
+            or not (self.optimizer == "sgd" or self.optimizer == optimizers.SGD())
         )
 
     def _check_parameters(self, *, partial: bool = False) -> None:
@@ -448,11 +448,7 @@ class Supervised(SGD):
 SUPERVISED_RULES: dict[str, Any] = {
     **SGD._rules,
     "shuffle": OneOf(True, False, "rows"),
-    "learning_rate": Either(
-        OneOf(*_RATES),
-        Number(low=0, open_low=True, high=np.inf, open_high=True),
-        Instance(Callable, "a schedule of fusedgrad.schedules, or a callable step -> rate"),
-    ),
+    "learning_rate": Either(OneOf(*_RATES), Function("a schedule of fusedgrad.schedules or a callable step -> rate")),
     "batch_size": Either(Number(Integral, 1), OneOf("full")),
     "optimizer": Either(
         OneOf(*optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers")
