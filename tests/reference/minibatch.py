@@ -7,18 +7,20 @@ The objective is ``sum_i s_i loss(y_i, x_i w + b) / sum_i s_i + penalty(w)`` wit
     clip_value, then clip_norm (as torch: over all weights and intercepts together)
     coupled L2 and weight decay enter the gradient, decoupled decay shrinks the weights
     the update rule
-    L1 as a proximal step over the rate that the coordinate feels (some rules have a way of their own: `rules`)
+    L1 as a proximal step over the rate that the coordinate feels (some rules have a way of their own: `Rule`)
     positive weights
 
 Intercepts see no penalty and no sign constraint.
 """
 
 import copy
+import inspect
 from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.special import logsumexp, softmax
 
+from . import rules
 from .losses import LOSSES
 
 MOMENTS = 16  # starts of batches in an epoch at which the penalty is sampled for the loss curve
@@ -30,11 +32,17 @@ class Model:
 
     coef: np.ndarray
     intercept: np.ndarray
-    average_coef: np.ndarray = None
-    average_intercept: np.ndarray = None
+    average_coef: np.ndarray | None = None  # None before the first step that is averaged
+    average_intercept: np.ndarray | None = None
     steps: int = 0
     loss_curve: list = field(default_factory=list)
     rules: tuple = ()  # of weights and of intercepts, with their state
+
+    def answer(self, *, averaged):
+        """The weights and intercepts to use: the mean once there is one, a rule's own mean, or the last."""
+        if averaged and self.average_coef is not None:
+            return self.average_coef, self.average_intercept
+        return self.rules[0].answer(self.coef), self.rules[1].answer(self.intercept)
 
 
 def points(loss, Y, P, **fields):
@@ -76,12 +84,6 @@ def gradient(X, Y, coef, intercept, *, loss, weight, fields=None):
     return slope.T @ X, slope.sum(axis=0)
 
 
-def clipped(g, g_b, clip_value, clip_norm):
-    g, g_b = np.clip(g, -clip_value, clip_value), np.clip(g_b, -clip_value, clip_value)
-    factor = min(1.0, clip_norm / (np.sqrt(np.sum(g**2) + np.sum(g_b**2)) + 1e-6)) if clip_norm < np.inf else 1.0
-    return factor * g, factor * g_b
-
-
 def soft(w, threshold):
     return np.sign(w) * np.maximum(0, np.abs(w) - threshold)
 
@@ -93,56 +95,86 @@ def flow(w, time, l1, l2):
     return np.sign(w) * np.maximum(0, (np.abs(w) + l1 / l2) * np.exp(-l2 * time) - l1 / l2)
 
 
-def penalised_step(rule, w, g, rate, *, l1=0.0, l2=0.0, weight_decay=0.0, decay=0.0):
-    g = g + weight_decay * w
-    if rule.penalty == "flow":
-        w, felt = rule.step((1 - rate * decay) * w, g, rate)
-        return flow(w, felt, l1, l2)
-    if rule.penalty == "closed":
-        return rule.step((1 - rate * decay) * w, g, rate, l1=l1, l2=l2)
-    g = g + l2 * w
-    if rule.penalty == "subgradient":
-        g = g + l1 * np.sign(w)
-    w, felt = rule.step((1 - rate * decay) * w, g, rate)
-    return soft(w, l1 * felt) if rule.penalty == "proximal" else w
+class Rule:
+    """An update rule of `rules`, its memory, and its way with a penalty."""
 
+    def __init__(self, name, **fields):
+        defaults = list(inspect.signature(rules.RULES[name]).parameters.values())[5:]
+        self.name, self.fields = name, {**{field.name: field.default for field in defaults}, **fields}
+        self.t, self.memory = 0, {}
 
-class SGD:
-    """Heavy ball and Nesterov's momentum, as torch writes them."""
-
-    penalty = "proximal"
-
-    def __init__(self, momentum=0.0, dampening=0.0, nesterov=False):
-        self.momentum, self.dampening, self.nesterov = momentum, dampening, nesterov
-        self.m = None
-
-    def step(self, w, g, rate):
-        """The new weights, and what a lasting gradient of 1 would move them by."""
-        mu, tau = self.momentum, 1 - self.dampening
-        if mu == 0:
-            return w - rate * g, rate
-        self.m = g if self.m is None else mu * self.m + tau * g
-        lasting = tau / (1 - mu)
-        if self.nesterov:
-            return w - rate * (g + mu * self.m), rate * (1 + mu * lasting)
-        return w - rate * self.m, rate * lasting
-
-
-class Adam:
-    penalty = "proximal"
-
-    def __init__(self, beta_1=0.9, beta_2=0.999, epsilon=1e-8, amsgrad=False):
-        self.beta_1, self.beta_2, self.epsilon, self.amsgrad = beta_1, beta_2, epsilon, amsgrad
-        self.t, self.m, self.v, self.largest = 0, 0.0, 0.0, 0.0
-
-    def step(self, w, g, rate):
+    def step(self, w, g, rate, *, l1=0.0, l2=0.0, weight_decay=0.0, decay=0.0):
         self.t += 1
-        self.m = self.beta_1 * self.m + (1 - self.beta_1) * g
-        self.v = self.beta_2 * self.v + (1 - self.beta_2) * g**2
-        self.largest = np.maximum(self.largest, self.v)
-        v = (self.largest if self.amsgrad else self.v) / (1 - self.beta_2**self.t)
-        felt = rate / (np.sqrt(v) + self.epsilon)
-        return w - felt * self.m / (1 - self.beta_1**self.t), felt
+        g = g + weight_decay * w
+        if self.name == "ftrl":
+            return self.ftrl((1 - rate * decay) * w, g, rate, l1, l2)
+        if self.name != "adagrad":
+            g = g + l2 * w
+        if self.name == "lion":
+            g = g + l1 * np.sign(w)
+        before = self.memory.copy()
+        w = rules.RULES[self.name]((1 - rate * decay) * w, g, self.t, rate, self.memory, **self.fields)
+        if self.name == "adagrad":
+            w = flow(w, self.felt(rate, before), l1, l2)
+        elif self.name != "lion":
+            w = soft(w, l1 * self.felt(rate, before))
+        return w
+
+    def ftrl(self, w, g, rate, l1, l2):
+        """The penalties of the objective add up with the steps; the rule's own stand there from the start."""
+        rule, own = rules.RULES["ftrl"], self.fields
+        if self.t == 1:
+            rule(w, 0 * g, 1, rate, self.memory, **own)
+        total = {**own, "l1": own["l1"] + self.t * l1, "l2": own["l2"] + self.t * l2}
+        return rule(w, g, self.t + 1, rate, self.memory, **total)
+
+    def felt(self, rate, before):
+        """What a lasting gradient of 1 would move each coordinate by, given the size of the gradients so far."""
+        t, s, f = self.t, self.memory, self.fields
+        if self.name == "sgd" and f["momentum"]:
+            lasting = (1 - f["dampening"]) / (1 - f["momentum"])
+            return rate * (1 + f["momentum"] * lasting if f["nesterov"] else lasting)
+        if self.name == "adagrad":
+            return rate / (1 + f["lr_decay"] * (t - 1)) / (np.sqrt(s["h"]) + f["epsilon"])
+        if self.name == "adadelta":
+            return rate * np.sqrt(before.get("u", 0) + f["epsilon"]) / np.sqrt(s["v"] + f["epsilon"])
+        if self.name == "rmsprop":
+            variance = np.maximum(0, s["v"] - s["a"] ** 2) if f["centered"] else s["v"]
+            return rate / (np.sqrt(variance) + f["epsilon"]) / (1 - f["momentum"])
+        if self.name == "adamax":
+            return rate / s["u"]
+        if self.name in ("adam", "nadam"):
+            v = s["top"] if f.get("amsgrad") else s["v"]
+            felt = rate / (np.sqrt(v / (1 - f["beta_2"] ** t)) + f["epsilon"])
+            return felt * self.nadam_factor() if self.name == "nadam" else felt
+        if self.name == "radam":
+            return rate * self.radam_factor()
+        if self.name == "asgd":
+            return rate / (1 + f["lambd"] * rate * (t - 1)) ** f["alpha"]
+        return rate
+
+    def nadam_factor(self):
+        t, f, product = self.t, self.fields, self.memory["product"]
+        mu, ahead = (f["beta_1"] * (1 - 0.5 * 0.96 ** (step * f["momentum_decay"])) for step in (t, t + 1))
+        return (1 - mu) / (1 - product) + ahead / (1 - product * ahead) * (1 - f["beta_1"] ** t)
+
+    def radam_factor(self):
+        t, power = self.t, self.fields["beta_2"] ** self.t
+        longest = 2 / (1 - self.fields["beta_2"]) - 1
+        length = longest - 2 * t * power / (1 - power)
+        if length <= 5:
+            return 1.0
+        rectified = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
+        return np.sqrt(rectified * (1 - power)) / (np.sqrt(self.memory["v"]) + self.fields["epsilon"])
+
+    def ended(self, w):
+        """ASGD's own mean, of the weights after the penalty."""
+        if self.name == "asgd":
+            mean = self.memory.get("mean", w)
+            self.memory["mean"] = mean + (w - mean) / max(1, self.t - 1 - self.fields["t0"])
+
+    def answer(self, w):
+        return self.memory.get("mean", w)
 
 
 def batches(order, batch_size):
@@ -166,8 +198,8 @@ def train(
     l2=0.0,
     weight_decay=0.0,
     decay=0.0,
-    clip_value=np.inf,
-    clip_norm=np.inf,
+    clip_value=None,
+    clip_norm=None,
     positive=False,
     intercept_decay=1.0,
     average=0,
@@ -176,11 +208,12 @@ def train(
 ):
     """Train on X (rows, features) and targets Y (rows, outputs).
 
-    `rule` makes a fresh update rule (see `rules`). `rates` gives the rate of step 0, 1, ... `orders` holds the order of
-    the rows in every epoch. `weight` is (rows,) or (rows, outputs); with `whole` it counts relative to its mean, as in
-    `fit`, otherwise as it is, as in `partial_fit`. `weight_decay` is an optimizer's own, coupled; `decay` decoupled.
-    `intercept_decay` multiplies the gradient of intercepts; 0 keeps them fixed. `average` is the first step (1, 2, ...)
-    whose weights enter the mean; 0: none. `start` is a `Model` to go on from.
+    `rule` is (name, fields) of an update rule of `rules`. `rates` gives the rate of step 0, 1, ... `orders` holds the
+    order of the rows in every epoch. `weight` is (rows,) or (rows, outputs); with `whole` it counts relative to its
+    mean, as in `fit`, otherwise as it is, as in `partial_fit`. `weight_decay` is an optimizer's own, coupled; `decay`
+    decoupled. `intercept_decay` multiplies the gradient of intercepts; 0 keeps them fixed. `average` is the first step
+    (1, 2, ...) whose weights enter the mean; 0: none. `moments`: at how many starts of batches in an epoch the penalty
+    is sampled for the loss curve. `start` is a `Model` to go on from.
     """
     fields = fields or {}
     outputs, features = Y.shape[1], X.shape[1]
@@ -192,7 +225,7 @@ def train(
         start = Model(np.zeros((outputs, features)), np.zeros(outputs))
     W, b, steps = start.coef.copy(), start.intercept.copy(), start.steps
     mean_W, mean_b = start.average_coef, start.average_intercept
-    rule_W, rule_b = copy.deepcopy(start.rules) or (rule(), rule())
+    rule_W, rule_b = copy.deepcopy(start.rules) or (Rule(rule[0], **rule[1]), Rule(rule[0], **rule[1]))
     loss_curve = []
 
     for order in orders:
@@ -208,13 +241,15 @@ def train(
                 penalties.append(each.sum() if loss == "softmax" else each.mean())
 
             g, g_b = gradient(x, y, W, b, loss=loss, weight=s, fields=fields)
-            g, g_b = clipped(g, intercept_decay * g_b, clip_value, clip_norm)
+            g, g_b = rules.clipped([g, intercept_decay * g_b], clip_value, clip_norm)
             rate = rates(steps)
-            W = penalised_step(rule_W, W, g, rate, l1=l1, l2=l2, weight_decay=weight_decay, decay=decay)
+            W = rule_W.step(W, g, rate, l1=l1, l2=l2, weight_decay=weight_decay, decay=decay)
             if intercept_decay:
-                b = penalised_step(rule_b, b, g_b, rate)
+                b = rule_b.step(b, g_b, rate)
             if positive:
                 W = np.maximum(W, 0)
+            rule_W.ended(W)
+            rule_b.ended(b)
             steps += 1
             if average and steps >= average:
                 share = 1 / (steps - average + 1)
