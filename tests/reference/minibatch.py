@@ -84,6 +84,15 @@ def gradient(X, Y, coef, intercept, *, loss, weight, fields=None):
     return slope.T @ X, slope.sum(axis=0)
 
 
+def clipped(g, g_b, clip_value, clip_norm):
+    if clip_value is not None:
+        g, g_b = np.clip(g, -clip_value, clip_value), np.clip(g_b, -clip_value, clip_value)
+    if clip_norm is not None:
+        factor = min(1, clip_norm / (np.sqrt(np.sum(g**2) + np.sum(g_b**2)) + 1e-6))
+        g, g_b = factor * g, factor * g_b
+    return g, g_b
+
+
 def soft(w, threshold):
     return np.sign(w) * np.maximum(0, np.abs(w) - threshold)
 
@@ -241,7 +250,7 @@ def train(
                 penalties.append(each.sum() if loss == "softmax" else each.mean())
 
             g, g_b = gradient(x, y, W, b, loss=loss, weight=s, fields=fields)
-            g, g_b = rules.clipped([g, intercept_decay * g_b], clip_value, clip_norm)
+            g, g_b = clipped(g, intercept_decay * g_b, clip_value, clip_norm)
             rate = rates(steps)
             W = rule_W.step(W, g, rate, l1=l1, l2=l2, weight_decay=weight_decay, decay=decay)
             if intercept_decay:
