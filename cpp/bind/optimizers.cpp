@@ -31,10 +31,16 @@ struct Arrays {
     bool single = false;
 
     Arrays(const char* name, const py::object& given) : name(name), single(py::isinstance<py::array>(given)) {
+        const auto take = [&](const auto& sequence) {
+            items.reserve(sequence.size());
+            for (const py::handle item : sequence) items.push_back(py::reinterpret_borrow<py::object>(item));
+        };
         if (single) {
             items.push_back(given);
-        } else if (py::isinstance<py::list>(given) || py::isinstance<py::tuple>(given)) {
-            for (const auto item : given) items.push_back(py::reinterpret_borrow<py::object>(item));
+        } else if (py::isinstance<py::list>(given)) {
+            take(py::reinterpret_borrow<py::list>(given));
+        } else if (py::isinstance<py::tuple>(given)) {
+            take(py::reinterpret_borrow<py::tuple>(given));
         } else {
             throw py::type_error(std::string(name) + " is of type " + type_name(given) +
                                  "; it must be an array of numpy, or a list or tuple of them.");

@@ -8,7 +8,7 @@
 //   average += (w - average) * weight
 //
 // Any range of the arrays can be swept by itself, so threads share a step by cutting it, and results do not depend on
-// how it is cut.
+// how it is cut: all coordinates go through the same vector instructions, the last ones of a range in a line aside.
 #pragma once
 
 #include <algorithm>
@@ -113,14 +113,20 @@ inline constexpr int arity = takes<F, T, 0>   ? 0
                              : takes<F, T, 2> ? 2
                                               : 3;
 
+// How many numbers a cache line has, which is a whole number of registers.
+template <class T>
+inline constexpr Index line = 64 / Index(sizeof(T));
+
+// Moves n coordinates, and those after them that belong to the same line.
 template <class T, int Slots, class F, class After>
 FG_INLINE void move_all(const F f, const T* FG_RESTRICT g, T* FG_RESTRICT w, const std::array<T*, 3>& slot, Index n,
                         const After after) {
     T* FG_RESTRICT const a = slot[0];
     T* FG_RESTRICT const b = slot[1];
     T* FG_RESTRICT const c = slot[2];
+    const Index whole = (n + line<T> - 1) / line<T> * line<T>;
 #pragma omp simd
-    for (Index i = 0; i < n; ++i) {
+    for (Index i = 0; i < whole; ++i) {
         T v = w[i];
         const T gradient = after.before(v, g[i]);
         T felt;
@@ -229,19 +235,25 @@ void sweep(const Rule& rule, const Tick& tick, const Penalty& penalty, const Gra
     const FlushDenormals flush;
     rule.template at<T>(tick_of<Rule>(tick, penalty), [&](const auto& f) {
         constexpr int slots = detail::arity<std::remove_cvref_t<decltype(f)>, T>;
-        alignas(64) T sum[block];
-        for (Index i = begin; i < end; i += block) {
-            const Index n = std::min(block, end - i);
+        alignas(64) T sum[block], aside[1 + Flat<T>::most_slots][detail::line<T>];
+        for (Index i = begin, n; i < end; i += n) {
+            n = std::min(block, end - i);
+            const bool whole = n >= detail::line<T>;
+            if (whole) n -= n % detail::line<T>;
             const T* g = gradient.g + i;
-            if (!gradient.plain()) {
+            if (!whole || !gradient.plain()) {
+                std::fill_n(sum, detail::line<T>, T(0));
                 gradient.collect(i, n, sum);
                 g = sum;
             }
             T* const w = flat.w + i;
-            std::array<T*, 3> slot{};
-            for (int s = 0; s < slots; ++s) slot[std::size_t(s)] = flat.slot[s] + i;
-            with_penalty<T, Rule>(tick, penalty,
-                                  [&](const auto& after) { detail::move_all<T, slots>(f, g, w, slot, n, after); });
+            std::array<T*, 1 + Flat<T>::most_slots> far{w}, near{};
+            for (int s = 0; s < slots; ++s) far[std::size_t(s) + 1] = flat.slot[s] + i;
+            for (std::size_t k = 0; k <= slots; ++k) near[k] = whole ? far[k] : std::copy_n(far[k], n, aside[k]) - n;
+            with_penalty<T, Rule>(tick, penalty, [&](const auto& after) {
+                detail::move_all<T, slots>(f, g, near[0], {near[1], near[2], near[3]}, n, after);
+            });
+            for (std::size_t k = 0; !whole && k <= slots; ++k) std::copy_n(aside[k], n, far[k]);
             if constexpr (answers<Rule>) follow(w, T(rule.share(tick)), flat.slot[Rule::answer] + i, n);
             if (flat.average) follow(w, T(flat.average_weight), flat.average + i, n);
         }

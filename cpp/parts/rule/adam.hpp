@@ -29,7 +29,7 @@ struct Adam {
         const T new_1 = T(1.0 - beta_1), keep_2 = T(beta_2), new_2 = T(1.0 - beta_2), eps = T(epsilon);
         if (amsgrad != 0.0)
             return sweep([=](T& w, T g, T& m, T& v, T& top) {
-                m += new_1 * (g - m);
+                m = toward(m, g, new_1);
                 v = keep_2 * v + new_2 * g * g;
                 top = v > top ? v : top;
                 const T inverse = T(1) / (std::sqrt(top) * unbias + eps);
@@ -37,7 +37,7 @@ struct Adam {
                 return rate * inverse;
             });
         sweep([=](T& w, T g, T& m, T& v) {
-            m += new_1 * (g - m);
+            m = toward(m, g, new_1);
             v = keep_2 * v + new_2 * g * g;
             const T inverse = T(1) / (std::sqrt(v) * unbias + eps);
             w -= step * m * inverse;

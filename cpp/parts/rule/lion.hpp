@@ -23,9 +23,9 @@ struct Lion {
     void at(const Tick& tick, Sweep&& sweep) const {
         const T rate = T(tick.rate), new_1 = T(1.0 - beta_1), new_2 = T(1.0 - beta_2);
         sweep([=](T& w, T g, T& m) {
-            const T toward = m + new_1 * (g - m);
-            w -= toward > T(0) ? rate : toward < T(0) ? -rate : toward;  // NaN goes on
-            m += new_2 * (g - m);
+            const T way = toward(m, g, new_1);
+            w -= way > T(0) ? rate : way < T(0) ? -rate : way;  // NaN goes on
+            m = toward(m, g, new_2);
             return rate;
         });
     }

@@ -32,7 +32,7 @@ struct Nadam {
         const T lasting = T(tick.rate * (share_g + share_m * (1.0 - std::pow(beta_1, t))));
         const T new_1 = T(1.0 - beta_1), keep_2 = T(beta_2), new_2 = T(1.0 - beta_2), eps = T(epsilon);
         sweep([=](T& w, T g, T& m, T& v) {
-            m += new_1 * (g - m);
+            m = toward(m, g, new_1);
             v = keep_2 * v + new_2 * g * g;
             const T inverse = T(1) / (std::sqrt(v) * unbias + eps);
             w -= (by_g * g + by_m * m) * inverse;

@@ -28,7 +28,7 @@ struct Radam {
         if (seen <= 5.0) {
             const T rate = T(tick.rate), step = T(tick.rate * unbias);
             return sweep([=](T& w, T g, T& m, T& v) {
-                m += new_1 * (g - m);
+                m = toward(m, g, new_1);
                 v = keep_2 * v + new_2 * g * g;
                 w -= step * m;
                 return rate;
@@ -38,7 +38,7 @@ struct Radam {
         const double shrunk = tick.rate * std::sqrt(certain * (1.0 - power));
         const T rate = T(shrunk), step = T(shrunk * unbias);
         sweep([=](T& w, T g, T& m, T& v) {
-            m += new_1 * (g - m);
+            m = toward(m, g, new_1);
             v = keep_2 * v + new_2 * g * g;
             const T inverse = T(1) / (std::sqrt(v) + eps);
             w -= step * m * inverse;

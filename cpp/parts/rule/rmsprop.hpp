@@ -32,7 +32,7 @@ struct Rmsprop {
         };
         const auto central = [=](T g, T& v, T& a) {
             v = keep * v + add * g * g;
-            a += add * (g - a);
+            a = toward(a, g, add);
             const T variance = v - a * a;
             return T(1) / (std::sqrt(variance > T(0) ? variance : T(0)) + eps);
         };

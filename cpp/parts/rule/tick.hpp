@@ -41,4 +41,12 @@ struct Tick {
     bool positive = false;      // whether weights must not be negative, likewise
 };
 
+// A running mean: m moves towards g by a share of their distance; reckoned from the nearer end, as torch's lerp is, so
+// that share 1 gives g itself.
+template <class T>
+FG_INLINE T toward(T m, T g, T share) {
+    const T distance = g - m;
+    return share < T(0.5) ? m + share * distance : g - (T(1) - share) * distance;
+}
+
 }  // namespace fg
