@@ -5,9 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
-from fusedgrad import losses
+from fusedgrad import _core, losses
 
 from .reference.losses import LOSSES
+from .reference.rules import RULES
 
 ROOT = Path(__file__).parents[1]
 CPP = ROOT / "cpp"
@@ -96,6 +97,16 @@ def test_every_loss_has_a_reference(name):
     assert name in LOSSES, f"write {name} in tests/reference/losses.py"
 
 
+def test_every_rule_of_the_tree_is_in_the_catalog():
+    files = {path.stem for path in (CPP / "parts" / "rule").glob("*.hpp")} - {"tick"}
+    assert files == {name for name, *_ in _core.rule_catalog()}
+
+
+@pytest.mark.parametrize("name", [name for name, *_ in _core.rule_catalog()])
+def test_every_rule_has_a_reference(name):
+    assert name in RULES, f"write {name} in tests/reference/rules.py"
+
+
 # ---- Python ----
 
 
@@ -154,7 +165,7 @@ def test_estimators_reach_the_core_through_fit():
     assert "_fit" in set().union(*(GRAPH[name] for name in estimators))
 
 
-@pytest.mark.parametrize("module", ["_core", "_isa", "_fit", "_checks", "losses"])
+@pytest.mark.parametrize("module", ["_core", "_isa", "_fit", "_checks", "losses", "optimizers"])
 def test_nothing_below_knows_the_estimators(module):
     assert not {name for name in reaches(module) if name.split(".")[0] in ("linear_model", "neural_network")}
 

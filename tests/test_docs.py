@@ -9,13 +9,13 @@ from pathlib import Path
 
 import fusedgrad
 import pytest
-from fusedgrad import linear_model, losses, schedules
+from fusedgrad import linear_model, losses, optimizers, schedules
 
 ESTIMATORS = [getattr(linear_model, name) for name in linear_model.__all__]
 ROOT = Path(__file__).parents[1]
 
 
-MODULES = [losses, schedules, *(sys.modules[estimator.__module__] for estimator in ESTIMATORS)]
+MODULES = [losses, optimizers, schedules, *(sys.modules[estimator.__module__] for estimator in ESTIMATORS)]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)

@@ -1,6 +1,6 @@
 """The gradient-descent engine for people who use scikit-learn."""
 
-from . import linear_model, losses, schedules
+from . import linear_model, losses, optimizers, schedules
 from ._config import __version__, show_config
 from .linear_model import SGDClassifier, SGDOneClassSVM, SGDRegressor
 
@@ -11,6 +11,7 @@ __all__ = [
     "__version__",
     "linear_model",
     "losses",
+    "optimizers",
     "schedules",
     "show_config",
 ]

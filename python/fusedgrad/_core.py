@@ -4,9 +4,15 @@ from ._isa import load
 
 _module = load()
 
+MiniBatch = _module.MiniBatch
 Session = _module.Session
+Stepper = _module.Stepper
 all_finite = _module.all_finite
 build = _module.build
 loss_catalog = _module.loss_catalog
 loss_points = _module.loss_points
 max_threads = _module.max_threads
+outputs_width = _module.outputs_width
+row_order = _module.row_order
+rule_catalog = _module.rule_catalog
+rule_slots = _module.rule_slots
