@@ -2,13 +2,15 @@
 
 Besides what `strategies` says: rules that divide by the size of the gradient turn a gradient that is zero but for
 rounding into a whole step. So sample weights are always irregular (classes then never balance to the last bit), and in
-float32 the rules get an `epsilon` that is large against rounding.
+float32 the rules get an `epsilon` that is large against rounding. Lion's steps have one size, so at a constant rate its
+weights come back to zero but for rounding, whose sign L1 would then see: its rates fall.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.sparse as sp
+from fusedgrad import schedules
 from hypothesis import strategies as st
 
 from . import strategies
@@ -17,7 +19,7 @@ KINDS = ("binary", "multiclass", "multinomial", "regression", "multioutput")
 REGRESSION_LOSSES = (*strategies.REGRESSION_LOSSES, "absolute_error", "quantile", "poisson")
 STORAGES = ("C", "F", "csr32", "csr64")
 SHUFFLES = (True, "rows", False)
-RATES = ("eta0", "number", "callable", "schedule")
+RATES = ("eta0", "callable", "schedule", "own number", "own schedule")
 
 # Every update rule with some of its hyper-parameters, and a rate that suits it. A float32 `epsilon` where one divides.
 SGD, DIVIDING, SIGN = 0.05, 0.02, 0.01
@@ -86,7 +88,9 @@ def cases(draw, kinds=KINDS, rules=RULES):
     params["batch_size"] = draw(st.one_of(st.integers(1, n + 5), st.sampled_from(["full", max(1, n // 3)])))
     if rule == "SGD" and not fields and params["batch_size"] == 1:
         fields["clip_norm"] = 10.0  # else the sequential engine
-    rates, params["learning_rate"], params["eta0"] = draw(learning_rates(rate))
+    rates, of_estimator, of_optimizer = draw(learning_rates(rate, falls=rule == "Lion"))
+    params |= of_estimator
+    fields |= of_optimizer
 
     storage = draw(st.sampled_from(STORAGES))
     X = np.clip(rng.normal(size=(n, d)), -2, 2) / np.sqrt(d)
@@ -131,22 +135,23 @@ def stored(X, storage):
 
 
 @st.composite
-def learning_rates(draw, rate):
-    """(rate of each step, learning_rate, eta0)"""
-    kind = draw(st.sampled_from(RATES))
-    if kind == "eta0":
-        return (lambda step: rate), "constant", rate
-    if kind == "number":
-        return (lambda step: rate), rate, 123.0
+def learning_rates(draw, rate, *, falls):
+    """Rate of each step, and the parameters of estimator and optimizer that say so; an optimizer's own rate wins."""
+
+    def constant(step):
+        return rate
 
     def falling(step):
         return rate / (1 + step / 10)
 
-    if kind == "callable":
-        return falling, falling, 123.0
-    from fusedgrad import schedules
-
-    return falling, schedules.InverseTime(rate, decay=0.1), 123.0
+    ignored = {"learning_rate": "constant", "eta0": 123.0}
+    return {
+        "eta0": (constant, {**ignored, "eta0": rate}, {}),
+        "callable": (falling, {**ignored, "learning_rate": falling}, {}),
+        "schedule": (falling, {**ignored, "learning_rate": schedules.InverseTime(rate, decay=0.1)}, {}),
+        "own number": (constant, ignored, {"learning_rate": rate}),
+        "own schedule": (falling, ignored, {"learning_rate": schedules.InverseTime(rate, decay=0.1)}),
+    }[draw(st.sampled_from([kind for kind in RATES if not falls or kind not in ("eta0", "own number")]))]
 
 
 @st.composite

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from fusedgrad import _core, losses, optimizers
+from fusedgrad import _core, losses, optimizers, schedules
 from fusedgrad.linear_model import SGDClassifier, SGDRegressor
 from hypothesis import HealthCheck, given, settings
 from sklearn.exceptions import ConvergenceWarning
@@ -83,7 +83,7 @@ def judged(case, *, start=None, epochs=None, whole=True):
     alpha, penalty = params["alpha"], params["penalty"]
     ratio = {"l2": 0.0, "l1": 1.0, "elasticnet": params["l1_ratio"], None: None}[penalty]
     name, fields = case.rule
-    fields = dict(fields)
+    fields = {key: value for key, value in fields.items() if key != "learning_rate"}
     weight_decay = fields.pop("weight_decay", 0.01 if name == "AdamW" else 0.0)
     own = {"decay" if name in ("AdamW", "Lion") else "weight_decay": weight_decay}
     own |= {key: fields.pop(key) for key in ("clip_norm", "clip_value") if key in fields}
@@ -122,7 +122,7 @@ def judged(case, *, start=None, epochs=None, whole=True):
 def estimator(case, **changes):
     name, fields = case.rule
     kind = SGDRegressor if case.kind in ("regression", "multioutput") else SGDClassifier
-    return kind(optimizer=getattr(optimizers, name)(**fields), **{**case.params, **changes})
+    return kind(**{"optimizer": getattr(optimizers, name)(**fields), **case.params, **changes})
 
 
 def fit(case, X=None, **changes):
@@ -312,8 +312,8 @@ every_rule = pytest.mark.parametrize(
 
 def with_rule(case, rule):
     name, fields, rate = rule
-    params = {**case.params, "eta0": rate}
-    return dataclasses.replace(case, rule=(name, fields), params=params, rates=lambda step: rate)
+    rates = schedules.InverseTime(rate, decay=0.1)
+    return dataclasses.replace(case, rule=(name, fields), params={**case.params, "learning_rate": rates}, rates=rates)
 
 
 @every_rule
@@ -407,8 +407,6 @@ def test_partial_fit_goes_on(kind, storage, average, rule):
     if average and rule[0] == "ASGD":
         pytest.skip("has its own average")
     case = with_rule(plain(kind, sparse=storage != "C", average=average, penalty="elasticnet"), rule)
-    rate = rule[2]
-    case.rates = case.params["learning_rate"] = lambda step: rate / (1 + step / 5)
     case.fit_params = {"sample_weight": np.random.default_rng(1).uniform(0.2, 2, len(case.y))}
     case.X = strategies.stored(case.X, storage)
     model, expected = estimator(case), None
@@ -511,6 +509,37 @@ def test_early_stopping_trains_on_the_other_rows(kind):
     assert len(stopped.validation_scores_) == stopped.n_iter_
 
 
+# ---- automatic rates, in the first epoch, before a plateau can have come ----
+
+
+@pytest.mark.parametrize("rule", [rule for rule in strategies.RULES if rule[0] not in ("SGD", "ASGD")], ids=str)
+@pytest.mark.parametrize("rate", ["optimal", "invscaling"])
+def test_rates_of_rules_that_scale_their_steps(rate, rule):
+    case = plain("multinomial", learning_rate=rate, eta0=0.07, power_t=0.4, max_iter=1)
+    case.rule = rule[:2]
+    usual = getattr(optimizers, rule[0])().linear_rate
+    case.rates = (lambda step: usual) if rate == "optimal" else (lambda step: 0.07 / (step + 1) ** 0.4)
+    assert_equal(fit(case), judged(case), 1e-9, averaged=False)
+
+
+def test_rates_of_plain_steps_are_those_of_their_samples_together():
+    # small enough to be under the cap
+    case = plain("regression", n=91, batch_size=8, learning_rate="invscaling", eta0=1e-3, power_t=0.3, max_iter=1)
+    case.rule = ("SGD", {})
+    case.rates = lambda step: min(8, 91 - 8 * step) * 1e-3 / (1 + 8 * step) ** 0.3
+    assert_equal(fit(case), judged(case), 1e-9, averaged=False)
+
+
+def test_a_warm_start_goes_on_with_automatic_rates():
+    case = plain("regression", n=300, max_iter=30, learning_rate="invscaling", power_t=0.25)
+    case.params["eta0"] = 0.1
+    whole = fit(case, optimizer="sgd")
+    warm = fit(case, optimizer="sgd", max_iter=10, warm_start=True)
+    warm.set_params(max_iter=20).fit(case.X, case.y)
+    np.testing.assert_array_equal(warm.coef_, whole.coef_)
+    assert warm.loss_curve_ == whole.loss_curve_[10:]
+
+
 # ---- the edges ----
 
 
@@ -562,7 +591,7 @@ def test_blocks_mix_data_that_are_sorted_by_class(multi_class):
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(4), 500)
     X = rng.normal(size=(2000, 8)) + 2 * np.eye(8)[y]
-    params = {"batch_size": 64, "learning_rate": 0.5, "max_iter": 3, "tol": None, "random_state": 0}
+    params = {"batch_size": 64, "learning_rate": "constant", "eta0": 0.5, "max_iter": 3, "tol": None, "random_state": 0}
     scores = {}
     for shuffle in strategies.SHUFFLES:
         model = SGDClassifier(loss="log_loss", multi_class=multi_class, shuffle=shuffle, **params).fit(X, y)
