@@ -22,8 +22,11 @@ def run(problems: dict[str, ModuleType], names: list[str], *, repeats: int, scal
     for name in names:
         print(f"{name} ...", file=sys.stderr, flush=True)
         case = problems[name].make(scale)
-        for peer in solvers.values():
-            report["rows"].append(measure.compare(problems[name], case, subject, peer, repeats=repeats))
+        report["rows"] += [
+            measure.compare(problems[name], each, subject, peer, repeats=repeats)
+            for peer in solvers.values()
+            for each in case.each()
+        ]
         del case  # before the next problem makes its data
     return report
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from fusedgrad._config import config
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 
@@ -37,13 +39,17 @@ def cpu_model() -> str:
     return names[0] if names else platform.processor() or "unknown processor"
 
 
-def read_bandwidth(n_bytes: int = 400_000_000) -> float:
-    """Return bytes a second that one thread reads: the best of five dot products of an array with itself."""
-    x = np.ones(n_bytes // 4, dtype=np.float32)
+def read_bandwidth(x: NDArray[Any] | None = None, threads: int = 1) -> float:
+    """Return bytes a second that threads read, each its own part: the best of seven dot products of x with itself.
+
+    Without x it is 400 MB of float32.
+    """
+    x = np.ones(100_000_000, dtype=np.float32) if x is None else x.ravel()
+    parts = np.array_split(x, threads)
     seconds = []
-    with threadpool_limits(1, user_api="blas"):
-        for _ in range(5):
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        for _ in range(7):
             start = time.perf_counter()
-            np.dot(x, x)
+            list(pool.map(np.dot, parts, parts))
             seconds.append(time.perf_counter() - start)
     return x.nbytes / min(seconds)

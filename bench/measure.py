@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Callable
 from statistics import median
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from . import machine
 from .case import Case
+
+T = TypeVar("T")
+READ_BANDWIDTH = "read bandwidth"  # in a problem's TARGETS: the share of it to reach
 
 
 def compare(
@@ -22,54 +28,72 @@ def compare(
     The ratio is the median of the pairs' ratios (peer's time over subject's): the two runs of a pair are neighbours in
     time, so what else the machine does weighs on both.
     """
+    targets = problem.TARGETS if case.is_main else {}
     row = {
         "problem": problem.NAME,
         "description": problem.DESCRIPTION,
         "subject": subject.NAME,
         "peer": peer.NAME,
-        "target": problem.TARGETS.get(peer.NAME),
+        "target": targets.get(peer.NAME),
         "case": case.describe(),
     }
-    for solver in (subject, peer):
-        reason = solver.why_not(case)
+    mine = case.for_subject()
+    for solver, its in ((subject, mine), (peer, case)):
+        reason = solver.why_not(its)
         if reason is not None:
             return {**row, "skipped": f"{solver.NAME}: {reason}"}
 
-    for solver in (subject, peer):
-        timed(solver, case.warm_up())
-    runs = [(timed(subject, case), timed(peer, case)) for _ in range(repeats)]
+    timed(subject, mine.warm_up())
+    timed(peer, case.warm_up())
+    streamed = bool(case.ours) and not sp.issparse(case.X)
+    runs, bandwidths = [], []
+    for _ in range(repeats):
+        runs.append((timed(subject, mine), timed(peer, case)))
+        if streamed:
+            bandwidths.append(machine.read_bandwidth(case.X, case.settings["n_jobs"]))
 
-    mine = [ours[0] for ours, _ in runs]
-    theirs = [other[0] for _, other in runs]
-    ratios = [b / a for a, b in zip(mine, theirs, strict=True)]
-    apart = max(difference(ours[1], other[1]) for ours, other in runs)
-    equal = apart <= case.tolerance
-    ratio = median(ratios)
-    return {
-        **row,
-        "seconds": {"subject": median(mine), "peer": median(theirs)},
-        "nanoseconds_per_step": {"subject": median(mine) / case.steps * 1e9, "peer": median(theirs) / case.steps * 1e9},
-        "ratio": ratio,
+    seconds = {"subject": [a for (a, _), _ in runs], "peer": [b for _, (b, _) in runs]}
+    medians = {side: median(each) for side, each in seconds.items()}
+    ratios = [b / a for a, b in zip(*seconds.values(), strict=True)]
+    row |= {
+        "seconds": medians,
+        "nanoseconds_per_step": {side: each / case.steps * 1e9 for side, each in medians.items()},
+        "ratio": median(ratios),
         "spread": [min(ratios), max(ratios)],
-        "holds": None if row["target"] is None else bool(equal and ratio >= row["target"]),
-        "difference": apart,
-        "equal": equal,
-        "all_seconds": {"subject": mine, "peer": theirs},
+        "all_seconds": seconds,
     }
+    met = [row["target"] is None or row["ratio"] >= row["target"]]
+    if case.ours:
+        row["epochs"] = case.settings["max_iter"]
+        row["objective"] = {side: case.objective(weights) for side, (_, weights) in zip(medians, runs[-1], strict=True)}
+    else:
+        row["difference"] = max(difference(ours, other) for (_, ours), (_, other) in runs)
+        row["equal"] = row["difference"] <= case.tolerance
+        met.append(row["equal"])
+    if streamed:
+        share = case.X.nbytes * row["epochs"] / medians["subject"] / max(bandwidths)
+        least = targets.get(READ_BANDWIDTH)
+        row["bandwidth"] = {"bytes_per_second": max(bandwidths), "share": share, "target": least}
+        met.append(least is None or share >= least)
+    return {**row, "holds": None if row["target"] is None else bool(all(met))}
 
 
 def timed(solver: ModuleType, case: Case) -> tuple[float, NDArray[Any]]:
-    """Return the seconds of one call and the result, with the garbage collector off."""
-    run = solver.prepare(case)
+    """Return the seconds of one call and the result."""
+    seconds, result = clock(solver.prepare(case))
+    return seconds / case.calls, result
+
+
+def clock(run: Callable[[], T]) -> tuple[float, T]:
+    """Return how long a run took, with the garbage collector off, and its result."""
     gc.collect()
     gc.disable()
     try:
         start = time.perf_counter()
         result = run()
-        seconds = time.perf_counter() - start
+        return time.perf_counter() - start, result
     finally:
         gc.enable()
-    return seconds / case.calls, result
 
 
 def difference(a: NDArray[Any], b: NDArray[Any]) -> float:

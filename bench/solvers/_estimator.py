@@ -25,11 +25,11 @@ def why_not(module: ModuleType, case: Case) -> str | None:
 def prepare(module: ModuleType, case: Case) -> Callable[[], NDArray[Any]]:
     """Return the run to be timed, from the same start each time.
 
-    It returns what is compared: the coefficients, for the action "predict" the predictions.
+    It returns what is compared: coefficients and intercepts, for the action "predict" the predictions.
     """
     estimator = getattr(module, case.estimator)(**case.settings)
     if case.action == "fit":
-        return lambda: estimator.fit(case.X, case.y).coef_
+        return lambda: weights(estimator.fit(case.X, case.y))
 
     n = case.X.shape[0]
     rows = [slice(k % n, k % n + 1) for k in range(case.calls)]
@@ -43,6 +43,11 @@ def prepare(module: ModuleType, case: Case) -> Callable[[], NDArray[Any]]:
     def learn() -> NDArray[Any]:
         for x, label in zip(X, y, strict=True):
             estimator.partial_fit(x, label)
-        return estimator.coef_
+        return weights(estimator)
 
     return learn
+
+
+def weights(estimator: Any) -> NDArray[Any]:
+    """Return coefficients and intercepts, of shape (outputs, features + 1)."""
+    return np.hstack([estimator.coef_, estimator.intercept_[:, None]])
