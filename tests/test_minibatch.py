@@ -73,7 +73,7 @@ def order_of(X, batch_size, shuffle, seed, epoch):
 
 def moments_of(X):
     """Where rows are short against the number of features, the penalty is sampled less often."""
-    return int(np.clip(max(1, X.nnz / X.shape[0]) * X.shape[0] / X.shape[1], 1, 16)) if sp.issparse(X) else 16
+    return int(np.clip(8 * max(1, X.nnz / X.shape[0]) * X.shape[0] / X.shape[1], 2, 16)) if sp.issparse(X) else 16
 
 
 def judged(case, *, start=None, epochs=None, whole=True):

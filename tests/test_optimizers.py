@@ -223,8 +223,8 @@ def test_documentation(kind):
 def test_rates():
     linear = {kind.name: kind.linear_rate for kind in CLASSES}
     assert linear == {
-        **{"sgd": None, "asgd": None, "adagrad": 0.1, "adadelta": 1.0, "lion": 0.003, "ftrl": 0.1},
-        **dict.fromkeys(("rmsprop", "adam", "adamw", "adamax", "nadam", "radam"), 0.01),
+        **{"sgd": None, "asgd": None, "adagrad": 0.1, "adadelta": 1.0, "lion": 0.03, "radam": 0.03, "ftrl": 0.1},
+        **dict.fromkeys(("rmsprop", "adam", "adamw", "adamax", "nadam"), 0.01),
     }
     w, g = np.zeros(1), np.ones(1)
     SGD().step(w, g, SGD().init(w))

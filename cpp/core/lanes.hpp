@@ -81,6 +81,22 @@ FG_INLINE T sum(Vector<T, N> v) {
     }
 }
 
+// Sums of the lanes of four vectors, taken together: a third of the shuffles of one at a time.
+template <class T, int N>
+FG_INLINE Vector<T, 4> sums_of(Vector<T, N> a, Vector<T, N> b, Vector<T, N> c, Vector<T, N> d) {
+    if constexpr (N == 4) {
+        const auto ab = __builtin_shufflevector(a, b, 0, 4, 2, 6) + __builtin_shufflevector(a, b, 1, 5, 3, 7);
+        const auto cd = __builtin_shufflevector(c, d, 0, 4, 2, 6) + __builtin_shufflevector(c, d, 1, 5, 3, 7);
+        return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+    } else {
+        const auto half = []<int... I>(Vector<T, N> v, std::integer_sequence<int, I...>) {
+            return __builtin_shufflevector(v, v, I...) + __builtin_shufflevector(v, v, (I + N / 2)...);
+        };
+        constexpr auto lower = std::make_integer_sequence<int, N / 2>{};
+        return sums_of<T, N / 2>(half(a, lower), half(b, lower), half(c, lower), half(d, lower));
+    }
+}
+
 // A number known at compile time, for lambdas.
 template <int N>
 struct Width {

@@ -51,7 +51,7 @@ public:
             return;
         }
         for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins) {
-            if (spins < 4096) {
+            if (spins < 256) {  // some 10 microseconds
                 pause();
             } else {
                 std::this_thread::yield();

@@ -29,6 +29,7 @@ public:
         return false;
     }
     bool can_wait() const override { return fg::can_wait(rule_); }
+    bool needs_equal_rates() const override { return closes<Rule>; }
     void note(Missed& missed, const Tick& tick, const Penalty& penalty) const override {
         if constexpr (waits) missed.note(rule_, tick, penalty);
     }
@@ -36,7 +37,7 @@ public:
                   const std::uint32_t* from, Index count, std::uint32_t to, Index width) const override {
         if constexpr (waits)
             for (Index k = 0; k < count; ++k)
-                fg::catch_up(rule_, missed, penalty, flat, Index(features[k]) * width, width, from[features[k]], to);
+                fg::catch_up(rule_, missed, penalty, flat, Index(features[k]) * width, width, from[k], to);
     }
     void sweep_some(const Tick& tick, const Penalty& penalty, double limit, const Flat<T>& flat, T* g,
                     const std::uint32_t* features, Index count, Index width) const override {

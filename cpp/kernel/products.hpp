@@ -47,7 +47,7 @@ void margins_one(const Dense<T>& X, const std::uint32_t* rows, Index count, Inde
                  T* FG_RESTRICT p) {
     constexpr int L = lanes<T>;
     const Index lead = X.lead();
-    by_groups<4>(count, [&](Index i, auto group) __attribute__((always_inline)) {
+    by_groups<8>(count, [&](Index i, auto group) __attribute__((always_inline)) {
         constexpr int R = decltype(group)::value;
         const T* x[R];
         for (int r = 0; r < R; ++r)
@@ -64,7 +64,11 @@ void margins_one(const Dense<T>& X, const std::uint32_t* rows, Index count, Inde
             const auto v = load_wide<N>(w + k);
             for (int r = 0; r < R; ++r) s[r] += v * load_wide<N>(x[r] + k);
         });
-        for (int r = 0; r < R; ++r) p[i + r] = sum<T, L>(s[r]) + b;
+        if constexpr (R % 4 == 0 && L >= 4) {
+            for (int r = 0; r < R; r += 4) store<4>(p + i + r, sums_of<T, L>(s[r], s[r + 1], s[r + 2], s[r + 3]) + b);
+        } else {
+            for (int r = 0; r < R; ++r) p[i + r] = sum<T, L>(s[r]) + b;
+        }
     });
 }
 
@@ -175,40 +179,63 @@ void add_margins(const Csr<T, I>& X, const std::uint32_t* rows, Index count, Ind
     }
 }
 
-// The entries of a row that a range of features owns. Where rows are sorted they lie side by side.
+// A range of features, of which a member of the team is the owner.
 struct Share {
-    Index begin, end;  // features
-    bool sorted;
+    Index begin, end;
 };
 
-// f(feature, value) for each entry of the row within the share.
+// How many indices of a sorted row lie below a feature. Counting them all is faster than to search, up to a few
+// hundred.
+template <class T, class I>
+FG_INLINE Index below(const CsrRow<T, I>& row, Index feature) {
+    if (row.n > 256) return std::lower_bound(row.index, row.index + row.n, I(feature)) - row.index;
+    Index count = 0;
+    for (Index k = 0; k < row.n; ++k) count += row.index[k] < I(feature);
+    return count;
+}
+
+// f(feature, value) for entries begin, ..., end - 1 of the row.
 template <class T, class I, class F>
-FG_INLINE void each_within(const CsrRow<T, I>& row, const Share& share, F&& f) {
-    if (share.sorted) {
-        const I* const first =
-            share.begin == 0 ? row.index : std::lower_bound(row.index, row.index + row.n, I(share.begin));
-        for (Index k = first - row.index; k < row.n && Index(row.index[k]) < share.end; ++k)
-            f(Index(row.index[k]), row.x[k]);
-    } else {
-        for (Index k = 0; k < row.n; ++k)
-            if (Index(row.index[k]) >= share.begin && Index(row.index[k]) < share.end) f(Index(row.index[k]), row.x[k]);
+FG_INLINE void each_entry(const CsrRow<T, I>& row, Index begin, Index end, F&& f) {
+    for (Index k = begin; k < end; ++k) f(Index(row.index[k]), row.x[k]);
+}
+
+// f(row's place, feature, value) for the entries of some rows that lie within the share.
+template <class T, class I, class F>
+FG_INLINE void each_within(const Csr<T, I>& X, const std::uint32_t* rows, Index count, const Share& share, bool sorted,
+                           F&& f) {
+    const Index lead = X.lead();
+    const bool all = share.begin == 0 && share.end == X.cols;
+    for (Index i = 0; i < count; ++i) {
+        if (i + 2 * lead < count) {
+            X.prefetch_early(rows[i + 2 * lead]);
+            X.prefetch(rows[i + lead]);
+        }
+        const auto row = X.row(rows[i]);
+        const auto at = [&](Index j, T x) __attribute__((always_inline)) { f(i, j, x); };
+        if (all) {
+            each_entry(row, 0, row.n, at);
+        } else if (sorted) {
+            each_entry(row, share.begin == 0 ? 0 : below(row, share.begin),
+                       share.end == X.cols ? row.n : below(row, share.end), at);
+        } else {
+            each_entry(row, 0, row.n, [&](Index j, T x) __attribute__((always_inline)) {
+                if (j >= share.begin && j < share.end) at(j, x);
+            });
+        }
     }
 }
 
 // The features of the share: G += X' S.
 template <int N, class T, class I>
-void add_gradient(const Csr<T, I>& X, const std::uint32_t* rows, Index count, const Share& share,
+void add_gradient(const Csr<T, I>& X, const std::uint32_t* rows, Index count, const Share& share, bool sorted,
                   const T* FG_RESTRICT S, Index width, T* FG_RESTRICT G) {
-    const Index lead = X.lead();
-    for (Index i = 0; i < count; ++i) {
-        if (i + lead < count) X.prefetch(rows[i + lead]);
-        each_within(X.row(rows[i]), share, [&](Index j, T x) __attribute__((always_inline)) {
-            for (Index c = 0; c < width; c += N) {
-                T* const g = G + j * width + c;
-                store<N>(g, load<N>(g) + x * load<N>(S + i * width + c));
-            }
-        });
-    }
+    each_within(X, rows, count, share, sorted, [&](Index i, Index j, T x) __attribute__((always_inline)) {
+        for (Index c = 0; c < width; c += N) {
+            T* const g = G + j * width + c;
+            store<N>(g, load<N>(g) + x * load<N>(S + i * width + c));
+        }
+    });
 }
 
 }  // namespace fg

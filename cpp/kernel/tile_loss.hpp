@@ -40,46 +40,65 @@ public:
     explicit SeparateLoss(const Loss& loss) : loss_(loss) {}
 
     double slopes(const Goals<T>& goals, const std::uint32_t* rows, Index count, double factor, T* p) const override {
-        constexpr Index most = 256;
         alignas(64) double y[most], weight[most], margin[most];
-        const Index at_once = std::max<Index>(1, most / goals.width);
+        const Index outputs = std::min(goals.outputs, most), at_once = most / outputs;
         double total = 0.0;
-        if (goals.width > most) {
-            for (Index i = 0; i < count; ++i)
-                for (Index first = 0; first < goals.width; first += most)
-                    total += piece(goals, rows + i, 1, first, std::min(most, goals.width - first), factor,
-                                   p + i * goals.width + first, y, weight, margin);
-            return total;
+        for (Index first = 0; first < goals.outputs; first += outputs) {
+            const Index n = std::min(outputs, goals.outputs - first);
+            for (Index i = 0; i < count; i += at_once) {
+                const Index members = std::min(at_once, count - i);
+                T* const part = p + i * goals.width + first;
+                gather(goals, rows + i, members, first, n, part, y, weight, margin);
+                total += evaluate(members * n, factor, y, weight, margin);
+                for (Index m = 0; m < members; ++m)
+                    for (Index k = 0; k < n; ++k) part[m * goals.width + k] = T(margin[m * n + k]);
+            }
         }
-        for (Index i = 0; i < count; i += at_once)
-            total += piece(goals, rows + i, std::min(at_once, count - i), 0, goals.width, factor, p + i * goals.width,
-                           y, weight, margin);
+        for (Index i = 0; i < count && goals.width > goals.outputs; ++i)
+            std::fill(p + i * goals.width + goals.outputs, p + (i + 1) * goals.width, T(0));
         return total;
     }
 
 private:
-    // Outputs first, ..., first + width - 1 of some rows.
-    double piece(const Goals<T>& goals, const std::uint32_t* rows, Index count, Index first, Index width, double factor,
-                 T* p, double* y, double* weight, double* margin) const {
-        const Index outputs = std::min(width, goals.outputs - first), n = count * width;
-        for (Index i = 0; i < count; ++i) {
-            const Index row = rows[i];
-            const double own = goals.weight ? double(goals.weight[row]) : 1.0;
-            for (Index k = 0; k < outputs; ++k) {
-                const Index output = first + k;
-                const bool inside =
-                    goals.code && (goals.outputs == 1 ? goals.code[row] > T(0) : Index(goals.code[row]) == output);
-                y[i * width + k] =
-                    goals.code ? (inside ? 1.0 : goals.negative) : double(goals.y[row * goals.outputs + output]);
-                weight[i * width + k] = own * goals.side_weight[std::size_t(2 * output + inside)];
-            }
-            for (Index k = outputs; k < width; ++k) {
-                y[i * width + k] = 1.0;
-                weight[i * width + k] = 0.0;
-            }
-        }
-        for (Index k = 0; k < n; ++k) margin[k] = double(p[k]);
+    static constexpr Index most = 512;  // margins at a time
 
+    // Targets, weights and margins of outputs first, ..., first + n - 1, without padding.
+    static void gather(const Goals<T>& goals, const std::uint32_t* rows, Index count, Index first, Index n, const T* p,
+                       double* y, double* weight, double* margin) {
+        const double* const side = goals.side_weight.data() + 2 * first;
+        const auto own = [&](Index i) { return goals.weight ? double(goals.weight[rows[i]]) : 1.0; };
+        for (Index i = 0; i < count; ++i)
+            for (Index k = 0; k < n; ++k) margin[i * n + k] = double(p[i * goals.width + k]);
+        if (goals.code && goals.outputs == 1) {
+            const double target[2] = {goals.negative, 1.0};
+            for (Index i = 0; i < count; ++i) {
+                const bool inside = goals.code[rows[i]] > T(0);
+                y[i] = target[inside];
+                weight[i] = own(i) * side[inside];
+            }
+        } else if (goals.code) {
+            for (Index i = 0; i < count; ++i) {
+                const double w = own(i);
+                for (Index k = 0; k < n; ++k) {
+                    y[i * n + k] = goals.negative;
+                    weight[i * n + k] = w * side[2 * k];
+                }
+                const Index inside = Index(goals.code[rows[i]]) - first;
+                if (inside < 0 || inside >= n) continue;
+                y[i * n + inside] = 1.0;
+                weight[i * n + inside] = w * side[2 * inside + 1];
+            }
+        } else {
+            for (Index i = 0; i < count; ++i)
+                for (Index k = 0; k < n; ++k) {
+                    y[i * n + k] = double(goals.y[rows[i] * goals.outputs + first + k]);
+                    weight[i * n + k] = own(i) * side[2 * k];
+                }
+        }
+    }
+
+    // Margins become slopes; returns the sum of the losses.
+    double evaluate(Index n, double factor, const double* y, const double* weight, double* margin) const {
         constexpr int L = lanes<double>;
         Vector<double, L> sums{};
         Index k = 0;
@@ -95,7 +114,6 @@ private:
             rest += weight[k] * point.value[0];
             margin[k] = weight[k] * point.slope[0] * factor;
         }
-        for (Index i = 0; i < n; ++i) p[i] = T(margin[i]);
         return sum<double, L>(sums) + rest;
     }
 

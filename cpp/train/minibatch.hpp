@@ -78,7 +78,7 @@ public:
         if (!rows_.empty())
             for (auto& row : order_) row = rows_[row];
         // The penalty is measured at up to 16 moments, fewer where that would cost more than the rows themselves.
-        const Index moments = std::clamp<Index>(Index(length_ * double(n_) / double(cols_)), 1, 16);
+        const Index moments = std::clamp<Index>(Index(8.0 * length_ * double(n_) / double(cols_)), 2, 16);
         every_ = (batches() + moments - 1) / moments;
         Index measured = 0;
         measured_ = &measured;

@@ -12,26 +12,9 @@
 
 namespace fg {
 
-// Features listed once, in the order in which they come. The marks are shared by all members, who own different
-// features.
-class Touched {
-public:
-    explicit Touched(std::uint32_t* marks) : marks_(marks) {}
-    void begin(std::uint32_t stamp) {
-        stamp_ = stamp;
-        list_.clear();
-    }
-    FG_INLINE void add(Index feature) {
-        if (marks_[feature] == stamp_) return;
-        marks_[feature] = stamp_;
-        list_.push_back(std::uint32_t(feature));
-    }
-    const std::vector<std::uint32_t>& list() const { return list_; }
-
-private:
-    std::uint32_t* marks_;
-    std::uint32_t stamp_ = 0;
-    std::vector<std::uint32_t> list_;
+// Features that a batch touches, each once, and after how many steps each was up to date.
+struct Touched {
+    std::vector<std::uint32_t> features, from;
 };
 
 template <class T, class I>
@@ -44,21 +27,13 @@ public:
                        std::move(rows), std::move(goals), recipe, flat),
           X_(X),
           sorted_(sorted) {
-        const auto& penalty = recipe.penalty;
-        const auto& updater = *this->updater_;
-        const bool bare =
-            flat.average == nullptr && !this->clips_norm() && penalty.coupled == 0.0 && penalty.decay == 0.0;
-        mode_ = !bare || !updater.can_wait() ? Mode::dense
-                : updater.plain() && penalty.l1 == 0.0 && !penalty.positive && recipe.clip_value == no_limit
-                    ? Mode::direct
-                    : Mode::waiting;
+        mode_ = usual_mode();
         slopes_ = Buffer<T>(this->batch_ * this->width_);
         gradient_ = Buffer<T>(this->size_);
         const auto tiles = std::size_t((this->batch_ + tile - 1) / tile);
         losses_.resize(tiles);
         sums_.resize(tiles * std::size_t(this->width_));
         if (mode_ == Mode::waiting) {
-            marks_.assign(std::size_t(X.cols), 0);
             reached_.assign(std::size_t(X.cols), 0);
             all_.resize(std::size_t(X.cols));
             std::iota(all_.begin(), all_.end(), 0u);
@@ -73,21 +48,34 @@ private:
 
     void begin_epoch(int members) override {
         cut_features(members);
-        while (int(touched_.size()) < members) touched_.emplace_back(marks_.data());
+        touched_.resize(std::max(touched_.size(), std::size_t(members)));
         scale_ = 1.0;
         mode_now_ = must_sweep() ? Mode::dense : mode_;
         forget(std::size_t(this->batches()));
-        std::fill(marks_.begin(), marks_.end(), 0u);
         if (mode_now_ == Mode::waiting) std::fill_n(gradient_.data(), this->size_, T(0));
     }
 
-    // Epochs that cannot wait: a decay by more than everything, and FTRL's first step from weights that are not zero.
+    // To wait has its price, about ten times that of a sweep for each feature touched; a sweep pays for every feature.
+    Mode usual_mode() const {
+        const auto& penalty = this->recipe_.penalty;
+        const bool bare = !this->flat_.average && !this->clips_norm() && penalty.coupled == 0.0 && penalty.decay == 0.0;
+        if (!bare || !this->updater_->can_wait()) return Mode::dense;
+        if (this->updater_->plain() && penalty.l1 == 0.0 && !penalty.positive && this->recipe_.clip_value == no_limit)
+            return Mode::direct;
+        return 10.0 * this->length_ * double(this->batch_) < double(X_.cols) ? Mode::waiting : Mode::dense;
+    }
+
+    // Epochs that cannot wait: a decay by more than everything; and for FTRL rates that change within the epoch, and
+    // the first step from weights that are not zero.
     bool must_sweep() const {
-        if (this->updater_->plain())
-            return std::any_of(this->rates_, this->rates_ + this->batches(),
-                               [&](double rate) { return rate * this->recipe_.penalty.l2 >= 1.0; });
+        const double* const rates = this->rates_;
+        const double* const end = rates + this->batches();
+        const double l2 = this->recipe_.penalty.l2;
+        if (this->updater_->plain()) return std::any_of(rates, end, [=](double rate) { return rate * l2 >= 1.0; });
+        if (!this->updater_->needs_equal_rates()) return false;
         const T* const w = this->flat_.w;
-        return this->first_step() == 1 && std::any_of(w, w + X_.cols * this->width_, [](T v) { return v != T(0); });
+        return std::any_of(rates, end, [=](double rate) { return rate != rates[0]; }) ||
+               (this->first_step() == 1 && std::any_of(w, w + X_.cols * this->width_, [](T v) { return v != T(0); }));
     }
 
     // Shares of about equal numbers of entries, by a sample of rows.
@@ -111,14 +99,13 @@ private:
     Index tiles_of(const Batch& batch) const { return (batch.count + tile - 1) / tile; }
 
     void step(const Batch& batch, int member, int members, Barrier& barrier) override {
-        const Share share{cuts_[std::size_t(member)], cuts_[std::size_t(member) + 1], sorted_ || members == 1};
+        const Share share{cuts_[std::size_t(member)], cuts_[std::size_t(member) + 1]};
         const auto& penalty = this->recipe_.penalty;
         auto& touched = touched_[std::size_t(member)];
         if (mode_now_ == Mode::waiting) {
-            touched.begin(std::uint32_t(batch.number + 1));
-            for (Index i = 0; i < batch.count; ++i)
-                each_within(X_.row(batch.rows[i]), share, [&](Index j, T) { touched.add(j); });
-            catch_up(touched.list().data(), Index(touched.list().size()));
+            list_touched(batch, share, touched);
+            this->updater_->catch_up(missed_, penalty, this->flat_, touched.features.data(), touched.from.data(),
+                                     Index(touched.features.size()), missed_.steps(), this->width_);
             barrier.wait();
         }
 
@@ -136,7 +123,8 @@ private:
         T* const target = mode_now_ == Mode::direct ? this->flat_.w : gradient_.data();
         if (mode_now_ == Mode::dense) std::fill(target + share.begin * width, target + share.end * width, T(0));
         with_lanes<T>(width, [&](auto vector) {
-            add_gradient<decltype(vector)::value>(X_, batch.rows, batch.count, share, slopes_.data(), width, target);
+            add_gradient<decltype(vector)::value>(X_, batch.rows, batch.count, share, sorted_, slopes_.data(), width,
+                                                  target);
         });
         if (member == 0) intercept_gradient(tiles, gradient_.data() + weights);
 
@@ -150,10 +138,8 @@ private:
             if (member == 0) scale_ = small ? 1.0 : next;
         } else {
             this->updater_->sweep_some(batch.tick, penalty, this->recipe_.clip_value, this->flat_, target,
-                                       touched.list().data(), Index(touched.list().size()), width);
-            for (const auto feature : touched.list()) reached_[feature] = missed_.steps();
-            if (this->measures_after(batch) || missed_.full())
-                catch_up(all_.data() + share.begin, share.end - share.begin);
+                                       touched.features.data(), Index(touched.features.size()), width);
+            if (this->measures_after(batch) || missed_.full()) catch_up(share);
             if (missed_.full()) {
                 barrier.wait();
                 if (member == 0) forget(0);
@@ -202,12 +188,25 @@ private:
         return {.g = gradient_.data(), .scale = this->norm_factor(squares_)};
     }
 
-    // Brings features up to date.
-    void catch_up(const std::uint32_t* features, Index count) {
+    // The features of the share in this batch. They will be up to date after this step.
+    void list_touched(const Batch& batch, const Share& share, Touched& touched) {
+        const std::uint32_t after = missed_.steps() + 1;
+        touched.features.clear();
+        touched.from.clear();
+        each_within(X_, batch.rows, batch.count, share, sorted_, [&](Index, Index j, T) {
+            if (reached_[std::size_t(j)] == after) return;
+            touched.features.push_back(std::uint32_t(j));
+            touched.from.push_back(reached_[std::size_t(j)]);
+            reached_[std::size_t(j)] = after;
+        });
+    }
+
+    // Brings all features of the share up to date.
+    void catch_up(const Share& share) {
         const std::uint32_t now = missed_.steps();
-        this->updater_->catch_up(missed_, this->recipe_.penalty, this->flat_, features, reached_.data(), count, now,
-                                 this->width_);
-        for (Index k = 0; k < count; ++k) reached_[features[k]] = now;
+        this->updater_->catch_up(missed_, this->recipe_.penalty, this->flat_, all_.data() + share.begin,
+                                 reached_.data() + share.begin, share.end - share.begin, now, this->width_);
+        std::fill(reached_.begin() + share.begin, reached_.begin() + share.end, now);
     }
 
     // Begins new tables of what is missed; all features must be up to date.
@@ -219,7 +218,7 @@ private:
     void end_epoch() override {
         if (mode_now_ == Mode::direct)
             for (Index i = 0; i < X_.cols * this->width_; ++i) this->flat_.w[i] *= T(scale_);
-        if (mode_now_ == Mode::waiting) catch_up(all_.data(), X_.cols);
+        if (mode_now_ == Mode::waiting) catch_up(Share{0, X_.cols});
         scale_ = 1.0;
     }
 
@@ -239,8 +238,8 @@ private:
     std::vector<Index> cuts_;
     double scale_ = 1.0;
     Missed missed_;
-    std::vector<std::uint32_t> marks_, reached_, all_;  // reached_: after how many of its steps a feature is up to date
-    std::vector<Touched> touched_;                      // one a member
+    std::vector<std::uint32_t> reached_, all_;  // reached_: after how many of its steps a feature is up to date
+    std::vector<Touched> touched_;              // one a member
 };
 
 }  // namespace fg

@@ -21,7 +21,9 @@ public:
 
     // Sparse data: see kernel/waiting.hpp.
     virtual bool can_wait() const = 0;
+    virtual bool needs_equal_rates() const = 0;  // to wait
     virtual void note(Missed& missed, const Tick& tick, const Penalty& penalty) const = 0;
+    // Feature features[k] was up to date after from[k] steps.
     virtual void catch_up(const Missed& missed, const Penalty& penalty, const Flat<T>& flat,
                           const std::uint32_t* features, const std::uint32_t* from, Index count, std::uint32_t to,
                           Index width) const = 0;

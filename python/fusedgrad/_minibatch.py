@@ -63,7 +63,7 @@ class _Training:
         n_slots, self.answer = _core.rule_slots(rule, fields)
 
         def padded(values: Any = 0.0, last: Any = 0.0) -> NDArray[Any]:
-            array = np.zeros((n_features + 1, width), dtype=dtype)
+            array = _aligned((n_features + 1, width), dtype)
             array[:-1, : self.n_outputs], array[-1, : self.n_outputs] = values, last
             return array
 
@@ -167,19 +167,24 @@ class _Training:
         if optimizer.linear_rate is not None:
             if rate == "optimal":
                 usual = optimizer.linear_rate
-                return _rates.Automatic(lambda step, sizes, t: np.full(len(sizes), usual), np.inf, noisy=noisy)
-            return _rates.Automatic(
-                lambda step, sizes, t: eta0 / (step + 1.0 + np.arange(len(sizes))) ** power, np.inf, noisy=noisy
-            )
+                return _rates.Automatic(lambda step, sizes, t: np.full(len(sizes), usual), np.inf, learned, noisy=noisy)
+
+            def falling(step: int, sizes: NDArray[np.int64], t: float) -> NDArray[np.float64]:
+                return eta0 / (step + 1.0 + np.arange(len(sizes))) ** power
+
+            return _rates.Automatic(falling, np.inf, learned, noisy=noisy)
 
         # The sum of the rates that scikit-learn's schedule has for the rows of the batch.
         def summed(step: int, sizes: NDArray[np.int64], t: float) -> NDArray[np.float64]:
             at = t + sizes[0] * np.arange(len(sizes))
-            each = 1.0 / (alpha * (alpha**-0.75 + at - 1.0)) if rate == "optimal" else eta0 / at**power
+            if rate == "invscaling":
+                each = eta0 / at**power
+            else:
+                each = 1.0 / (alpha**0.25 + alpha * (at - 1.0)) if alpha > 0 else np.full(len(sizes), np.inf)
             return sizes * each / optimizer.lasting
 
         cap = 1.0 / (self._smoothness() * optimizer.lasting)
-        return _rates.Automatic(summed, min([cap, *learned]), noisy=noisy)
+        return _rates.Automatic(summed, cap, learned, noisy=noisy)
 
     def _smoothness(self) -> float:
         X, y, weight = self.task.X, self.task.y, self.task.sample_weight
@@ -260,6 +265,7 @@ class _Training:
                 self.idle = 0
             else:
                 self.stop_reason = "early_stopping" if plan["early_stopping"] else "converged"
+                self.source.reset()
                 return
         if len(self.curve) == plan["max_iter"]:
             self.stop_reason = "max_iter"
@@ -310,6 +316,14 @@ class _Training:
             f"Epoch {len(self.curve):>3}  objective {self.curve[-1]:.6f}{scored}  rate {rate}  "
             f"{time.monotonic() - self.began:.2f} s"
         )
+
+
+def _aligned(shape: tuple[int, int], dtype: Any) -> NDArray[Any]:
+    """Zeros that begin with a cache line, so that a vector of weights is one."""
+    n_bytes = shape[0] * shape[1] * dtype.itemsize
+    memory = np.zeros(n_bytes + 64, dtype=np.uint8)
+    first = -memory.ctypes.data % 64
+    return memory[first : first + n_bytes].view(dtype).reshape(shape)
 
 
 class _Scorer:

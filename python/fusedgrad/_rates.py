@@ -48,6 +48,9 @@ class Source:
         """Whether to go on, with a smaller rate, now that training would stop."""
         return False
 
+    def reset(self) -> None:
+        """Hear that training has converged: what comes next begins anew, perhaps on other data."""
+
 
 class Plateau(Source):
     """`schedules.ReduceOnPlateau`, told of the objective."""
@@ -71,6 +74,7 @@ class Adaptive(Source):
     """scikit-learn's "adaptive": a constant rate, divided by 5 when training would stop."""
 
     def __init__(self, eta0: float, state: tuple[float, ...]):
+        self.eta0 = eta0
         (self.rate,) = state or (eta0,)
 
     @property
@@ -85,6 +89,9 @@ class Adaptive(Source):
             return False
         self.rate /= 5
         return True
+
+    def reset(self) -> None:
+        self.rate = self.eta0
 
 
 class Automatic(Source):
@@ -107,14 +114,24 @@ class Automatic(Source):
 
     automatic = True
 
-    def __init__(self, schedule: Callable[[int, NDArray[np.int64], float], Floats], cap: float, *, noisy: bool):
+    def __init__(
+        self,
+        schedule: Callable[[int, NDArray[np.int64], float], Floats],
+        cap: float,
+        state: tuple[float, ...],
+        *,
+        noisy: bool,
+    ):
         super().__init__(schedule)
-        self.cap, self.noisy = cap, noisy
-        self.share, self.best, self.fell = 1.0, np.inf, np.inf
+        before, self.share, self.best, self.fell = state or (np.inf, 1.0, np.inf, np.inf)
+        self.cap, self.noisy = min(cap, before), noisy
 
     @property
     def state(self) -> tuple[float, ...]:
-        return (self.cap,)
+        return (self.cap, self.share, self.best, self.fell)
+
+    def reset(self) -> None:
+        self.share, self.best, self.fell = 1.0, np.inf, np.inf
 
     def table(self, step: int, sizes: NDArray[np.int64], t: float) -> Floats:
         return self.share * np.minimum(self.schedule(step, sizes, t), self.cap)

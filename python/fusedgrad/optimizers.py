@@ -791,7 +791,7 @@ class RAdam(Optimizer):
 
     name: ClassVar[str] = "radam"
     default_rate: ClassVar[float] = 0.001
-    linear_rate: ClassVar[float | None] = 0.01
+    linear_rate: ClassVar[float | None] = 0.03
 
     beta_1: float = 0.9
     beta_2: float = 0.999
@@ -839,7 +839,7 @@ class Lion(Optimizer):
 
     name: ClassVar[str] = "lion"
     default_rate: ClassVar[float] = 0.0001
-    linear_rate: ClassVar[float | None] = 0.003
+    linear_rate: ClassVar[float | None] = 0.03
 
     beta_1: float = 0.9
     beta_2: float = 0.99

@@ -18,7 +18,7 @@ struct LogLoss {
     FG_INLINE Point<R> at(R y, R p) const {
         const auto [over, under] = exp_minus<R>(p);
         const auto positive = over < under;
-        const R small = select<R>(positive, over, under) / select<R>(positive, under, over);
+        const Quotient<R> small{select<R>(positive, over, under), select<R>(positive, under, over)};
         // sigmoid(p) - y, without cancellation for y = 1
         return {larger<R>(0.0, p) - y * p + log1p_unit<R>(small), ((1.0 - y) * under - y * over) / (over + under)};
     }
