@@ -139,7 +139,7 @@ public:
 
 private:
     static constexpr Index block = 4096;      // threads, and the sums of clip_norm, cut arrays at multiples of it
-    static constexpr Index enough = 200'000;  // numbers for which waking a team pays
+    static constexpr Index enough = 100'000;  // numbers for which waking a team pays
 
     std::vector<Piece> pieces_of(const Arrays& params, const Arrays& grads, const Arrays& state) const {
         const std::size_t count = params.items.size();
