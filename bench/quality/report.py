@@ -1,0 +1,126 @@
+"""A report of the race as tables and as a picture."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from bench.table import Columns, Row, duration, grid, where
+
+SUBJECT, UNTUNED = "fusedgrad", "fusedgrad, nothing tuned"  # ours; all others are peers
+LOWEST = 1e-6  # gaps that the picture shows
+
+
+def verdict(rows: list[Row]) -> dict[str, Any]:
+    """Return the fastest peer that arrives, its time over the subject's, and whether the subject is faster."""
+    arrived = {row["solver"]: row["seconds"] for row in rows if row.get("arrived")}
+    peers = [name for name in arrived if name not in (SUBJECT, UNTUNED)]
+    best = min(peers, key=lambda name: arrived[name], default=None)
+    if SUBJECT not in arrived or best is None:
+        return {"best_peer": best, "ratio": None, "holds": SUBJECT in arrived}
+    ratio = arrived[best] / arrived[SUBJECT]
+    return {"best_peer": best, "ratio": ratio, "holds": ratio > 1}
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """Return a table of winners, a table of all solvers, and a paragraph on where it was measured."""
+    problems = report["problems"]
+    run = [problem for problem in problems if "skipped" not in problem]
+    winners = [_winner(problem) for problem in run]
+    details = [row for problem in run for row in _ranked(problem)]
+    skipped = [
+        f"{each['description']}: not run ({each['skipped']})" for each in report["problems"] if "skipped" in each
+    ]
+    tables = [grid(winners, "description", WINNERS), grid(details, "problem", DETAILS)] if run else []
+    return "\n\n".join([*tables, *skipped, f"{where(report)} {_method(report)}"])
+
+
+def _winner(problem: dict[str, Any]) -> Row:
+    rows = {row["solver"]: row for row in problem["rows"]}
+    best = rows.get(problem["best_peer"], {})
+    peer = f"{best['solver']}: {best['way']}" if best else "none"
+    return {**problem, "peer": peer, "own": rows[SUBJECT], "untuned": rows[UNTUNED], "best": best}
+
+
+def _ranked(problem: dict[str, Any]) -> list[Row]:
+    """The rows, those that arrived first, by time; then the others, by gap; then those that did not run."""
+
+    def rank(row: Row) -> tuple[bool, bool, float]:
+        ran, arrived = "skipped" not in row, row.get("arrived", False)
+        return not ran, not arrived, row["seconds"] if arrived else row.get("gap", 0.0)
+
+    return [{**row, "problem": problem["problem"], "peer": row["solver"]} for row in sorted(problem["rows"], key=rank)]
+
+
+def _method(report: dict[str, Any]) -> str:
+    method = (
+        f"Wall time of a whole fit whose objective is within {report['goal']:.1%} of its optimum with each of "
+        f"{report['rounds']} seeds: the fastest settings of each solver, medians of {report['rounds']} runs in turn. "
+        "A pass is an epoch or an iteration; a gap is the largest of the runs, or for a solver that does not arrive "
+        "the least that it came to."
+    )
+    return method if report["scale"] == 1 else f"{method} Synthetic data times {report['scale']:g}."
+
+
+def _seconds(row: Row) -> str:
+    return duration(row["seconds"]) if row.get("arrived") else "not reached"
+
+
+WINNERS: Columns = {
+    "best peer": lambda row: row["peer"],
+    "fusedgrad": lambda row: _seconds(row["own"]),
+    "nothing tuned": lambda row: _seconds(row["untuned"]),
+    "best peer's": lambda row: _seconds(row["best"]),
+    "ratio": lambda row: "" if row["ratio"] is None else f"{row['ratio']:.1f}",
+    "holds": lambda row: "yes" if row["holds"] else "no",
+}
+
+DETAILS: Columns = {
+    "solver": lambda row: row["peer"],
+    "seconds": _seconds,
+    "spread": lambda row: " to ".join(map(duration, row["spread"])) if row["arrived"] else "",
+    "gap": lambda row: f"{row['gap']:.0e}",
+    "passes": lambda row: str(row["budget"]),
+    "threads": lambda row: str(row["threads"]),
+    "settings": lambda row: row["way"],
+}
+
+
+def picture(report: dict[str, Any], path: Path) -> None:
+    """Draw the gap of every solver against seconds, a panel for each problem."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    problems = [problem for problem in report["problems"] if "skipped" not in problem]
+    names = list(dict.fromkeys(row["solver"] for problem in problems for row in problem["rows"] if "curve" in row))
+    colours = dict(zip(names, plt.get_cmap("tab10").colors, strict=False))
+    across = min(3, len(problems) + 1)
+    down = -(-(len(problems) + 1) // across)
+    figure, axes = plt.subplots(down, across, figsize=(5 * across, 4 * down), squeeze=False, layout="constrained")
+    panels = axes.ravel()
+    for panel, problem in zip(panels, problems, strict=False):
+        for row in problem["rows"]:
+            if "curve" not in row:
+                continue
+            ours = row["solver"] == SUBJECT
+            seconds, gaps = zip(*row["curve"], strict=True)
+            style = {"linewidth": 2.5 if ours else 1.3, "markersize": 5 if ours else 3, "zorder": 3 if ours else 2}
+            panel.loglog(seconds, [max(gap, LOWEST) for gap in gaps], "o-", color=colours[row["solver"]], **style)
+        panel.axhline(report["goal"], color="black", linestyle="--", linewidth=1)
+        panel.set_ylim(LOWEST / 1.5, 3)
+        panel.set_title(textwrap.fill(problem["description"], 60), fontsize=9)
+        panel.set_xlabel("seconds of a fit")
+        panel.set_ylabel("objective over optimum - 1")
+        panel.grid(alpha=0.3)
+    legend = panels[len(problems)]
+    for name in names:
+        legend.plot([], [], "o-", color=colours[name], label=name)
+    legend.plot([], [], "k--", linewidth=1, label=f"within {report['goal']:.1%}: arrived")
+    legend.legend(loc="center", fontsize=11, frameon=False)
+    for panel in panels[len(problems) :]:
+        panel.axis("off")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
