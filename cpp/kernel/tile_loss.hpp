@@ -62,39 +62,45 @@ public:
 private:
     static constexpr Index most = 512;  // margins at a time
 
-    // Targets, weights and margins of outputs first, ..., first + n - 1, without padding.
-    static void gather(const Goals<T>& goals, const std::uint32_t* rows, Index count, Index first, Index n, const T* p,
-                       double* y, double* weight, double* margin) {
+    // Targets, weights and margins of outputs first, ..., first + n - 1, without padding. Numbers that lie anywhere are
+    // fetched in loops of their own, so that the others are vector loops.
+    static void gather(const Goals<T>& goals, const std::uint32_t* FG_RESTRICT rows, Index count, Index first, Index n,
+                       const T* FG_RESTRICT p, double* FG_RESTRICT y, double* FG_RESTRICT weight,
+                       double* FG_RESTRICT margin) {
         const double* const side = goals.side_weight.data() + 2 * first;
-        const auto own = [&](Index i) { return goals.weight ? double(goals.weight[rows[i]]) : 1.0; };
-        for (Index i = 0; i < count; ++i)
-            for (Index k = 0; k < n; ++k) margin[i * n + k] = double(p[i * goals.width + k]);
+        T far[most];
         if (goals.code && goals.outputs == 1) {
-            const double target[2] = {goals.negative, 1.0};
+            const double negative = goals.negative, outside = side[0], inside = side[1];
+            for (Index i = 0; i < count; ++i) far[i] = goals.code[rows[i]];
             for (Index i = 0; i < count; ++i) {
-                const bool inside = goals.code[rows[i]] > T(0);
-                y[i] = target[inside];
-                weight[i] = own(i) * side[inside];
+                margin[i] = double(p[i]);
+                y[i] = far[i] > T(0) ? 1.0 : negative;
+                weight[i] = far[i] > T(0) ? inside : outside;
             }
         } else if (goals.code) {
+            std::fill_n(y, count * n, goals.negative);
             for (Index i = 0; i < count; ++i) {
-                const double w = own(i);
-                for (Index k = 0; k < n; ++k) {
-                    y[i * n + k] = goals.negative;
-                    weight[i * n + k] = w * side[2 * k];
-                }
+                for (Index k = 0; k < n; ++k) margin[i * n + k] = double(p[i * goals.width + k]);
+                for (Index k = 0; k < n; ++k) weight[i * n + k] = side[2 * k];
                 const Index inside = Index(goals.code[rows[i]]) - first;
                 if (inside < 0 || inside >= n) continue;
                 y[i * n + inside] = 1.0;
-                weight[i * n + inside] = w * side[2 * inside + 1];
+                weight[i * n + inside] = side[2 * inside + 1];
             }
         } else {
-            for (Index i = 0; i < count; ++i)
+            for (Index i = 0; i < count; ++i) {
+                const T* const goal = goals.y + rows[i] * goals.outputs + first;
                 for (Index k = 0; k < n; ++k) {
-                    y[i * n + k] = double(goals.y[rows[i] * goals.outputs + first + k]);
-                    weight[i * n + k] = own(i) * side[2 * k];
+                    margin[i * n + k] = double(p[i * goals.width + k]);
+                    y[i * n + k] = double(goal[k]);
+                    weight[i * n + k] = side[2 * k];
                 }
+            }
         }
+        if (!goals.weight) return;
+        for (Index i = 0; i < count; ++i) far[i] = goals.weight[rows[i]];
+        for (Index i = 0; i < count; ++i)
+            for (Index k = 0; k < n; ++k) weight[i * n + k] *= double(far[i]);
     }
 
     // Margins become slopes; returns the sum of the losses.
