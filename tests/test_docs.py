@@ -61,15 +61,17 @@ def test_fitted_attributes_are_documented(estimator):
     assert fitted <= set(documented(sections(estimator.__doc__)["Attributes"]))
 
 
-def test_the_readme_example_runs(capsys):
+def test_the_readme_examples_run(capsys):
     readme = ROOT / "README.md"
     if not readme.exists():
         pytest.skip("the tests run outside the repository, without its README")
-    code = re.search(r"```python\n(.*?)```", readme.read_text(), flags=re.DOTALL)
-    exec(compile(code.group(1), "README.md", "exec"), {})
+    fit, steps = re.findall(r"```python\n(.*?)```", readme.read_text(), flags=re.DOTALL)
+    exec(compile(fit, "README.md", "exec"), {})
     accuracy, reason = re.match(r"accuracy ([\d.]+), (\w+) after \d+ epochs", capsys.readouterr().out).groups()
     assert float(accuracy) > 0.9
     assert reason == "converged"
+    exec(compile(steps, "README.md", "exec"), {})
+    assert capsys.readouterr().out == "[1. 2. 3.] True\n"
 
 
 def test_show_config_tells_what_is_running(capsys):
