@@ -61,6 +61,7 @@ __all__ = [
 Rate = float | Callable[[int], float] | None
 Arrays = NDArray[Any] | list[NDArray[Any]] | tuple[NDArray[Any], ...]
 
+_MOST_THREADS = 256
 _RANGES = {
     rule: {name: Number(low=low, high=high, open_low=o, open_high=p) for name, _, low, high, o, p, _ in described}
     for rule, _, described in _core.rule_catalog()
@@ -193,7 +194,7 @@ class Optimizer:
             name, value = parameter.name, getattr(self, parameter.name)
             flag = isinstance(parameter.default, bool)
             rule = BOOLEAN if flag else ranges[name]
-            if name == "learning_rate" and (value is None or callable(value)):
+            if name == "learning_rate" and (value is None or (callable(value) and not isinstance(value, type))):
                 continue
             if not rule.allows(value):
                 other = ", a callable step -> rate, or None" if name == "learning_rate" else ""
@@ -234,7 +235,8 @@ class Optimizer:
         params : ndarray, or list or tuple of ndarray
             The parameters, as in `init`.
         grads : ndarray, or list or tuple of ndarray
-            Their gradients, of the same shapes and dtypes, contiguous in C order; they are not changed.
+            Their gradients, of the same shapes and dtypes, contiguous in C order, in memory of their own. They are not
+            changed.
         state : State
             What `init` returned; it is updated too.
         n_jobs : int or None, default=None
@@ -997,4 +999,5 @@ def _threads(n_jobs: int) -> int:
     """joblib's convention: -1 is as many as OpenMP gives, -2 one less."""
     if not Number(Integral).allows(n_jobs) or n_jobs == 0:
         raise InvalidParameterError(f"n_jobs must be an int other than 0, or None. Got {n_jobs!r} instead.")
-    return n_jobs if n_jobs > 0 else max(1, _core.max_threads() + 1 + n_jobs)
+    wanted = n_jobs if n_jobs > 0 else max(1, _core.max_threads() + 1 + n_jobs)
+    return min(wanted, _MOST_THREADS)
