@@ -42,6 +42,8 @@ X = rng.normal(size=(20_000, 50))
 y = np.digitize(X @ rng.normal(size=50), [-5, 5])
 params = dict(max_iter=10**8, tol=None, random_state=0, learning_rate="constant", eta0=1e-4)
 kind, call = sys.argv[1:]
+if kind == "batches":
+    params["batch_size"] = 1024
 model = SGDRegressor(**params) if kind == "one" else SGDClassifier(n_jobs=2, **params)
 if call == "long_epochs":  # of more than the 0.05 s between two looks at the signals
     X, y = np.tile(X[:, :5], (200, 1)), np.tile(y, 200)
@@ -72,7 +74,7 @@ print(json.dumps({
 """
 
 
-@pytest.mark.parametrize("kind", ["one", "several"])
+@pytest.mark.parametrize("kind", ["one", "several", "batches"])
 @pytest.mark.parametrize("call", ["fit", "long_epochs"])
 def test_ctrl_c_keeps_the_weights_and_warns(kind, call):
     result = child.python(INTERRUPT, kind, call)
@@ -157,7 +159,11 @@ X = np.tile(X, (200, 1)).astype(float)
 y = np.tile(y, 200)
 
 def fit():
-    return SGDClassifier(n_jobs=2, max_iter=3, tol=None, random_state=0).fit(X, y).coef_.tolist()
+    fits = []
+    for batch_size in (1, "full"):
+        model = SGDClassifier(n_jobs=2, batch_size=batch_size, max_iter=3, tol=None, random_state=0)
+        fits.append(model.fit(X, y).coef_.tolist())
+    return fits
 
 def grandchild(queue):
     queue.put(fit())

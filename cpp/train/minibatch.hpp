@@ -83,7 +83,7 @@ public:
         Index measured = 0;
         measured_ = &measured;
         const double work = length_ * double(batch_) * double(width_);
-        const int members = int(std::clamp(work / 16384.0, 1.0, double(std::max(threads, 1))));
+        const int members = int(std::clamp(work / 16384.0, 1.0, double(std::clamp(threads, 1, most_threads))));
         begin_epoch(members);
         for (bool wanted = true; wanted && passed_.finite && passed_.batches < batches();) {
             deadline_ = Clock::now() + std::chrono::milliseconds(50);
@@ -109,6 +109,7 @@ public:
 
 protected:
     using Clock = std::chrono::steady_clock;
+    static constexpr int most_threads = 256;
 
     // `rows` lists the rows to train on; empty: all. Weights, slots and average are the caller's, trained in place.
     MiniBatch(Index all_rows, Index cols, double length, double row_bytes, std::vector<std::uint32_t> rows,
