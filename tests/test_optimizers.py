@@ -373,7 +373,7 @@ OPTIONS = {
     "decay": {"weight_decay": 0.1},
     "clip_value": {"clip_value": 0.3},
     "clip_norm": {"clip_norm": 2.0},
-    "all": {"weight_decay": 0.1, "clip_value": 0.3, "clip_norm": 2.0},
+    "all": {"weight_decay": 0.1, "clip_value": 0.3, "clip_norm": 0.5},
 }
 
 
@@ -453,9 +453,9 @@ def test_numbers_too_small_to_be_normal_count_as_zero():
     w = np.ones(100, np.float32)
     state = optimizer.init(w)
     optimizer.step(w, np.ones_like(w), state)
-    for _ in range(150):
+    for _ in range(130):
         optimizer.step(w, np.zeros_like(w), state)
-    assert (state.slots[0][0] == 0).all()
+    assert (state.slots[0][0] == 0).all()  # and not 2^-130
     assert FLOAT32.tiny / np.float32(2) > 0  # but not for others
 
 
