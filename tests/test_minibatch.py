@@ -211,6 +211,36 @@ def test_the_strategy_knows_every_rule():
 # ---- the order of rows ----
 
 
+@pytest.mark.parametrize("dtype, rtol", [(np.float32, 1e-6), (np.float64, 1e-14)])
+@pytest.mark.parametrize("name", losses.names())
+def test_losses_are_exact_in_the_type_of_the_data(name, dtype, rtol):
+    loss = losses.get(name)
+    rng = np.random.default_rng(0)
+    far = 20 if name == "poisson" else 80
+    p = np.concatenate([rng.normal(0, 3, 300), rng.uniform(-far, far, 300)]).astype(dtype)
+    # Of row i, feature i alone is not zero: its margin is its weight, and its step the slope. A rate as large makes what
+    # the weight was a rounding error.
+    X, rate = np.eye(len(p), dtype=dtype), 2.0**40
+    classes = name in ("hinge", "perceptron", "squared_hinge", "modified_huber", "log_loss")
+    y = rng.integers(2, size=len(p)) if classes else np.abs(np.round(p + rng.normal(size=len(p)), 3))
+    target = np.where(y == 1, 1.0, loss.negative) if classes else y.astype(dtype)
+    model = (SGDClassifier if classes else SGDRegressor)(
+        loss=name,
+        alpha=0,
+        batch_size="full",
+        learning_rate=schedules.Constant(len(p) * rate),
+        fit_intercept=False,
+        max_iter=1,
+        **({"epsilon": loss.fields["epsilon"]} if "epsilon" in loss.fields else {}),
+    ).fit(X, y, coef_init=p)
+    value, slope = loss.value(target, p.astype(float)), loss.slope(target, p.astype(float))
+    found = (p.astype(float) - model.coef_.ravel()) / rate
+    # beside small slopes stand the rounding errors of the weight, and of p - y or 1 - y p
+    atol = far / rate if name == "log_loss" else far * np.finfo(dtype).eps
+    np.testing.assert_allclose(found, slope, rtol=rtol, atol=atol)
+    np.testing.assert_allclose(model.loss_curve_[0], value.mean(), rtol=rtol)
+
+
 @pytest.mark.parametrize("n", [1, 2, 63, 1000])
 @pytest.mark.parametrize("batch_size", [1, 16, 100, 1000])
 @pytest.mark.parametrize("row_bytes", [0.0, 8.0, 400.0, 1e6])
@@ -229,8 +259,8 @@ def test_orders_differ_between_epochs_and_seeds():
     np.testing.assert_array_equal(_core.row_order(200, 32, 8.0, 0, 1, 1), np.arange(200))
 
 
-def test_blocks_are_adjacent_rows_of_about_a_page_and_at_most_a_sixteenth_of_a_batch():
-    for batch_size, row_bytes, block in ((1600, 400.0, 10), (64, 400.0, 4), (16, 400.0, 1), (1600, 8192.0, 1)):
+def test_blocks_are_adjacent_rows_of_two_pages_and_at_most_a_sixteenth_of_a_batch():
+    for batch_size, row_bytes, block in ((1600, 400.0, 20), (64, 400.0, 4), (16, 400.0, 1), (1600, 8192.0, 1)):
         order = _core.row_order(10_000, batch_size, row_bytes, 1, 5, 0).astype(int)
         runs = np.count_nonzero(np.diff(order) != 1) + 1
         # two blocks that happen to follow each other are one run

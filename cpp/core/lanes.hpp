@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstring>
+#include <functional>
 #include <utility>
 
 #include "core/base.hpp"
@@ -66,19 +67,24 @@ FG_INLINE Vector<T, M> widen(Vector<T, N> v) {
     }
 }
 
-// Sum of a vector's lanes, halves first.
-template <class T, int N>
-FG_INLINE T sum(Vector<T, N> v) {
+// A vector's lanes by an operation, halves first.
+template <class T, int N, class F>
+FG_INLINE T reduced(Vector<T, N> v, const F& operation) {
     if constexpr (N == 1) {
         return v;
     } else if constexpr (N == 2) {
-        return v[0] + v[1];
+        return operation(v[0], v[1]);
     } else {
         const auto halves = [&]<int... I>(std::integer_sequence<int, I...>) {
-            return __builtin_shufflevector(v, v, I...) + __builtin_shufflevector(v, v, (I + N / 2)...);
+            return operation(__builtin_shufflevector(v, v, I...), __builtin_shufflevector(v, v, (I + N / 2)...));
         };
-        return sum<T, N / 2>(halves(std::make_integer_sequence<int, N / 2>{}));
+        return reduced<T, N / 2>(halves(std::make_integer_sequence<int, N / 2>{}), operation);
     }
+}
+
+template <class T, int N>
+FG_INLINE T sum(Vector<T, N> v) {
+    return reduced<T, N>(v, std::plus{});
 }
 
 // Sums of the lanes of four vectors, taken together: a third of the shuffles of one at a time.

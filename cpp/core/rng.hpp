@@ -41,8 +41,8 @@ struct SplitMix {
 enum class Shuffle { none, blocks, rows };
 
 // The order of rows in one epoch of the mini-batch engine: a function of its arguments alone, so that no state needs to
-// survive. Blocks of adjacent rows keep memory streams long: about a page, but at most a sixteenth of a batch, so that
-// a batch is drawn from all over the data. Where blocks begin changes from epoch to epoch.
+// survive. Blocks of adjacent rows keep memory streams long: two pages, but at most a sixteenth of a batch, so that a
+// batch is drawn from all over the data. Where blocks begin changes from epoch to epoch.
 inline void row_order(std::uint32_t* order, Index n, Index batch, double row_bytes, Shuffle shuffle, std::uint64_t seed,
                       std::uint64_t epoch) {
     if (shuffle == Shuffle::none) {
@@ -53,20 +53,28 @@ inline void row_order(std::uint32_t* order, Index n, Index batch, double row_byt
     random.state = random.next() ^ epoch;
     Index block = 1;
     if (shuffle == Shuffle::blocks) {
-        const Index page = Index(4096.0 / std::max(row_bytes, 1.0));
-        block = std::max<Index>(1, std::min(page, batch / 16));
+        const Index pages = Index(8192.0 / std::max(row_bytes, 1.0));
+        block = std::max<Index>(1, std::min(pages, batch / 16));
     }
     const Index first = Index(random.below(std::uint64_t(block)));  // rows of the first block, if not a whole one
     const Index blocks = (n - first + block - 1) / block + (first > 0);
-    std::vector<std::uint32_t> start(std::size_t(std::max<Index>(blocks, 0)));
+    std::vector<std::uint32_t> starts(std::size_t(block == 1 ? 0 : blocks));
+    std::uint32_t* const start = block == 1 ? order : starts.data();
     for (Index k = 0; k < blocks; ++k)
-        start[std::size_t(k)] = std::uint32_t(first > 0 ? (k ? first + (k - 1) * block : 0) : k * block);
-    for (Index k = 0; k + 1 < blocks; ++k)
-        std::swap(start[std::size_t(k)], start[std::size_t(k) + random.below(std::uint64_t(blocks - k))]);
-    Index at = 0;
-    for (const std::uint32_t begin : start) {
+        start[k] = std::uint32_t(first > 0 ? (k ? first + (k - 1) * block : 0) : k * block);
+    // Fisher-Yates. Draws are made ahead of use, so that memory has time to fetch what they mean.
+    constexpr Index ahead = 16;
+    Index drawn[ahead];
+    for (Index k = 0; k + 1 < blocks + ahead; ++k) {
+        if (k >= ahead) std::swap(start[k - ahead], start[drawn[k % ahead]]);
+        if (k + 1 >= blocks) continue;
+        drawn[k % ahead] = k + Index(random.below(std::uint64_t(blocks - k)));
+        __builtin_prefetch(start + drawn[k % ahead], 1);
+    }
+    if (block == 1) return;
+    for (const std::uint32_t begin : starts) {
         const Index end = std::min<Index>(n, begin == 0 && first > 0 ? first : Index(begin) + block);
-        for (Index i = begin; i < end; ++i) order[at++] = std::uint32_t(i);
+        for (Index i = begin; i < end; ++i) *order++ = std::uint32_t(i);
     }
 }
 

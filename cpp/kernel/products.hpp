@@ -39,27 +39,64 @@ FG_INLINE void by_groups(Index count, F&& group) {
     tail<R / 2>(i, count - i, group);
 }
 
+// Some rows, and as many that will be asked for while these are worked on. A core has about a dozen requests to memory
+// under way at a time; more of them stall it, fewer waste the memory's time. So they are strewn among the products: one
+// for each line of the first rows of a group of eight in the margins, of the others in the gradient.
+template <class T>
+struct Tile {
+    static constexpr Index most_rows = 64;
+    static constexpr int asked_in_margins = 3;
+    Index count = 0, cols = 0;
+    const T *x[most_rows], *next[most_rows];
+
+    // The rows that were to come are at hand, if there are `rows_count` of them; and others will come, at least one.
+    void advance(const Dense<T>& X, const std::uint32_t* rows, Index rows_count, const std::uint32_t* coming,
+                 Index coming_count, bool foreseen) {
+        count = rows_count;
+        cols = X.cols;
+        if (foreseen) {
+            std::copy_n(next, count, x);
+        } else {
+            for (Index i = 0; i < count; ++i) x[i] = X.row(rows[i]).x;
+        }
+        for (Index i = 0; i < coming_count; ++i) next[i] = X.row(coming[i]).x;
+        for (Index i = coming_count; i < count; ++i) next[i] = next[coming_count - 1];
+    }
+};
+
+// How many numbers a line of memory holds.
+template <class T>
+inline constexpr Index line = 64 / Index(sizeof(T));
+
+// Asks for the line of memory that x[j] begins, or would if the row began with one.
+template <class T>
+FG_INLINE void ask(const T* x, Index j) {
+    if (j % line<T> == 0) __builtin_prefetch(x + j);
+}
+
 // ---- dense rows, one output ----
 
-// p[i] = w · x_i + b; rows[0..known) may be asked for ahead.
+// p[i] = w · x_i + b
 template <class T>
-void margins_one(const Dense<T>& X, const std::uint32_t* rows, Index count, Index known, const T* FG_RESTRICT w, T b,
-                 T* FG_RESTRICT p) {
+void margins_one(const Tile<T>& tile, const T* FG_RESTRICT w, T b, T* FG_RESTRICT p) {
     constexpr int L = lanes<T>;
-    const Index lead = X.lead();
-    by_groups<8>(count, [&](Index i, auto group) __attribute__((always_inline)) {
-        constexpr int R = decltype(group)::value;
-        const T* x[R];
-        for (int r = 0; r < R; ++r)
-            if (i + r + lead < known) X.prefetch(rows[i + r + lead]);
-        for (int r = 0; r < R; ++r) x[r] = X.row(rows[i + r]).x;
+    const Index cols = tile.cols;
+    by_groups<8>(tile.count, [&](Index i, auto group) __attribute__((always_inline)) {
+        constexpr int R = decltype(group)::value, asked = std::min(R, Tile<T>::asked_in_margins);
+        const T *x[R], *next[asked];
+        for (int r = 0; r < R; ++r) x[r] = tile.x[i + r];
+        for (int r = 0; r < asked; ++r) next[r] = tile.next[i + r];
         Vector<T, L> s[R]{};
         Index j = 0;
-        for (; j + L <= X.cols; j += L) {
+        for (; j + L <= cols; j += L) {
             const auto v = load<L>(w + j);
-            for (int r = 0; r < R; ++r) s[r] += v * load<L>(x[r] + j);
+            for (int r = 0; r < R; ++r) {
+                s[r] += v * load<L>(x[r] + j);
+                if (r < asked) ask(next[r], j);
+            }
         }
-        tail<L / 2>(j, X.cols - j, [&](Index k, auto width) __attribute__((always_inline)) {
+        for (int r = 0; r < asked; ++r) ask(next[r], j);
+        tail<L / 2>(j, cols - j, [&](Index k, auto width) __attribute__((always_inline)) {
             constexpr int N = decltype(width)::value;
             const auto v = load_wide<N>(w + k);
             for (int r = 0; r < R; ++r) s[r] += v * load_wide<N>(x[r] + k);
@@ -74,21 +111,25 @@ void margins_one(const Dense<T>& X, const std::uint32_t* rows, Index count, Inde
 
 // g += sum of s[i] x_i
 template <class T>
-void gradient_one(const Dense<T>& X, const std::uint32_t* rows, Index count, const T* FG_RESTRICT s, T* FG_RESTRICT g) {
+void gradient_one(const Tile<T>& tile, const T* FG_RESTRICT s, T* FG_RESTRICT g) {
     constexpr int L = lanes<T>;
-    by_groups<8>(count, [&](Index i, auto group) __attribute__((always_inline)) {
+    by_groups<8>(tile.count, [&](Index i, auto group) __attribute__((always_inline)) {
         constexpr int R = decltype(group)::value;
-        const T* x[R];
-        for (int r = 0; r < R; ++r) x[r] = X.row(rows[i + r]).x;
+        const T *x[R], *next[R];
+        for (int r = 0; r < R; ++r) x[r] = tile.x[i + r];
+        for (int r = 0; r < R; ++r) next[r] = tile.next[i + r];
         const auto add = [&](Index j, auto width) __attribute__((always_inline)) {
             constexpr int N = decltype(width)::value;
             auto v = load<N>(g + j);
-            for (int r = 0; r < R; ++r) v += s[i + r] * load<N>(x[r] + j);
+            for (int r = 0; r < R; ++r) {
+                v += s[i + r] * load<N>(x[r] + j);
+                if (r >= Tile<T>::asked_in_margins) ask(next[r], j);
+            }
             store<N>(g + j, v);
         };
         Index j = 0;
-        for (; j + L <= X.cols; j += L) add(j, Width<L>{});
-        tail<L / 2>(j, X.cols - j, add);
+        for (; j + L <= tile.cols; j += L) add(j, Width<L>{});
+        tail<L / 2>(j, tile.cols - j, add);
     });
 }
 
@@ -99,22 +140,24 @@ inline constexpr Index feature_block = 128;
 
 // P (count, width) += X W
 template <int N, class T>
-void add_margins(const Dense<T>& X, const std::uint32_t* rows, Index count, const T* FG_RESTRICT W, Index width,
-                 T* FG_RESTRICT P) {
-    for (Index begin = 0; begin < X.cols; begin += feature_block) {
-        const Index end = std::min(X.cols, begin + feature_block);
+void add_margins(const Tile<T>& tile, const T* FG_RESTRICT W, Index width, T* FG_RESTRICT P) {
+    for (Index begin = 0; begin < tile.cols; begin += feature_block) {
+        const Index end = std::min(tile.cols, begin + feature_block);
         for (Index c = 0; c < width; c += N) {
-            by_groups<8>(count, [&](Index i, auto group) __attribute__((always_inline)) {
+            by_groups<8>(tile.count, [&](Index i, auto group) __attribute__((always_inline)) {
                 constexpr int R = decltype(group)::value;
                 const T* x[R];
                 Vector<T, N> s[R];
                 for (int r = 0; r < R; ++r) {
-                    x[r] = X.row(rows[i + r]).x;
+                    x[r] = tile.x[i + r];
                     s[r] = load<N>(P + (i + r) * width + c);
                 }
-                for (Index j = begin; j < end; ++j) {
-                    const auto v = load<N>(W + j * width + c);
-                    for (int r = 0; r < R; ++r) s[r] += x[r][j] * v;
+                for (Index j = begin; j < end;) {
+                    for (int r = 0; r < R && r < Tile<T>::asked_in_margins && c == 0; ++r) ask(tile.next[i + r], j);
+                    for (const Index until = std::min(end, j + line<T>); j < until; ++j) {
+                        const auto v = load<N>(W + j * width + c);
+                        for (int r = 0; r < R; ++r) s[r] += x[r][j] * v;
+                    }
                 }
                 for (int r = 0; r < R; ++r) store<N>(P + (i + r) * width + c, s[r]);
             });
@@ -122,29 +165,26 @@ void add_margins(const Dense<T>& X, const std::uint32_t* rows, Index count, cons
     }
 }
 
-// G (features, width) += X' S
+// G (features, width) += X' S. The sums of a few features stay in registers while rows pass by.
 template <int N, class T>
-void add_gradient(const Dense<T>& X, const std::uint32_t* rows, Index count, const T* FG_RESTRICT S, Index width,
-                  T* FG_RESTRICT G) {
-    for (Index begin = 0; begin < X.cols; begin += feature_block) {
-        const Index end = std::min(X.cols, begin + feature_block);
+void add_gradient(const Tile<T>& tile, const T* FG_RESTRICT S, Index width, T* FG_RESTRICT G) {
+    by_groups<8>(tile.cols, [&](Index j, auto group) __attribute__((always_inline)) {
+        constexpr int F = decltype(group)::value;
         for (Index c = 0; c < width; c += N) {
-            by_groups<8>(count, [&](Index i, auto group) __attribute__((always_inline)) {
-                constexpr int R = decltype(group)::value;
-                const T* x[R];
-                Vector<T, N> s[R];
-                for (int r = 0; r < R; ++r) {
-                    x[r] = X.row(rows[i + r]).x;
-                    s[r] = load<N>(S + (i + r) * width + c);
-                }
-                for (Index j = begin; j < end; ++j) {
-                    auto v = load<N>(G + j * width + c);
-                    for (int r = 0; r < R; ++r) v += x[r][j] * s[r];
-                    store<N>(G + j * width + c, v);
-                }
-            });
+            T* const g = G + j * width + c;
+            Vector<T, N> s[F];
+            for (int f = 0; f < F; ++f) s[f] = load<N>(g + f * width);
+            for (Index i = 0; i < tile.count; ++i) {
+                const T* const x = tile.x[i] + j;
+                const auto v = load<N>(S + i * width + c);
+                for (int f = 0; f < F; ++f) s[f] += x[f] * v;
+            }
+            for (int f = 0; f < F; ++f) store<N>(g + f * width, s[f]);
         }
-    }
+        if (j % line<T> != 0) return;
+        for (Index i = 0; i < tile.count; ++i)
+            if (i % 8 >= Tile<T>::asked_in_margins) __builtin_prefetch(tile.next[i] + j);
+    });
 }
 
 // sums (width,) += the rows of P (count, width)

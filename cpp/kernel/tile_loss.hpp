@@ -2,12 +2,15 @@
 // loss.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "core/buffer.hpp"
-#include "core/view.hpp"
+#include "kernel/products.hpp"
 #include "parts/loss/point.hpp"
 
 namespace fg {
@@ -22,14 +25,19 @@ struct Goals {
     std::vector<double> side_weight;  // (outputs, 2): of rows outside and inside the class; they include 1 / mean
     Index outputs = 1, width = 1;
     double negative = -1.0;
+
+    FG_INLINE void prefetch(Index row) const {
+        __builtin_prefetch(code ? code + row : y + row * outputs);
+        if (weight) __builtin_prefetch(weight + row);
+    }
 };
 
 template <class T>
 class TileLoss {
 public:
-    static constexpr Index most_rows = 64;
     virtual ~TileLoss() = default;
-    // p (count, width) becomes factor * weight * slope, zero in the padding; returns the sum of weight * loss.
+    // p (count, width) becomes factor * weight * slope, zero in the padding; returns the sum of weight * loss. Losses
+    // are evaluated in the type of the data and added up in double.
     virtual double slopes(const Goals<T>& goals, const std::uint32_t* rows, Index count, double factor, T* p) const = 0;
 };
 
@@ -40,87 +48,106 @@ public:
     explicit SeparateLoss(const Loss& loss) : loss_(loss) {}
 
     double slopes(const Goals<T>& goals, const std::uint32_t* rows, Index count, double factor, T* p) const override {
-        alignas(64) double y[most], weight[most], margin[most];
-        const Index outputs = std::min(goals.outputs, most), at_once = most / outputs;
-        double total = 0.0;
-        for (Index first = 0; first < goals.outputs; first += outputs) {
-            const Index n = std::min(outputs, goals.outputs - first);
-            for (Index i = 0; i < count; i += at_once) {
-                const Index members = std::min(at_once, count - i);
-                T* const part = p + i * goals.width + first;
-                gather(goals, rows + i, members, first, n, part, y, weight, margin);
-                total += evaluate(members * n, factor, y, weight, margin);
-                for (Index m = 0; m < members; ++m)
-                    for (Index k = 0; k < n; ++k) part[m * goals.width + k] = T(margin[m * n + k]);
-            }
+        const Index width = goals.width;
+        if (width > most) {
+            double total = 0.0;
+            for (Index i = 0; i < count; ++i)
+                for (Index first = 0; first < width; first += most)
+                    total +=
+                        block(goals, rows + i, 1, first, std::min(most, width - first), factor, p + i * width + first);
+            return total;
         }
-        for (Index i = 0; i < count && goals.width > goals.outputs; ++i)
-            std::fill(p + i * goals.width + goals.outputs, p + (i + 1) * goals.width, T(0));
+        double total = 0.0;
+        const Index at_once = most / width;
+        for (Index i = 0; i < count; i += at_once)
+            total += block(goals, rows + i, std::min(at_once, count - i), 0, width, factor, p + i * width);
         return total;
     }
 
 private:
     static constexpr Index most = 512;  // margins at a time
 
-    // Targets, weights and margins of outputs first, ..., first + n - 1, without padding. Numbers that lie anywhere are
-    // fetched in loops of their own, so that the others are vector loops.
-    static void gather(const Goals<T>& goals, const std::uint32_t* FG_RESTRICT rows, Index count, Index first, Index n,
-                       const T* FG_RESTRICT p, double* FG_RESTRICT y, double* FG_RESTRICT weight,
-                       double* FG_RESTRICT margin) {
+    // Columns first, ..., first + n - 1 of some rows: all columns, or one row.
+    double block(const Goals<T>& goals, const std::uint32_t* rows, Index count, Index first, Index n, double factor,
+                 T* p) const {
+        alignas(64) T y[most], weight[most];
+        const Index outputs = std::min(n, goals.outputs - first);
+        if (n == 1) {
+            one_output(goals, rows, count, y, weight);
+        } else {
+            several_outputs(goals, rows, count, first, outputs, n, y, weight);
+        }
+        return evaluate(count * n, T(factor), y, weight, p);
+    }
+
+    // Targets and weights. Numbers that lie anywhere are fetched in loops of their own, so that the others are vector
+    // loops.
+    static void one_output(const Goals<T>& goals, const std::uint32_t* FG_RESTRICT rows, Index count, T* FG_RESTRICT y,
+                           T* FG_RESTRICT weight) {
+        const T negative = T(goals.negative), outside = T(goals.side_weight[0]), inside = T(goals.side_weight[1]);
+        if (goals.code) {
+            for (Index i = 0; i < count; ++i) y[i] = goals.code[rows[i]];
+            for (Index i = 0; i < count; ++i) weight[i] = y[i] > T(0) ? inside : outside;
+            for (Index i = 0; i < count; ++i) y[i] = y[i] > T(0) ? T(1) : negative;
+        } else {
+            for (Index i = 0; i < count; ++i) y[i] = goals.y[rows[i]];
+            std::fill_n(weight, count, outside);
+        }
+        if (!goals.weight) return;
+        for (Index i = 0; i < count; ++i) weight[i] *= goals.weight[rows[i]];
+    }
+
+    // The padding has weight 0.
+    static void several_outputs(const Goals<T>& goals, const std::uint32_t* FG_RESTRICT rows, Index count, Index first,
+                                Index outputs, Index n, T* FG_RESTRICT y, T* FG_RESTRICT weight) {
         const double* const side = goals.side_weight.data() + 2 * first;
-        T far[most];
-        if (goals.code && goals.outputs == 1) {
-            const double negative = goals.negative, outside = side[0], inside = side[1];
-            for (Index i = 0; i < count; ++i) far[i] = goals.code[rows[i]];
+        for (Index k = 0; k < n; ++k) weight[k] = k < outputs ? T(side[2 * k]) : T(0);
+        with_lanes<T>(n, [&](auto lane) {
+            constexpr int N = decltype(lane)::value;
+            for (Index k = n; k < count * n; k += N) store<N>(weight + k, load<N>(weight + k - n));
+        });
+        if (goals.code) {
+            std::fill_n(y, count * n, T(goals.negative));
             for (Index i = 0; i < count; ++i) {
-                margin[i] = double(p[i]);
-                y[i] = far[i] > T(0) ? 1.0 : negative;
-                weight[i] = far[i] > T(0) ? inside : outside;
-            }
-        } else if (goals.code) {
-            std::fill_n(y, count * n, goals.negative);
-            for (Index i = 0; i < count; ++i) {
-                for (Index k = 0; k < n; ++k) margin[i * n + k] = double(p[i * goals.width + k]);
-                for (Index k = 0; k < n; ++k) weight[i * n + k] = side[2 * k];
                 const Index inside = Index(goals.code[rows[i]]) - first;
-                if (inside < 0 || inside >= n) continue;
-                y[i * n + inside] = 1.0;
-                weight[i * n + inside] = side[2 * inside + 1];
+                if (inside < 0 || inside >= outputs) continue;
+                y[i * n + inside] = T(1);
+                weight[i * n + inside] = T(side[2 * inside + 1]);
             }
         } else {
             for (Index i = 0; i < count; ++i) {
-                const T* const goal = goals.y + rows[i] * goals.outputs + first;
-                for (Index k = 0; k < n; ++k) {
-                    margin[i * n + k] = double(p[i * goals.width + k]);
-                    y[i * n + k] = double(goal[k]);
-                    weight[i * n + k] = side[2 * k];
-                }
+                std::copy_n(goals.y + rows[i] * goals.outputs + first, outputs, y + i * n);
+                std::fill_n(y + i * n + outputs, n - outputs, T(0));
             }
         }
-        if (!goals.weight) return;
-        for (Index i = 0; i < count; ++i) far[i] = goals.weight[rows[i]];
-        for (Index i = 0; i < count; ++i)
-            for (Index k = 0; k < n; ++k) weight[i * n + k] *= double(far[i]);
+        for (Index i = 0; i < count && goals.weight; ++i) {
+            const T its = goals.weight[rows[i]];
+            for (Index k = 0; k < n; ++k) weight[i * n + k] *= its;
+        }
     }
 
     // Margins become slopes; returns the sum of the losses.
-    double evaluate(Index n, double factor, const double* y, const double* weight, double* margin) const {
-        constexpr int L = lanes<double>;
-        Vector<double, L> sums{};
+    double evaluate(Index n, T factor, T* y, T* weight, T* p) const {
+        constexpr int L = lanes<T>;
+        Vector<T, L> sums{};
         Index k = 0;
-        for (; k + L <= n; k += L) {
-            const auto point = loss_.at(load<L>(y + k), load<L>(margin + k));
-            const auto w = load<L>(weight + k);
-            sums += w * point.value;
-            store<L>(margin + k, w * point.slope * factor);
+        for (; k + L <= n; k += L) sums += points(load<L>(y + k), load<L>(weight + k), factor, p + k);
+        if (k < n) {
+            alignas(64) T rest[L]{};
+            std::copy_n(p + k, n - k, rest);
+            std::fill(y + n, y + k + L, T(0));
+            std::fill(weight + n, weight + k + L, T(0));
+            sums += points(load<L>(y + k), load<L>(weight + k), factor, rest);
+            std::copy_n(rest, n - k, p + k);
         }
-        double rest = 0.0;
-        for (; k < n; ++k) {
-            const auto point = loss_.at(Lone{y[k], y[k]}, Lone{margin[k], margin[k]});
-            rest += weight[k] * point.value[0];
-            margin[k] = weight[k] * point.slope[0] * factor;
-        }
-        return sum<double, L>(sums) + rest;
+        return double(sum<T, L>(sums));
+    }
+
+    FG_INLINE Vector<T, lanes<T>> points(Vector<T, lanes<T>> y, Vector<T, lanes<T>> weight, T factor, T* p) const {
+        constexpr int L = lanes<T>;
+        const auto point = loss_.at(y, load<L>(p));
+        store<L>(p, weight * factor * point.slope);
+        return weight * point.value;
     }
 
     const Loss loss_;
@@ -132,28 +159,63 @@ class Softmax final : public TileLoss<T> {
 public:
     double slopes(const Goals<T>& goals, const std::uint32_t* rows, Index count, double factor, T* p) const override {
         double total = 0.0;
+        for (Index i = 0; i < count; i += most)
+            total += some(goals, rows + i, std::min(most, count - i), factor, p + i * goals.width);
+        return total;
+    }
+
+private:
+    static constexpr Index most = 64;  // rows at a time
+
+    // In passes, each of which has the rows side by side.
+    static double some(const Goals<T>& goals, const std::uint32_t* rows, Index count, double factor, T* P) {
+        T weight[most], at_code[most], largest[most], sum[most];
+        std::size_t code[most];
+        const Index width = goals.width;
         for (Index i = 0; i < count; ++i) {
-            T* const row = p + i * goals.width;
-            const Index code = Index(goals.code[rows[i]]);
-            const double weight =
-                (goals.weight ? double(goals.weight[rows[i]]) : 1.0) * goals.side_weight[std::size_t(2 * code + 1)];
-            double largest = double(row[0]);
-            for (Index k = 1; k < goals.outputs; ++k) largest = std::max(largest, double(row[k]));
-            const double at_code = double(row[code]) - largest;
-            double sum = 0.0;
-            for (Index k = 0; k < goals.outputs; ++k) {
-                const auto [over, under] = exp_minus<double>(largest - double(row[k]));
-                const double e = over / under;
-                row[k] = T(e);
-                sum += e;
-            }
-            total += weight * (std::log(sum) - at_code);
-            const double scale = weight * factor / sum;
-            for (Index k = 0; k < goals.outputs; ++k) row[k] = T(double(row[k]) * scale);
-            row[code] -= T(weight * factor);
-            for (Index k = goals.outputs; k < goals.width; ++k) row[k] = T(0);
+            code[i] = std::size_t(goals.code[rows[i]]);
+            weight[i] = T(goals.side_weight[2 * code[i] + 1]);
+            if (goals.weight) weight[i] *= goals.weight[rows[i]];
+            at_code[i] = P[i * width + Index(code[i])];
+            std::fill(P + i * width + goals.outputs, P + (i + 1) * width, -std::numeric_limits<T>::infinity());
+        }
+        with_lanes<T>(width, [&](auto lane) {
+            constexpr int N = decltype(lane)::value;
+            for (Index i = 0; i < count; ++i) largest[i] = maximum<N>(P + i * width, width);
+            for (Index i = 0; i < count; ++i) sum[i] = exponentials<N>(P + i * width, largest[i], width);
+        });
+        double total = 0.0;
+        for (Index i = 0; i < count; ++i) {
+            T* const row = P + i * width;
+            total += double(weight[i]) * (double(std::log(sum[i])) - double(at_code[i] - largest[i]));
+            const T each = weight[i] * T(factor), scale = each / sum[i];
+            for (Index k = 0; k < goals.outputs; ++k) row[k] *= scale;
+            for (Index k = goals.outputs; k < width; ++k) row[k] = T(0);
+            row[code[i]] -= each;
         }
         return total;
+    }
+
+    template <int N>
+    FG_INLINE static T maximum(const T* row, Index width) {
+        const auto greater = [](auto a, auto b) __attribute__((always_inline)) { return a > b ? a : b; };
+        auto top = load<N>(row);
+        for (Index k = N; k < width; k += N) top = greater(top, load<N>(row + k));
+        return reduced<T, N>(top, greater);
+    }
+
+    // Margins become e^(p - largest), next to nothing in the padding; returns the sum, which is at least 1.
+    template <int N>
+    FG_INLINE static T exponentials(T* row, T largest, Index width) {
+        using V = Vector<T, N>;
+        V sums{};
+        for (Index k = 0; k < width; k += N) {
+            const auto [over, under] = exp_minus<V>(largest - load<N>(row + k));
+            const V e = over / under;
+            store<N>(row + k, e);
+            sums += e;
+        }
+        return fg::sum<T, N>(sums);
     }
 };
 

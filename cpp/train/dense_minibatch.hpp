@@ -15,10 +15,10 @@ public:
         : MiniBatch<T>(X.rows, X.cols, double(X.cols), double(X.cols) * sizeof(T), std::move(rows), std::move(goals),
                        recipe, flat),
           X_(X) {
-        // Chunks of at least 8192 multiply-adds (about a microsecond) and 16 rows, at most 64 of them; and partial
+        // Chunks of at least 8192 multiply-adds (about a microsecond) and 32 rows, at most 64 of them; and partial
         // gradients of at most 16 MB, if the chunks would not be fewer than two.
         const Index weights = this->size_, bytes = weights * Index(sizeof(T));
-        const Index least = std::max<Index>(16, 8192 / weights);
+        const Index least = std::max<Index>(32, 8192 / weights);
         Index chunks = 1;
         while (chunks < 64 && chunks * least < this->batch_ && (chunks < 2 || 2 * chunks * bytes <= (16 << 20)))
             chunks *= 2;
@@ -27,7 +27,9 @@ public:
         stride_ = (weights + 15) / 16 * 16;
         partial_ = Buffer<T>(chunks_ * stride_);
         losses_.resize(std::size_t(chunks_));
-        tile_ = std::clamp<Index>((16 << 10) / (X.cols * Index(sizeof(T))), 4, TileLoss<T>::most_rows);
+        // Two tiles, the one at hand and the next, in half of the first-level cache. Groups are of eight rows.
+        tile_ = std::clamp<Index>((8 << 10) / (X.cols * Index(sizeof(T))), 4, Tile<T>::most_rows);
+        if (tile_ > 8) tile_ = tile_ / 8 * 8;
         if (this->clips_norm()) {
             sum_ = Buffer<T>(stride_);
             squares_.resize(std::size_t((weights + this->norm_block - 1) / this->norm_block));
@@ -44,17 +46,15 @@ private:
     void step(const Batch& batch, int member, int members, Barrier& barrier) override {
         const Index chunks = chunks_of(batch);
         if (member == 0) this->measure(batch);
-        for (Index c = chunks * member / members; c < chunks * (member + 1) / members; ++c) {
-            if (this->width_ == 1) {
-                one_output(batch, c, margins_[std::size_t(member)].data());
-            } else {
-                several_outputs(batch, c, margins_[std::size_t(member)].data());
-            }
-        }
+        const Index first = chunks * member / members, last = chunks * (member + 1) / members;
+        const Portion portion{batch, first * chunk_, std::min(last * chunk_, batch.count)};
+        T* const p = margins_[std::size_t(member)].data();
+        for (Index c = first; c < last; ++c)
+            this->width_ == 1 ? one_output(portion, c, p) : several_outputs(portion, c, p);
         barrier.wait();
         Gradient<T> gradient{
             .g = partial_.data(), .parts = chunks, .stride = stride_, .limit = this->recipe_.clip_value};
-        const bool alone = this->size_ < 4096;  // too few parameters to share
+        const bool alone = chunks * this->size_ < 8192;  // too little to share
         if (this->clips_norm()) {
             const auto [first, last] = this->share(Index(squares_.size()), member, members, 1);
             for (Index k = first; k < last; ++k) {
@@ -75,42 +75,67 @@ private:
         return sum;
     }
 
-    // Calls tile(rows, count, rows known from there on) for the tiles of chunk c.
+    // The rows of a batch that a member of the team has.
+    struct Portion {
+        const Batch& batch;
+        Index begin, end;
+    };
+
+    // Calls f(tile, its row numbers) for the tiles of chunk c.
     template <class F>
-    void each_tile(const Batch& batch, Index c, const F& tile) const {
-        const Index begin = c * chunk_, end = std::min(batch.count, begin + chunk_);
-        for (Index i = begin; i < end; i += tile_) tile(batch.rows + i, std::min(tile_, end - i), end - i);
+    void each_tile(const Portion& portion, Index c, const F& f) const {
+        const Index end = std::min(portion.end, (c + 1) * chunk_);
+        Tile<T> tile;
+        for (Index i = c * chunk_; i < end; i += tile_) {
+            const std::uint32_t* const rows = portion.batch.rows + i;
+            const Index count = std::min(tile_, end - i);
+            const std::uint32_t* coming = rows;
+            Index coming_count = count;
+            if (i + count < portion.end) {
+                coming = rows + count;
+                coming_count = std::min(tile_, portion.end - i - count);
+            } else if (const Index left = this->rows_after(portion.batch) - portion.begin; left > 0) {
+                coming = portion.batch.rows + portion.batch.count + portion.begin;
+                coming_count = std::min(tile_, left);
+            }
+            tile.advance(X_, rows, count, coming, coming_count, i > c * chunk_);
+            for (Index k = 0; k < coming_count; ++k) this->goals_.prefetch(coming[k]);
+            f(tile, rows);
+        }
     }
 
-    void one_output(const Batch& batch, Index c, T* p) {
+    void one_output(const Portion& portion, Index c, T* p) {
         T* const g = partial_.data() + c * stride_;
         std::fill_n(g, this->size_, T(0));
+        const double share = 1.0 / double(portion.batch.count);
         double loss = 0.0, total = 0.0;
         const T* const w = this->flat_.w;
-        each_tile(batch, c, [&](const std::uint32_t* rows, Index count, Index known) {
-            margins_one(X_, rows, count, known, w, w[X_.cols], p);
-            loss += this->loss_->slopes(this->goals_, rows, count, 1.0 / double(batch.count), p);
-            gradient_one(X_, rows, count, p, g);
-            for (Index i = 0; i < count; ++i) total += double(p[i]);
+        each_tile(portion, c, [&](const Tile<T>& tile, const std::uint32_t* rows) {
+            margins_one(tile, w, w[tile.cols], p);
+            loss += this->loss_->slopes(this->goals_, rows, tile.count, share, p);
+            gradient_one(tile, p, g);
+#pragma omp simd reduction(+ : total)
+            for (Index i = 0; i < tile.count; ++i) total += double(p[i]);
         });
         g[X_.cols] = T(total * this->recipe_.intercept_decay);
         losses_[std::size_t(c)] = loss;
     }
 
-    void several_outputs(const Batch& batch, Index c, T* P) {
+    void several_outputs(const Portion& portion, Index c, T* P) {
         const Index width = this->width_, weights = X_.cols * width;
         T* const G = partial_.data() + c * stride_;
         std::fill_n(G, this->size_, T(0));
+        const double share = 1.0 / double(portion.batch.count);
         double loss = 0.0;
         const T* const W = this->flat_.w;
         with_lanes<T>(width, [&](auto vector) {
             constexpr int N = decltype(vector)::value;
-            each_tile(batch, c, [&](const std::uint32_t* rows, Index count, Index) {
-                for (Index i = 0; i < count; ++i) std::copy_n(W + weights, width, P + i * width);
-                add_margins<N>(X_, rows, count, W, width, P);
-                loss += this->loss_->slopes(this->goals_, rows, count, 1.0 / double(batch.count), P);
-                add_gradient<N>(X_, rows, count, P, width, G);
-                add_rows(P, count, width, G + weights);
+            each_tile(portion, c, [&](const Tile<T>& tile, const std::uint32_t* rows) {
+                for (Index i = 0; i < tile.count; ++i) std::copy_n(W + weights, width, P + i * width);
+                add_margins<N>(tile, W, width, P);
+                loss += this->loss_->slopes(this->goals_, rows, tile.count, share, P);
+                add_gradient<N>(tile, P, width, G);
+                add_rows(P, tile.count, width, G + weights);
             });
         });
         for (Index k = 0; k < width; ++k) G[weights + k] *= T(this->recipe_.intercept_decay);

@@ -83,7 +83,7 @@ public:
         Index measured = 0;
         measured_ = &measured;
         const double work = length_ * double(batch_) * double(width_);
-        const int members = int(std::clamp(work / 16384.0, 1.0, double(std::clamp(threads, 1, most_threads))));
+        const int members = int(std::clamp(work / 8192.0, 1.0, double(std::clamp(threads, 1, most_threads))));
         begin_epoch(members);
         for (bool wanted = true; wanted && passed_.finite && passed_.batches < batches();) {
             deadline_ = Clock::now() + std::chrono::milliseconds(50);
@@ -153,6 +153,7 @@ protected:
         ++*measured_;
     }
     Index first_step() const { return first_step_; }
+    Index rows_after(const Batch& batch) const { return n_ - batch.number * batch_ - batch.count; }
     bool measures_after(const Batch& batch) const { return (batch.number + 1) % every_ == 0; }
 
     // Sweeps entries begin, ..., end - 1 of all parameters, intercepts without penalty.

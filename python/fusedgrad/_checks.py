@@ -15,8 +15,10 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
 from . import _core
+from ._threads import threads_for
 
 FLOATS = (np.float64, np.float32)
+_LARGE = 1_000_000  # numbers; below, waking a team costs more than it brings
 
 
 class InvalidParameterError(ValueError, TypeError):
@@ -158,7 +160,10 @@ def is_plain(X: object, dtypes: tuple[Any, ...], n_features: int) -> bool:
 
 def check_finite(X: Any, estimator: BaseEstimator, name: str = "X") -> None:
     values = X.data if sp.issparse(X) else X
-    if get_config()["assume_finite"] or _core.all_finite(values):
+    if get_config()["assume_finite"]:
+        return
+    threads = threads_for(estimator.__dict__.get("n_jobs"), None, values.size) if values.size > _LARGE else 1
+    if _core.all_finite(values, threads):
         return
     assert_all_finite(values, input_name=name, estimator_name=type(estimator).__name__)
 

@@ -129,16 +129,6 @@ class Result:
     optimizer_state: State | None = None
 
 
-def threads_for(n_jobs: int | None, most: int | None, work: float) -> int:
-    """Threads for a fit, at most `most`; `n_jobs` None: as many as pay, within OpenMP's limit."""
-    limit = _core.max_threads()
-    if n_jobs is None:
-        threads = limit if work > 1e6 else 1
-    else:
-        threads = n_jobs if n_jobs > 0 else max(1, limit + 1 + n_jobs)
-    return threads if most is None else min(most, threads)
-
-
 def run(
     task: Task,
     *,

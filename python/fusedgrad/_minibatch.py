@@ -137,6 +137,8 @@ class _Training:
         if not self.batches.normalise:
             return side
         y, weight = self.task.y, self.task.sample_weight
+        if weight is None and np.all(side == 1.0):
+            return side
         if self.rows is not None:
             y, weight = y[self.rows], None if weight is None else weight[self.rows]
         if not self._coded:

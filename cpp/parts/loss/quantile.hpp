@@ -20,7 +20,7 @@ struct Quantile {
 
     template <class R>
     FG_INLINE Point<R> at(R y, R p) const {
-        const R r = p - y, slope = select<R>(r < 0.0, R{} - quantile, R{} + (1.0 - quantile));
+        const R r = p - y, slope = select<R>(r < 0.0, all<R>(-quantile), all<R>(1.0 - quantile));
         return {slope * r, select<R>(r == 0.0, R{}, slope)};
     }
 };

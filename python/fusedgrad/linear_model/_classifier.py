@@ -22,6 +22,7 @@ from .._checks import (
     check_X_y,
     unchanged_on_error,
 )
+from .._threads import threads_for
 from . import _seeds
 from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, loss_functions
 
@@ -451,7 +452,7 @@ class SGDClassifier(ClassifierMixin, Supervised):  # type: ignore[misc]
             ),
             seen=seen,
             partial=partial,
-            threads=_fit.threads_for(
+            threads=threads_for(
                 self.n_jobs, len(labels) if batches is None else None, float(X.nnz if sp.issparse(X) else X.size)
             ),
             names=("",) if binary else tuple(f" (class {label})" for label in self.classes_),

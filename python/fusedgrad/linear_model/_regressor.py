@@ -11,6 +11,7 @@ from sklearn.base import RegressorMixin
 
 from .. import _fit
 from .._checks import Number, OneOf, check_weights, check_X_y, unchanged_on_error
+from .._threads import threads_for
 from . import _seeds
 from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, loss_functions
 
@@ -308,7 +309,7 @@ class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]
             ),
             seen=seen,
             partial=partial,
-            threads=_fit.threads_for(
+            threads=threads_for(
                 self.n_jobs, 1 if batches is None else None, float(X.nnz if sp.issparse(X) else X.size)
             ),
         )
