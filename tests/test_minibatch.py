@@ -218,8 +218,8 @@ def test_losses_are_exact_in_the_type_of_the_data(name, dtype, rtol):
     rng = np.random.default_rng(0)
     far = 20 if name == "poisson" else 80
     p = np.concatenate([rng.normal(0, 3, 300), rng.uniform(-far, far, 300)]).astype(dtype)
-    # Of row i, feature i alone is not zero: its margin is its weight, and its step the slope. A rate as large makes what
-    # the weight was a rounding error.
+    # Of row i, feature i alone is not zero: its margin is its weight, and its step the slope. The rate is so large that
+    # what the weight was is a rounding error.
     X, rate = np.eye(len(p), dtype=dtype), 2.0**40
     classes = name in ("hinge", "perceptron", "squared_hinge", "modified_huber", "log_loss")
     y = rng.integers(2, size=len(p)) if classes else np.abs(np.round(p + rng.normal(size=len(p)), 3))

@@ -196,11 +196,36 @@ void add_rows(const T* FG_RESTRICT P, Index count, Index width, T* FG_RESTRICT s
 
 // ---- sparse rows ----
 
-// P (count, width) += X W; rows[0..known) may be asked for ahead.
+// The entries of sparse rows that lie within one of two parts of the features, if rows are cut at `split` (null: the
+// whole rows).
+template <class T, class I>
+struct PartOf {
+    const Csr<T, I>& X;
+    const std::uint32_t* split;
+    Index part;
+
+    FG_INLINE CsrRow<T, I> row(Index i) const {
+        const auto r = X.row(i);
+        if (!split) return r;
+        const Index s = Index(split[i]);
+        return part == 0 ? CsrRow<T, I>{r.x, r.index, s} : CsrRow<T, I>{r.x + s, r.index + s, r.n - s};
+    }
+    FG_INLINE void prefetch(Index i) const {
+        const auto r = row(i);
+        prefetch_bytes(r.x, r.n * Index(sizeof(T)));
+        prefetch_bytes(r.index, r.n * Index(sizeof(I)));
+    }
+    FG_INLINE void prefetch_early(Index i) const {
+        X.prefetch_early(i);
+        if (split) __builtin_prefetch(split + i);
+    }
+};
+
+// P (count, width) = X W; rows[0..known) may be asked for ahead.
 template <int N, class T, class I>
-void add_margins(const Csr<T, I>& X, const std::uint32_t* rows, Index count, Index known, const T* FG_RESTRICT W,
-                 Index width, T* FG_RESTRICT P) {
-    const Index lead = X.lead();
+void margins(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, Index known, const T* FG_RESTRICT W,
+             Index outputs_width, T* FG_RESTRICT P) {
+    const Index lead = X.X.lead(), width = N == 1 ? 1 : outputs_width;  // which spares multiplications
     for (Index i = 0; i < count; ++i) {
         if (i + 2 * lead < known) {
             X.prefetch_early(rows[i + 2 * lead]);
@@ -213,15 +238,15 @@ void add_margins(const Csr<T, I>& X, const std::uint32_t* rows, Index count, Ind
             for (; k + 4 <= row.n; k += 4)
                 for (int q = 0; q < 4; ++q) s[q] += row.x[k + q] * load<N>(W + Index(row.index[k + q]) * width + c);
             for (; k < row.n; ++k) s[0] += row.x[k] * load<N>(W + Index(row.index[k]) * width + c);
-            T* const p = P + i * width + c;
-            store<N>(p, load<N>(p) + ((s[0] + s[1]) + (s[2] + s[3])));
+            store<N>(P + i * width + c, (s[0] + s[1]) + (s[2] + s[3]));
         }
     }
 }
 
-// A range of features, of which a member of the team is the owner.
+// A range of features, of which a member of the team is the owner. It lies within a part, and may be all of it.
 struct Share {
-    Index begin, end;
+    Index part, begin, end;
+    bool whole;
 };
 
 // How many indices of a sorted row lie below a feature. Counting them all is faster than to search, up to a few
@@ -234,46 +259,43 @@ FG_INLINE Index below(const CsrRow<T, I>& row, Index feature) {
     return count;
 }
 
-// f(feature, value) for entries begin, ..., end - 1 of the row.
+// f(row's place)(feature, value) for the entries of some rows that lie within the share.
 template <class T, class I, class F>
-FG_INLINE void each_entry(const CsrRow<T, I>& row, Index begin, Index end, F&& f) {
-    for (Index k = begin; k < end; ++k) f(Index(row.index[k]), row.x[k]);
-}
-
-// f(row's place, feature, value) for the entries of some rows that lie within the share.
-template <class T, class I, class F>
-FG_INLINE void each_within(const Csr<T, I>& X, const std::uint32_t* rows, Index count, const Share& share, bool sorted,
-                           F&& f) {
-    const Index lead = X.lead();
-    const bool all = share.begin == 0 && share.end == X.cols;
+FG_INLINE void each_within(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, const Share& share,
+                           bool sorted, F&& f) {
+    const Index lead = X.X.lead();
     for (Index i = 0; i < count; ++i) {
         if (i + 2 * lead < count) {
             X.prefetch_early(rows[i + 2 * lead]);
             X.prefetch(rows[i + lead]);
         }
         const auto row = X.row(rows[i]);
-        const auto at = [&](Index j, T x) __attribute__((always_inline)) { f(i, j, x); };
-        if (all) {
-            each_entry(row, 0, row.n, at);
-        } else if (sorted) {
-            each_entry(row, share.begin == 0 ? 0 : below(row, share.begin),
-                       share.end == X.cols ? row.n : below(row, share.end), at);
+        const auto at = f(i);
+        if (share.whole || sorted) {
+            const Index end = share.whole ? row.n : below(row, share.end);
+            for (Index k = share.whole ? 0 : below(row, share.begin); k < end; ++k) at(Index(row.index[k]), row.x[k]);
         } else {
-            each_entry(row, 0, row.n, [&](Index j, T x) __attribute__((always_inline)) {
-                if (j >= share.begin && j < share.end) at(j, x);
-            });
+            for (Index k = 0; k < row.n; ++k)
+                if (const Index j = Index(row.index[k]); j >= share.begin && j < share.end) at(j, row.x[k]);
         }
     }
 }
 
 // The features of the share: G += X' S.
 template <int N, class T, class I>
-void add_gradient(const Csr<T, I>& X, const std::uint32_t* rows, Index count, const Share& share, bool sorted,
-                  const T* FG_RESTRICT S, Index width, T* FG_RESTRICT G) {
-    each_within(X, rows, count, share, sorted, [&](Index i, Index j, T x) __attribute__((always_inline)) {
-        for (Index c = 0; c < width; c += N) {
-            T* const g = G + j * width + c;
-            store<N>(g, load<N>(g) + x * load<N>(S + i * width + c));
+void add_gradient(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, const Share& share, bool sorted,
+                  const T* S, Index outputs_width, T* G) {
+    const Index width = N == 1 ? 1 : outputs_width;
+    each_within(X, rows, count, share, sorted, [=](Index i) __attribute__((always_inline)) {
+        if constexpr (N == 1) {
+            return [s = S[i], G](Index j, T x) __attribute__((always_inline)) { G[j] += x * s; };
+        } else {
+            return [s = S + i * width, G, width](Index j, T x) __attribute__((always_inline)) {
+                for (Index c = 0; c < width; c += N) {
+                    T* const g = G + j * width + c;
+                    store<N>(g, load<N>(g) + x * load<N>(s + c));
+                }
+            };
         }
     });
 }

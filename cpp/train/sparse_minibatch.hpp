@@ -1,11 +1,14 @@
-// Sparse rows. The batch is cut into tiles of rows for margins and slopes, and the features into shares, one a member,
-// for everything that writes weights: so no two members meet, and the order of a sum is that of the rows.
+// Sparse rows. The features are cut into two parts, and each into shares, one a member. Whatever writes weights is done
+// by the owner of the feature: so no two members meet, and the order of a sum is that of the rows. Margins are sums of
+// the two parts': so two members each read the weights that they wrote themselves, from their own cache.
 //
 //   direct    plain SGD without L1: weights are scale * w, decay costs one multiplication, slopes go straight into w
 //   waiting   rules whose untouched coordinates can wait (kernel/waiting.hpp): catch up, margins, step, in O(non-zeros)
 //   dense     all others: the gradient is gathered in an array and all parameters are swept
 #pragma once
 
+#include <algorithm>
+#include <iterator>
 #include <numeric>
 
 #include "train/minibatch.hpp"
@@ -28,7 +31,9 @@ public:
           X_(X),
           sorted_(sorted) {
         mode_ = usual_mode();
-        slopes_ = Buffer<T>(this->batch_ * this->width_);
+        parts_ = sorted && X.mean_length() >= 8.0 ? 2 : 1;
+        boundary_ = parts_ == 2 ? quantiles(0, X.cols, 2)[1] : X.cols;
+        margins_ = Buffer<T>(parts_ * this->batch_ * this->width_);
         gradient_ = Buffer<T>(this->size_);
         const auto tiles = std::size_t((this->batch_ + tile - 1) / tile);
         losses_.resize(tiles);
@@ -47,7 +52,8 @@ private:
     static constexpr double smallest_scale = std::is_same_v<T, float> ? 1e-6 : 1e-9;
 
     void begin_epoch(int members) override {
-        cut_features(members);
+        split_rows(members);
+        own_features(members);
         touched_.resize(std::max(touched_.size(), std::size_t(members)));
         scale_ = 1.0;
         mode_now_ = must_sweep() ? Mode::dense : mode_;
@@ -78,68 +84,105 @@ private:
                (this->first_step() == 1 && std::any_of(w, w + X_.cols * this->width_, [](T v) { return v != T(0); }));
     }
 
-    // Shares of about equal numbers of entries, by a sample of rows.
-    void cut_features(int members) {
-        if (int(cuts_.size()) == members + 1) return;
+    // Features that cut the entries between two features into so many about equal numbers, by a sample of rows; with
+    // the two.
+    std::vector<Index> quantiles(Index begin, Index end, Index pieces) const {
         std::vector<I> sample;
         const Index step = std::max<Index>(1, X_.rows / 256);
-        for (Index i = 0; i < X_.rows && members > 1; i += step) {
+        for (Index i = 0; i < X_.rows && pieces > 1; i += step) {
             const auto row = X_.row(i);
-            sample.insert(sample.end(), row.index, row.index + row.n);
+            std::copy_if(row.index, row.index + row.n, std::back_inserter(sample),
+                         [=](I j) { return Index(j) >= begin && Index(j) < end; });
         }
         std::sort(sample.begin(), sample.end());
-        cuts_.assign(std::size_t(members) + 1, X_.cols);
-        cuts_[0] = 0;
-        for (int m = 1; m < members && !sample.empty(); ++m) {
-            const Index cut = Index(sample[sample.size() * std::size_t(m) / std::size_t(members)]) + 1;
-            cuts_[std::size_t(m)] = std::clamp(cut, cuts_[std::size_t(m) - 1], X_.cols);
+        std::vector<Index> cuts(std::size_t(pieces) + 1, end);
+        cuts[0] = begin;
+        for (std::size_t m = 1; m < std::size_t(pieces) && !sample.empty(); ++m)
+            cuts[m] = std::clamp(Index(sample[sample.size() * m / std::size_t(pieces)]) + 1, cuts[m - 1], end);
+        return cuts;
+    }
+
+    // Where each row passes from the first part to the second, once for all epochs.
+    void split_rows(int members) {
+        if (parts_ == 1 || !split_.empty()) return;
+        split_.resize(std::size_t(X_.rows));
+        Team::together(members, [&](int member) {
+            for (Index i = X_.rows * member / members; i < X_.rows * (member + 1) / members; ++i)
+                split_[std::size_t(i)] = std::uint32_t(below(X_.row(i), boundary_));
+        });
+    }
+
+    // Members own shares of the parts in turn: the first of part 0, the second of part 1, the third of part 0, ... A
+    // single member owns all, and begins with the part that it read last.
+    void own_features(int members) {
+        if (Index(shares_.size()) == members) return;
+        shares_.assign(std::size_t(members), {});
+        for (Index part = parts_ - 1; part >= 0; --part) {
+            const Index begin = part == 0 ? 0 : boundary_, end = part + 1 == parts_ ? X_.cols : boundary_;
+            const Index owners = members == 1 ? 1 : (members - part + parts_ - 1) / parts_;
+            const auto cuts = quantiles(begin, end, owners);
+            for (Index q = 0; q < owners; ++q)
+                shares_[std::size_t((part + q * parts_) % members)].push_back(
+                    {part, cuts[std::size_t(q)], cuts[std::size_t(q) + 1], owners == 1});
         }
     }
+
+    PartOf<T, I> part(Index k) const { return {X_, split_.empty() ? nullptr : split_.data(), k}; }
 
     Index tiles_of(const Batch& batch) const { return (batch.count + tile - 1) / tile; }
 
     void step(const Batch& batch, int member, int members, Barrier& barrier) override {
-        const Share share{cuts_[std::size_t(member)], cuts_[std::size_t(member) + 1]};
+        const auto& shares = shares_[std::size_t(member)];
         const auto& penalty = this->recipe_.penalty;
         auto& touched = touched_[std::size_t(member)];
         if (mode_now_ == Mode::waiting) {
-            list_touched(batch, share, touched);
+            touched.features.clear();
+            touched.from.clear();
+            for (const Share& share : shares) list_touched(batch, share, touched);
             this->updater_->catch_up(missed_, penalty, this->flat_, touched.features.data(), touched.from.data(),
                                      Index(touched.features.size()), missed_.steps(), this->width_);
             barrier.wait();
         }
 
-        const double next = mode_now_ == Mode::direct ? scale_ * (1.0 - batch.tick.rate * penalty.l2) : 1.0;
-        const T pull = T(mode_now_ == Mode::direct ? -batch.tick.rate / next : 1.0);
-        const Index tiles = tiles_of(batch);
-        for (Index t = tiles * member / members; t < tiles * (member + 1) / members; ++t) slopes(batch, t, pull);
+        for (Index k = 0; k < parts_; ++k) part_margins(batch, k, member, members);
         if (member == 0) {
             this->measure(batch);
             if (mode_now_ == Mode::waiting) this->updater_->note(missed_, batch.tick, penalty);
         }
         barrier.wait();
 
+        const double next = mode_now_ == Mode::direct ? scale_ * (1.0 - batch.tick.rate * penalty.l2) : 1.0;
+        const T pull = T(mode_now_ == Mode::direct ? -batch.tick.rate / next : 1.0);
+        const Index tiles = tiles_of(batch);
+        for (Index t = tiles * member / members; t < tiles * (member + 1) / members; ++t) slopes(batch, t, pull);
+        barrier.wait();
+
         const Index width = this->width_, weights = X_.cols * width;
         T* const target = mode_now_ == Mode::direct ? this->flat_.w : gradient_.data();
-        if (mode_now_ == Mode::dense) std::fill(target + share.begin * width, target + share.end * width, T(0));
-        with_lanes<T>(width, [&](auto vector) {
-            add_gradient<decltype(vector)::value>(X_, batch.rows, batch.count, share, sorted_, slopes_.data(), width,
-                                                  target);
-        });
+        for (const Share& share : shares) {
+            if (mode_now_ == Mode::dense) std::fill(target + share.begin * width, target + share.end * width, T(0));
+            with_lanes<T>(width, [&](auto vector) {
+                add_gradient<decltype(vector)::value>(part(share.part), batch.rows, batch.count, share, sorted_,
+                                                      margins_.data(), width, target);
+            });
+        }
         if (member == 0) intercept_gradient(tiles, gradient_.data() + weights);
 
         Gradient<T> gradient{.g = gradient_.data(), .limit = this->recipe_.clip_value};
         if (mode_now_ == Mode::dense) {
             if (this->clips_norm()) gradient = clipped(gradient, member, members, barrier);
-            this->sweep(batch.tick, gradient, share.begin * width, share.end * width);
+            for (const Share& share : shares)
+                this->sweep(batch.tick, gradient, share.begin * width, share.end * width);
         } else if (mode_now_ == Mode::direct) {
             const bool small = next < smallest_scale;
-            for (Index i = share.begin * width; small && i < share.end * width; ++i) target[i] *= T(next);
+            for (const Share& share : shares)
+                for (Index i = share.begin * width; small && i < share.end * width; ++i) target[i] *= T(next);
             if (member == 0) scale_ = small ? 1.0 : next;
         } else {
             this->updater_->sweep_some(batch.tick, penalty, this->recipe_.clip_value, this->flat_, target,
                                        touched.features.data(), Index(touched.features.size()), width);
-            if (this->measures_after(batch) || missed_.full()) catch_up(share);
+            if (this->measures_after(batch) || missed_.full())
+                for (const Share& share : shares) catch_up(share.begin, share.end);
             if (missed_.full()) {
                 barrier.wait();
                 if (member == 0) forget(0);
@@ -149,17 +192,30 @@ private:
         if (member == 0) this->sweep(batch.tick, gradient, weights, this->size_);
     }
 
-    // Margins and slopes of tile t, and its sums of slopes. The slopes that go into weights carry the factor `pull`.
+    // Margins of the entries within a part, of the rows that fall to the member: those who own features of the part
+    // share them.
+    void part_margins(const Batch& batch, Index k, Index member, Index members) {
+        if (members > 1 && member % parts_ != k) return;
+        const Index sharers = members == 1 ? 1 : (members - k + parts_ - 1) / parts_, place = member / parts_;
+        const Index begin = batch.count * place / sharers, end = batch.count * (place + 1) / sharers;
+        const Index width = this->width_;
+        T* const P = margins_.data() + (k * this->batch_ + begin) * width;
+        with_lanes<T>(width, [&](auto vector) {
+            margins<decltype(vector)::value>(part(k), batch.rows + begin, end - begin,
+                                             batch.count - begin + this->rows_after(batch), this->flat_.w, width, P);
+        });
+    }
+
+    // Slopes of tile t, and their sums. The slopes that go into weights carry the factor `pull`.
     void slopes(const Batch& batch, Index t, T pull) {
         const Index begin = t * tile, count = std::min(tile, batch.count - begin), width = this->width_;
         const std::uint32_t* const rows = batch.rows + begin;
-        T* const P = slopes_.data() + begin * width;
-        const T* const b = this->flat_.w + X_.cols * width;
-        std::fill_n(P, count * width, T(0));
-        with_lanes<T>(width, [&](auto vector) {
-            add_margins<decltype(vector)::value>(X_, rows, count, batch.count - begin, this->flat_.w, width, P);
-        });
+        T* FG_RESTRICT const P = margins_.data() + begin * width;
+        const T* FG_RESTRICT const Q = P + this->batch_ * width;
+        const T* FG_RESTRICT const b = this->flat_.w + X_.cols * width;
         const T scale = T(scale_);
+        if (parts_ == 2)
+            for (Index i = 0; i < count * width; ++i) P[i] += Q[i];
         for (Index i = 0; i < count; ++i)
             for (Index k = 0; k < width; ++k) P[i * width + k] = scale * P[i * width + k] + b[k];
         losses_[std::size_t(t)] = this->loss_->slopes(this->goals_, rows, count, 1.0 / double(batch.count), P);
@@ -188,25 +244,24 @@ private:
         return {.g = gradient_.data(), .scale = this->norm_factor(squares_)};
     }
 
-    // The features of the share in this batch. They will be up to date after this step.
+    // Adds the features of the share in this batch. They will be up to date after this step.
     void list_touched(const Batch& batch, const Share& share, Touched& touched) {
         const std::uint32_t after = missed_.steps() + 1;
-        touched.features.clear();
-        touched.from.clear();
-        each_within(X_, batch.rows, batch.count, share, sorted_, [&](Index, Index j, T) {
+        const auto add = [&](Index j, T) {
             if (reached_[std::size_t(j)] == after) return;
             touched.features.push_back(std::uint32_t(j));
             touched.from.push_back(reached_[std::size_t(j)]);
             reached_[std::size_t(j)] = after;
-        });
+        };
+        each_within(part(share.part), batch.rows, batch.count, share, sorted_, [&](Index) { return add; });
     }
 
-    // Brings all features of the share up to date.
-    void catch_up(const Share& share) {
+    // Brings features begin, ..., end - 1 up to date.
+    void catch_up(Index begin, Index end) {
         const std::uint32_t now = missed_.steps();
-        this->updater_->catch_up(missed_, this->recipe_.penalty, this->flat_, all_.data() + share.begin,
-                                 reached_.data() + share.begin, share.end - share.begin, now, this->width_);
-        std::fill(reached_.begin() + share.begin, reached_.begin() + share.end, now);
+        this->updater_->catch_up(missed_, this->recipe_.penalty, this->flat_, all_.data() + begin,
+                                 reached_.data() + begin, end - begin, now, this->width_);
+        std::fill(reached_.begin() + begin, reached_.begin() + end, now);
     }
 
     // Begins new tables of what is missed; all features must be up to date.
@@ -218,7 +273,7 @@ private:
     void end_epoch() override {
         if (mode_now_ == Mode::direct)
             for (Index i = 0; i < X_.cols * this->width_; ++i) this->flat_.w[i] *= T(scale_);
-        if (mode_now_ == Mode::waiting) catch_up(Share{0, X_.cols});
+        if (mode_now_ == Mode::waiting) catch_up(0, X_.cols);
         scale_ = 1.0;
     }
 
@@ -232,10 +287,13 @@ private:
     const Csr<T, I> X_;
     const bool sorted_;
     Mode mode_ = Mode::dense, mode_now_ = Mode::dense;
-    Buffer<T> slopes_, gradient_;
+    Index parts_ = 1, boundary_ = 0;    // the features of the second part begin at the boundary
+    std::vector<std::uint32_t> split_;  // (rows,): how many entries lie in the first part; empty if there is no second
+    std::vector<std::vector<Share>> shares_;  // by member
+    Buffer<T> margins_;                       // (parts, batch, width); then slopes, in the first part
+    Buffer<T> gradient_;
     std::vector<T> sums_;  // of slopes, by tile
     std::vector<double> losses_, squares_;
-    std::vector<Index> cuts_;
     double scale_ = 1.0;
     Missed missed_;
     std::vector<std::uint32_t> reached_, all_;  // reached_: after how many of its steps a feature is up to date
