@@ -19,6 +19,7 @@ from .reference import minibatch, sgd
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
 
 RTOL = {np.float64: 1e-9, np.float32: 1e-3}
+REGRESSION = strategies.REGRESSION_LOSSES
 repeatably = settings(
     max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
@@ -239,6 +240,27 @@ def test_losses_are_exact_in_the_type_of_the_data(name, dtype, rtol):
     atol = far / rate if name == "log_loss" else far * np.finfo(dtype).eps
     np.testing.assert_allclose(found, slope, rtol=rtol, atol=atol)
     np.testing.assert_allclose(model.loss_curve_[0], value.mean(), rtol=rtol)
+
+
+@pytest.mark.parametrize("value, said", [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")])
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("rule", [optimizers.SGD(clip_value=0.1), optimizers.Lion(), optimizers.FTRL()])
+@pytest.mark.parametrize("loss", [*losses.names(), "multinomial"])
+def test_training_notices_x_that_is_not_finite(loss, rule, storage, value, said):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 12)), rng.integers(3, size=60)
+    kind = SGDRegressor if losses.get("hinge" if loss == "multinomial" else loss).name in REGRESSION else SGDClassifier
+    params = {"loss": "log_loss", "multi_class": loss} if loss == "multinomial" else {"loss": loss}
+    model = kind(**params, batch_size=16, optimizer=rule, learning_rate=schedules.Constant(0.1), max_iter=1)
+    model.partial_fit(storage(X), y, **({"classes": [0, 1, 2]} if kind is SGDClassifier else {}))
+    before = pickle.dumps(model)
+    weight = np.ones(60)
+    weight[-1] = 0  # the row counts for nothing, and is looked at
+    X[-1, 5] = value
+    for fit in (model.partial_fit, model.fit):
+        with pytest.raises(ValueError, match=f"Input X contains {said}"):
+            fit(storage(X), y, sample_weight=weight)
+        assert pickle.dumps(model) == before
 
 
 @pytest.mark.parametrize("n", [1, 2, 63, 1000])

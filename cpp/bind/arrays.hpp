@@ -4,8 +4,11 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
+#include <atomic>
 #include <string>
 
+#include "core/team.hpp"
 #include "core/view.hpp"
 
 namespace fg {
@@ -38,7 +41,7 @@ Dense<T> dense_view(const py::array& X) {
 
 // Checks what memory safety needs: row pointers that do not decrease and column indices within range.
 template <class T, class I>
-Csr<T, I> csr_view(const py::tuple& X) {
+Csr<T, I> csr_view(const py::tuple& X, int threads = 1) {
     const auto data = py::cast<py::array>(X[0]), indices = py::cast<py::array>(X[1]),
                indptr = py::cast<py::array>(X[2]);
     const Index cols = py::cast<Index>(X[3]), rows = indptr.size() - 1, stored = indices.size();
@@ -48,12 +51,18 @@ Csr<T, I> csr_view(const py::tuple& X) {
     bool valid = view.indptr[0] >= 0 && Index(view.indptr[rows]) <= stored;
     for (Index i = 0; i < rows; ++i) valid &= view.indptr[i] <= view.indptr[i + 1];
     require(valid, "X.indptr: row pointers must not decrease and must stay within X.indices");
-    I low = 0, high = 0;
-    for (Index k = view.indptr[0]; k < Index(view.indptr[rows]); ++k) {
-        low = std::min(low, view.indices[k]);
-        high = std::max(high, view.indices[k]);
-    }
-    require(low >= 0 && Index(high) < std::max<Index>(cols, 1), "X.indices: a column index is out of range");
+    const Index first = view.indptr[0], count = view.indptr[rows] - first;
+    std::atomic<bool> within{true};
+    const Index members = std::clamp<Index>(threads, 1, 1 + count / (1 << 20));
+    Team::together(int(members), [&](int member) {
+        I low = 0, high = 0;
+        for (Index k = first + count * member / members; k < first + count * (member + 1) / members; ++k) {
+            low = std::min(low, view.indices[k]);
+            high = std::max(high, view.indices[k]);
+        }
+        if (low < 0 || Index(high) >= std::max<Index>(cols, 1)) within = false;
+    });
+    require(within, "X.indices: a column index is out of range");
     return view;
 }
 

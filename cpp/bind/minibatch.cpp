@@ -125,9 +125,10 @@ std::unique_ptr<AnyMiniBatch> minibatch_of(const py::dict& a) {
     if (!py::isinstance<py::tuple>(X))
         return std::make_unique<MiniBatchOf<Dense<T>>>(dense_view<T>(py::cast<py::array>(X)), a);
     const auto parts = py::cast<py::tuple>(X);
+    const int threads = py::cast<int>(a["threads"]);
     if (py::cast<py::array>(parts[1]).itemsize() == 4)
-        return std::make_unique<MiniBatchOf<Csr<T, std::int32_t>>>(csr_view<T, std::int32_t>(parts), a);
-    return std::make_unique<MiniBatchOf<Csr<T, std::int64_t>>>(csr_view<T, std::int64_t>(parts), a);
+        return std::make_unique<MiniBatchOf<Csr<T, std::int32_t>>>(csr_view<T, std::int32_t>(parts, threads), a);
+    return std::make_unique<MiniBatchOf<Csr<T, std::int64_t>>>(csr_view<T, std::int64_t>(parts, threads), a);
 }
 
 // Keeps the arrays alive for as long as the engine points into them.

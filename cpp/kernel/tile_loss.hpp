@@ -37,7 +37,8 @@ class TileLoss {
 public:
     virtual ~TileLoss() = default;
     // p (count, width) becomes factor * weight * slope, zero in the padding; returns the sum of weight * loss. Losses
-    // are evaluated in the type of the data and added up in double.
+    // are evaluated in the type of the data and added up in double. The sum is finite only if all margins are, whatever
+    // the loss: so nothing that is not finite in X passes unseen.
     virtual double slopes(const Goals<T>& goals, const std::uint32_t* rows, Index count, double factor, T* p) const = 0;
 };
 
@@ -145,9 +146,10 @@ private:
 
     FG_INLINE Vector<T, lanes<T>> points(Vector<T, lanes<T>> y, Vector<T, lanes<T>> weight, T factor, T* p) const {
         constexpr int L = lanes<T>;
-        const auto point = loss_.at(y, load<L>(p));
+        const auto margin = load<L>(p);
+        const auto point = loss_.at(y, margin);
         store<L>(p, weight * factor * point.slope);
-        return weight * point.value;
+        return weight * point.value + T(0) * margin;
     }
 
     const Loss loss_;
@@ -177,7 +179,7 @@ private:
             weight[i] = T(goals.side_weight[2 * code[i] + 1]);
             if (goals.weight) weight[i] *= goals.weight[rows[i]];
             at_code[i] = P[i * width + Index(code[i])];
-            std::fill(P + i * width + goals.outputs, P + (i + 1) * width, -std::numeric_limits<T>::infinity());
+            std::fill(P + i * width + goals.outputs, P + (i + 1) * width, std::numeric_limits<T>::lowest());
         }
         with_lanes<T>(width, [&](auto lane) {
             constexpr int N = decltype(lane)::value;
@@ -210,10 +212,11 @@ private:
         using V = Vector<T, N>;
         V sums{};
         for (Index k = 0; k < width; k += N) {
-            const auto [over, under] = exp_minus<V>(largest - load<N>(row + k));
+            const V margin = load<N>(row + k);
+            const auto [over, under] = exp_minus<V>(largest - margin);
             const V e = over / under;
             store<N>(row + k, e);
-            sums += e;
+            sums += e + T(0) * margin;
         }
         return fg::sum<T, N>(sums);
     }

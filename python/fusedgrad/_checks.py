@@ -229,8 +229,12 @@ def check_X_y(
     reset: bool = False,
     name: str = "X",
     multi_output: bool = False,
+    finite: bool = True,
 ) -> tuple[Any, Any]:
-    """`check_X` together with one target a row, or with `multi_output` several."""
+    """`check_X` together with one target a row, or with `multi_output` several.
+
+    Without `finite`, X is not searched for NaN and infinity.
+    """
     if (
         not reset
         and type(y) is np.ndarray
@@ -241,7 +245,8 @@ def check_X_y(
         and y.shape[0] == X.shape[0]
         and (y.dtype.kind != "f" or np.isfinite(y).all())
     ):
-        check_finite(X, estimator, name)
+        if finite:
+            check_finite(X, estimator, name)
         return X, y
     X, y = validate_data(
         estimator,
@@ -254,5 +259,6 @@ def check_X_y(
         multi_output=multi_output,
         reset=reset,
     )
-    check_finite(X, estimator, name)
+    if finite:
+        check_finite(X, estimator, name)
     return _same_index_type(X), y

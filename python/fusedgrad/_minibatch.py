@@ -27,17 +27,21 @@ def run(
     *,
     epochs: Epochs,
     fitted: Callable[[Result], dict[str, Any]],
+    check: Callable[[], None],
     threads: int = 1,
     verbose: int = 0,
 ) -> Result:
     """Train, in place of `task.start`. As `_fit.run`, for a task with `batches`.
 
+    X need not have been searched for NaN and infinity, because the first epoch reads all of it, and its loss is finite
+    only if X is. If it is not, `check` is to raise the error.
+
     Raises
     ------
     ValueError
-        If the weights overflow, or if a schedule gives a rate that is none.
+        If X is not finite, the weights overflow, or a schedule gives a rate that is none.
     """
-    training = _Training(task, threads, verbose)
+    training = _Training(task, check, threads, verbose)
     while not training.ended:
         epochs.begin()
         training.epoch()
@@ -50,9 +54,10 @@ def run(
 class _Training:
     """A fit on its way."""
 
-    def __init__(self, task: Task, threads: int, verbose: int):
+    def __init__(self, task: Task, check: Callable[[], None], threads: int, verbose: int):
         assert task.batches is not None
         self.task, self.batches, self.plan = task, task.batches, task.plan
+        self.check = check
         self.threads, self.verbose = threads, verbose
         self.began = time.monotonic()
         start = task.start
@@ -111,6 +116,7 @@ class _Training:
             batch_size=size,
             shuffle=_SHUFFLES[self.plan["shuffle"]],
             seed=task.seeds[0],
+            threads=threads,
             weights=self.weights,
             slots=self.slots,
             average=self.average,
@@ -204,7 +210,10 @@ class _Training:
         scale = None if weight is None else np.asarray(weight, dtype=np.float64) * relative
         if scale is None and relative != 1.0:
             curvature *= relative
-        return _rates.smoothness(X, scale, curvature=curvature, batch=int(self.sizes[0]), l2=self.plan["l2"])
+        result = _rates.smoothness(X, scale, curvature=curvature, batch=int(self.sizes[0]), l2=self.plan["l2"])
+        if not np.isfinite(result):
+            self.check()
+        return result
 
     def epoch(self) -> None:
         """One epoch, then what it means."""
@@ -220,6 +229,8 @@ class _Training:
             objective = (loss / max(rows, 1) + penalty) / (1 if self.batches.multinomial else self.n_outputs)
             if finite and np.isfinite(objective):
                 break
+            if not self.curve and attempt == 0:
+                self.check()
             if not isinstance(self.source, _rates.Automatic) or attempt == _RETREATS:
                 raise ValueError(
                     f"Floating-point under-/overflow occurred at epoch #{len(self.curve) + 1}, with rates from "

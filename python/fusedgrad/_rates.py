@@ -147,13 +147,15 @@ class Automatic(Source):
         self.share /= 16
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def smoothness(X: Any, weight: NDArray[Any] | None, *, curvature: float, batch: int, l2: float) -> float:
     """Estimate how fast the slope of the objective changes as batches see it; its inverse is a rate that is safe.
 
     For a loss with second derivative at most `curvature` the smoothness of the mean over all n rows is
     ``curvature * L``, with L the largest eigenvalue of ``X'X / n``; that of a single row is ``curvature * max ||x||²``.
     A batch of b rows lies between the two (Gower et al., "SGD: general analysis and improved rates", ICML 2019,
-    proposition 3.8). Both are taken from a sample of rows; the intercept counts as a column of ones.
+    proposition 3.8). Both are taken from a sample of rows; the intercept counts as a column of ones. The result is not
+    finite if those rows are not.
     """
     n = X.shape[0]
     if n > SAMPLE:

@@ -331,7 +331,7 @@ class SGDClassifier(ClassifierMixin, Supervised):  # type: ignore[misc]
             seen = X, y
             keep = self._goes_on(coef_init, intercept_init)
             coef_init, intercept_init = self._warm(coef_init, intercept_init)
-            X, y = check_X_y(self, X, y, reset=True)
+            X, y = check_X_y(self, X, y, reset=True, finite=not self._is_checked_in_training())
             self.classes_ = _classes(y)
             given = self._given_validation(X, X_val, y_val, sample_weight_val)
             self._wants_validation(given)
@@ -387,7 +387,8 @@ class SGDClassifier(ClassifierMixin, Supervised):  # type: ignore[misc]
                         f"`classes={labels!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
                     )
             seen = X, y
-            X, targets = check_X_y(self, X, y, dtypes=self._dtypes(), reset=first)
+            finite = not self._is_checked_in_training()
+            X, targets = check_X_y(self, X, y, dtypes=self._dtypes(), reset=first, finite=finite)
             if first and targets.dtype.kind not in "biuUS":
                 check_classification_targets(targets)
             self._learn(X, targets, None, None, sample_weight, None, seen=seen, keep=True, partial=True)

@@ -230,7 +230,8 @@ class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]
             seen = X, y
             keep = self._goes_on(coef_init, intercept_init)
             coef_init, intercept_init = self._warm(coef_init, intercept_init)
-            X, y = check_X_y(self, X, y, reset=True, multi_output=self._is_batched())
+            several, finite = self._is_batched(), not self._is_checked_in_training()
+            X, y = check_X_y(self, X, y, reset=True, multi_output=several, finite=finite)
             self._y_ndim = np.ndim(y)
             given = self._given_validation(X, X_val, y_val, sample_weight_val)
             self._wants_validation(given)
@@ -263,7 +264,10 @@ class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]
         self._check_parameters(partial=first)
         with unchanged_on_error(self):
             seen = X, y
-            X, y = check_X_y(self, X, y, dtypes=self._dtypes(), reset=first, multi_output=self._is_batched())
+            several, finite = self._is_batched(), not self._is_checked_in_training()
+            X, y = check_X_y(
+                self, X, y, dtypes=self._dtypes(), reset=first, multi_output=several, finite=finite
+            )
             if first:
                 self._y_ndim = np.ndim(y)
             self._learn(X, y, None, None, sample_weight, None, seen=seen, keep=True, partial=True)

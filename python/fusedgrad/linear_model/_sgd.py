@@ -25,6 +25,7 @@ from .._checks import (
     InvalidParameterError,
     Number,
     OneOf,
+    check_finite,
     check_parameters,
     check_weights,
     check_X,
@@ -262,7 +263,14 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         if task.batches is None:
             result = _fit.run(task, epochs=epochs, fitted=fitted, threads=threads, verbose=verbose, names=names)
         else:
-            result = _minibatch.run(task, epochs=epochs, fitted=fitted, threads=threads, verbose=verbose)
+            result = _minibatch.run(
+                task,
+                epochs=epochs,
+                fitted=fitted,
+                check=lambda: check_finite(task.X, self),
+                threads=threads,
+                verbose=verbose,
+            )
         if partial and result.stop_reason == "interrupted":
             raise KeyboardInterrupt  # part of an epoch would be neither the old model nor the new
         # A callback can still fail, and what was before must then be there.
@@ -438,6 +446,10 @@ class Supervised(SGD):
             or not isinstance(self.learning_rate, str)
             or not (self.optimizer == "sgd" or self.optimizer == optimizers.SGD())
         )
+
+    def _is_checked_in_training(self) -> bool:
+        """Whether training itself notices X that is not finite: it must read every row."""
+        return self._is_batched() and not self.early_stopping
 
     def _check_parameters(self, *, partial: bool = False) -> None:
         super()._check_parameters(partial=partial)
