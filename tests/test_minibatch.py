@@ -281,8 +281,8 @@ def test_orders_differ_between_epochs_and_seeds():
     np.testing.assert_array_equal(_core.row_order(200, 32, 8.0, 0, 1, 1), np.arange(200))
 
 
-def test_blocks_are_adjacent_rows_of_two_pages_and_at_most_a_sixteenth_of_a_batch():
-    for batch_size, row_bytes, block in ((1600, 400.0, 20), (64, 400.0, 4), (16, 400.0, 1), (1600, 8192.0, 1)):
+def test_blocks_are_adjacent_rows_of_four_pages_and_at_most_a_sixteenth_of_a_batch():
+    for batch_size, row_bytes, block in ((1600, 400.0, 40), (64, 400.0, 4), (16, 400.0, 1), (1600, 16384.0, 1)):
         order = _core.row_order(10_000, batch_size, row_bytes, 1, 5, 0).astype(int)
         runs = np.count_nonzero(np.diff(order) != 1) + 1
         # two blocks that happen to follow each other are one run

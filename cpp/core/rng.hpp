@@ -41,8 +41,8 @@ struct SplitMix {
 enum class Shuffle { none, blocks, rows };
 
 // The order of rows in one epoch of the mini-batch engine: a function of its arguments alone, so that no state needs to
-// survive. Blocks of adjacent rows keep memory streams long: two pages, but at most a sixteenth of a batch, so that a
-// batch is drawn from all over the data. Where blocks begin changes from epoch to epoch.
+// survive. Blocks of adjacent rows keep memory streams long: four pages, but at most a sixteenth of a batch, so that
+// a batch is drawn from all over the data. Where blocks begin changes from epoch to epoch.
 inline void row_order(std::uint32_t* order, Index n, Index batch, double row_bytes, Shuffle shuffle, std::uint64_t seed,
                       std::uint64_t epoch) {
     if (shuffle == Shuffle::none) {
@@ -53,7 +53,7 @@ inline void row_order(std::uint32_t* order, Index n, Index batch, double row_byt
     random.state = random.next() ^ epoch;
     Index block = 1;
     if (shuffle == Shuffle::blocks) {
-        const Index pages = Index(8192.0 / std::max(row_bytes, 1.0));
+        const Index pages = Index(16384.0 / std::max(row_bytes, 1.0));
         block = std::max<Index>(1, std::min(pages, batch / 16));
     }
     const Index first = Index(random.below(std::uint64_t(block)));  // rows of the first block, if not a whole one

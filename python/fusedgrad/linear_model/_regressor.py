@@ -265,9 +265,7 @@ class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]
         with unchanged_on_error(self):
             seen = X, y
             several, finite = self._is_batched(), not self._is_checked_in_training()
-            X, y = check_X_y(
-                self, X, y, dtypes=self._dtypes(), reset=first, multi_output=several, finite=finite
-            )
+            X, y = check_X_y(self, X, y, dtypes=self._dtypes(), reset=first, multi_output=several, finite=finite)
             if first:
                 self._y_ndim = np.ndim(y)
             self._learn(X, y, None, None, sample_weight, None, seen=seen, keep=True, partial=True)
