@@ -93,6 +93,7 @@ def picture(report: dict[str, Any], path: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib import ticker
 
     problems = [problem for problem in report["problems"] if "skipped" not in problem]
     names = list(dict.fromkeys(row["solver"] for problem in problems for row in problem["rows"] if "curve" in row))
@@ -112,6 +113,9 @@ def picture(report: dict[str, Any], path: Path) -> None:
         panel.axhline(report["goal"], color="black", linestyle="--", linewidth=1)
         panel.set_ylim(LOWEST / 1.5, 3)
         panel.set_title(textwrap.fill(problem["description"], 60), fontsize=9)
+        panel.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 3), numticks=20))
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_formatter(ticker.NullFormatter())
         panel.set_xlabel("seconds of a fit")
         panel.set_ylabel("objective over optimum - 1")
         panel.grid(alpha=0.3)
