@@ -165,7 +165,12 @@ def test_estimators_reach_the_core_through_fit():
     assert "_fit" in set().union(*(GRAPH[name] for name in estimators))
 
 
-@pytest.mark.parametrize("module", ["_core", "_isa", "_fit", "_checks", "losses", "optimizers"])
+BELOW = (
+    "_callbacks _checks _config _core _fit _isa _minibatch _minimize _rates _threads losses optimizers schedules"
+).split()
+
+
+@pytest.mark.parametrize("module", BELOW)
 def test_nothing_below_knows_the_estimators(module):
     assert not {name for name in reaches(module) if name.split(".")[0] in ("linear_model", "neural_network")}
 

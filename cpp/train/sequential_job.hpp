@@ -100,7 +100,6 @@ public:
     }
 
     Stop stop() const { return stop_; }
-    double steps() const { return state_.t; }
     const std::vector<Epoch>& history() const { return history_; }
 
 protected:
