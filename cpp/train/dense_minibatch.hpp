@@ -3,6 +3,9 @@
 // the chunks and is swept. (To clip the norm, the sum is a phase of its own.)
 #pragma once
 
+#include <atomic>
+#include <cstdint>
+
 #include "train/minibatch.hpp"
 
 namespace fg {
@@ -27,6 +30,7 @@ public:
         stride_ = (weights + 15) / 16 * 16;
         partial_ = Buffer<T>(chunks_ * stride_);
         losses_.resize(std::size_t(chunks_));
+        claims_ = std::vector<std::atomic<std::uint64_t>>(std::size_t(chunks_));
         // Two tiles, the one at hand and the next, in half of the first-level cache. Groups are of eight rows.
         tile_ = std::clamp<Index>((8 << 10) / (X.cols * Index(sizeof(T))), 4, Tile<T>::most_rows);
         if (tile_ > 8) tile_ = tile_ / 8 * 8;
@@ -39,6 +43,7 @@ public:
 private:
     void begin_epoch(int members) override {
         while (int(margins_.size()) < members) margins_.emplace_back(tile_ * this->width_);
+        stamps_ += std::uint64_t(this->batches());
     }
 
     Index chunks_of(const Batch& batch) const { return (batch.count + chunk_ - 1) / chunk_; }
@@ -46,11 +51,11 @@ private:
     void step(const Batch& batch, int member, int members, Barrier& barrier) override {
         const Index chunks = chunks_of(batch);
         if (member == 0) this->measure(batch);
-        const Index first = chunks * member / members, last = chunks * (member + 1) / members;
-        const Portion portion{batch, first * chunk_, std::min(last * chunk_, batch.count)};
         T* const p = margins_[std::size_t(member)].data();
-        for (Index c = first; c < last; ++c)
+        each_claimed(batch, chunks, member, members, [&](Index c, Index end) {
+            const Portion portion{batch, std::min(end * chunk_, batch.count), chunks * member / members * chunk_};
             this->width_ == 1 ? one_output(portion, c, p) : several_outputs(portion, c, p);
+        });
         barrier.wait();
         Gradient<T> gradient{
             .g = partial_.data(), .parts = chunks, .stride = stride_, .limit = this->recipe_.clip_value};
@@ -75,10 +80,31 @@ private:
         return sum;
     }
 
-    // The rows of a batch that a member of the team has.
+    // Calls work(chunk, end of the share) for the chunks that fall to the member: those of its own share, from the
+    // front; then what others have not come to, from their backs. Processors of equal name are not equally fast at all
+    // times.
+    template <class F>
+    void each_claimed(const Batch& batch, Index chunks, int member, int members, const F& work) {
+        const std::uint64_t stamp = stamps_ + std::uint64_t(batch.number);
+        const auto claim = [&](Index c) {
+            auto& last = claims_[std::size_t(c)];
+            return last.load(std::memory_order_relaxed) != stamp &&
+                   last.exchange(stamp, std::memory_order_relaxed) != stamp;
+        };
+        const Index end = chunks * (member + 1) / members;
+        for (Index c = chunks * member / members; c < end; ++c)
+            if (claim(c)) work(c, end);
+        for (int k = 1; k < members; ++k) {
+            const int other = (member + k) % members;
+            for (Index c = chunks * (other + 1) / members - 1; c >= chunks * other / members && claim(c); --c)
+                work(c, c + 1);
+        }
+    }
+
+    // Rows of a batch up to `end` that a member has, and where its rows of the next batch begin.
     struct Portion {
         const Batch& batch;
-        Index begin, end;
+        Index end, next;
     };
 
     // Calls f(tile, its row numbers) for the tiles of chunk c.
@@ -94,8 +120,8 @@ private:
             if (i + count < portion.end) {
                 coming = rows + count;
                 coming_count = std::min(tile_, portion.end - i - count);
-            } else if (const Index left = this->rows_after(portion.batch) - portion.begin; left > 0) {
-                coming = portion.batch.rows + portion.batch.count + portion.begin;
+            } else if (const Index left = this->rows_after(portion.batch) - portion.next; left > 0) {
+                coming = portion.batch.rows + portion.batch.count + portion.next;
                 coming_count = std::min(tile_, left);
             }
             tile.advance(X_, rows, count, coming, coming_count, i > c * chunk_);
@@ -147,6 +173,8 @@ private:
     Buffer<T> partial_, sum_;
     std::vector<Buffer<T>> margins_;  // one a member
     std::vector<double> losses_, squares_;
+    std::vector<std::atomic<std::uint64_t>> claims_;  // by chunk: the stamp of the batch in which it was last taken
+    std::uint64_t stamps_ = 1;                        // of the first batch of the epoch; none is given twice
 };
 
 }  // namespace fg

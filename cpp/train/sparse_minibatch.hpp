@@ -171,8 +171,7 @@ private:
         Gradient<T> gradient{.g = gradient_.data(), .limit = this->recipe_.clip_value};
         if (mode_now_ == Mode::dense) {
             if (this->clips_norm()) gradient = clipped(gradient, member, members, barrier);
-            for (const Share& share : shares)
-                this->sweep(batch.tick, gradient, share.begin * width, share.end * width);
+            for (const Share& share : shares) this->sweep(batch.tick, gradient, share.begin * width, share.end * width);
         } else if (mode_now_ == Mode::direct) {
             const bool small = next < smallest_scale;
             for (const Share& share : shares)
