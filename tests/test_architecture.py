@@ -165,9 +165,21 @@ def test_estimators_reach_the_core_through_fit():
     assert "_fit" in set().union(*(GRAPH[name] for name in estimators))
 
 
-BELOW = (
-    "_callbacks _checks _config _core _fit _isa _minibatch _minimize _rates _threads losses optimizers schedules"
-).split()
+BELOW = [
+    "_callbacks",
+    "_checks",
+    "_config",
+    "_core",
+    "_fit",
+    "_isa",
+    "_minibatch",
+    "_minimize",
+    "_rates",
+    "_threads",
+    "losses",
+    "optimizers",
+    "schedules",
+]
 
 
 @pytest.mark.parametrize("module", BELOW)
