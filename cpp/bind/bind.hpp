@@ -8,6 +8,7 @@ namespace fg {
 void bind_losses(pybind11::module_& m);
 void bind_optimizers(pybind11::module_& m);
 void bind_session(pybind11::module_& m);
+void bind_network(pybind11::module_& m);
 void bind_minibatch(pybind11::module_& m);
 void bind_config(pybind11::module_& m);
 

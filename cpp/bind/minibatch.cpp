@@ -3,19 +3,12 @@
 
 #include "bind/arrays.hpp"
 #include "bind/bind.hpp"
+#include "bind/goals.hpp"
 #include "train/minibatch.hpp"
 
 namespace fg {
 
 namespace {
-
-PartSpec part_of(const py::object& name, const py::object& values) {
-    PartSpec part;
-    part.name = py::cast<std::string>(name);
-    for (const auto& [key, value] : py::cast<py::dict>(values))
-        part.values.emplace_back(py::cast<std::string>(key), py::cast<double>(value));
-    return part;
-}
 
 Shuffle shuffle_of(int number) {
     require(number >= 0 && number <= 2, "shuffle: 0 (none), 1 (blocks) or 2 (rows)");
@@ -53,21 +46,7 @@ class MiniBatchOf final : public AnyMiniBatch {
 public:
     MiniBatchOf(const View& X, const py::dict& a) {
         require(X.rows > 0 && X.rows <= 0x7fffffff, "X: the number of rows must be between 1 and 2^31 - 1");
-        Goals<T> goals;
-        goals.outputs = py::cast<Index>(a["outputs"]);
-        goals.width = width_of<T>(goals.outputs);
-        goals.side_weight = py::cast<std::vector<double>>(a["side_weight"]);
-        require(Index(goals.side_weight.size()) == 2 * goals.outputs, "side_weight: two numbers an output");
-        const auto y = py::cast<py::array>(a["y"]);
-        if (py::cast<bool>(a["coded"])) {
-            goals.code = data_of<T>(y, X.rows, "y");
-            for (Index i = 0; i < X.rows; ++i)
-                require(goals.code[i] >= T(0) && goals.code[i] < T(std::max<Index>(goals.outputs, 2)),
-                        "y: a class code is out of range");
-        } else {
-            goals.y = data_of<T>(y, X.rows * goals.outputs, "y");
-        }
-        goals.weight = optional_data_of<T>(a["sample_weight"], X.rows, "sample_weight");
+        auto goals = goals_of<T>(a, X.rows);
         std::vector<std::uint32_t> rows;
         if (!a["rows"].is_none()) {
             rows = py::cast<std::vector<std::uint32_t>>(a["rows"]);
@@ -101,16 +80,10 @@ public:
         Passed passed;
         {
             py::gil_scoped_release release;
-            passed = engine_->epoch(number, first_step, carry, rates.data(), average_from, threads, [&] {
-                py::gil_scoped_acquire acquire;
-                interrupted = PyErr_CheckSignals() != 0;
-                return !interrupted;
-            });
+            passed = engine_->epoch(number, first_step, carry, rates.data(), average_from, threads,
+                                    look_for_signals(interrupted));
         }
-        if (interrupted) {
-            py::error_already_set error;
-            if (!error.matches(PyExc_KeyboardInterrupt)) throw error;
-        }
+        forgive_keyboard(interrupted);
         return py::make_tuple(passed.batches, passed.rows, passed.loss, passed.penalty, passed.carry, passed.finite,
                               interrupted);
     }

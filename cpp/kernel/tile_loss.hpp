@@ -25,6 +25,7 @@ struct Goals {
     std::vector<double> side_weight;  // (outputs, 2): of rows outside and inside the class; they include 1 / mean
     Index outputs = 1, width = 1;
     double negative = -1.0;
+    double smoothing = 0.0;  // of the softmax: the share of the target that all classes have in equal parts
 
     FG_INLINE void prefetch(Index row) const {
         __builtin_prefetch(code ? code + row : y + row * outputs);
@@ -155,7 +156,9 @@ private:
     const Loss loss_;
 };
 
-// log(sum of e^p_k) - p_y over all outputs: multinomial logistic regression. The largest margin is taken out first.
+// log(sum of e^p_k) - sum of t_k p_k over all outputs: multinomial logistic regression. The targets t are 1 for the class;
+// with label smoothing 1 - s for it, and s / outputs for all: Szegedy et al. (2016), "Rethinking the Inception
+// architecture". The largest margin is taken out first.
 template <class T>
 class Softmax final : public TileLoss<T> {
 public:
@@ -171,7 +174,7 @@ private:
 
     // In passes, each of which has the rows side by side.
     static double some(const Goals<T>& goals, const std::uint32_t* rows, Index count, double factor, T* P) {
-        T weight[most], at_code[most], largest[most], sum[most];
+        T weight[most], at_code[most], largest[most], sum[most], mean[most]{};
         std::size_t code[most];
         const Index width = goals.width;
         for (Index i = 0; i < count; ++i) {
@@ -179,6 +182,8 @@ private:
             weight[i] = T(goals.side_weight[2 * code[i] + 1]);
             if (goals.weight) weight[i] *= goals.weight[rows[i]];
             at_code[i] = P[i * width + Index(code[i])];
+            for (Index k = 0; goals.smoothing > 0.0 && k < goals.outputs; ++k) mean[i] += P[i * width + k];
+            mean[i] /= T(goals.outputs);
             std::fill(P + i * width + goals.outputs, P + (i + 1) * width, std::numeric_limits<T>::lowest());
         }
         with_lanes<T>(width, [&](auto lane) {
@@ -187,13 +192,17 @@ private:
             for (Index i = 0; i < count; ++i) sum[i] = exponentials<N>(P + i * width, largest[i], width);
         });
         double total = 0.0;
+        const double smooth = goals.smoothing;
         for (Index i = 0; i < count; ++i) {
             T* const row = P + i * width;
-            total += double(weight[i]) * (double(std::log(sum[i])) - double(at_code[i] - largest[i]));
+            const double above = double(at_code[i] - largest[i]), rest = double(mean[i] - at_code[i]);
+            total += double(weight[i]) * (double(std::log(sum[i])) - above - smooth * rest);
             const T each = weight[i] * T(factor), scale = each / sum[i];
             for (Index k = 0; k < goals.outputs; ++k) row[k] *= scale;
             for (Index k = goals.outputs; k < width; ++k) row[k] = T(0);
-            row[code[i]] -= each;
+            if (smooth > 0.0)
+                for (Index k = 0; k < goals.outputs; ++k) row[k] -= each * T(smooth / double(goals.outputs));
+            row[code[i]] -= smooth > 0.0 ? each * T(1.0 - smooth) : each;
         }
         return total;
     }

@@ -5,8 +5,21 @@
 #include <vector>
 
 #include "core/base.hpp"
+#include "parts/activation/elu.hpp"
+#include "parts/activation/gelu.hpp"
+#include "parts/activation/hard_swish.hpp"
+#include "parts/activation/identity.hpp"
+#include "parts/activation/leaky_relu.hpp"
+#include "parts/activation/logistic.hpp"
+#include "parts/activation/mish.hpp"
+#include "parts/activation/relu.hpp"
+#include "parts/activation/selu.hpp"
+#include "parts/activation/silu.hpp"
+#include "parts/activation/softplus.hpp"
+#include "parts/activation/tanh.hpp"
 #include "parts/loss/absolute_error.hpp"
 #include "parts/loss/epsilon_insensitive.hpp"
+#include "parts/loss/gamma.hpp"
 #include "parts/loss/hinge.hpp"
 #include "parts/loss/huber.hpp"
 #include "parts/loss/log_loss.hpp"
@@ -32,7 +45,9 @@
 namespace fg {
 
 using Losses = List<Hinge, Perceptron, SquaredHinge, LogLoss, ModifiedHuber, SquaredError, Huber, EpsilonInsensitive,
-                    SquaredEpsilonInsensitive, AbsoluteError, Quantile, Poisson>;
+                    SquaredEpsilonInsensitive, AbsoluteError, Quantile, Poisson, Gamma>;
+using Activations =
+    List<Identity, Logistic, Tanh, Relu, LeakyRelu, Elu, Selu, Gelu, Silu, Softplus, HardSwish, Mish>;
 using Rules = List<Sgd, Adagrad, Adadelta, Rmsprop, Adam, Adamax, Nadam, Radam, Lion, Ftrl, Asgd>;
 
 // A part by name, with values for (some of) its fields.

@@ -5,8 +5,12 @@ from ._isa import load
 _module = load()
 
 MiniBatch = _module.MiniBatch
+Network = _module.Network
+NetworkTraining = _module.NetworkTraining
 Session = _module.Session
 Stepper = _module.Stepper
+activation_catalog = _module.activation_catalog
+activation_points = _module.activation_points
 all_finite = _module.all_finite
 build = _module.build
 loss_catalog = _module.loss_catalog

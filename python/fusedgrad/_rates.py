@@ -25,6 +25,7 @@ class Source:
     """Rates that follow the step alone."""
 
     automatic = False  # whether the source may try an epoch again with smaller rates
+    steady = True  # whether rates do not depend on how epochs went
 
     def __init__(self, schedule: Any):
         self.schedule = schedule
@@ -55,6 +56,8 @@ class Source:
 class Plateau(Source):
     """`schedules.ReduceOnPlateau`, told of the objective."""
 
+    steady = False
+
     def __init__(self, schedule: schedules.ReduceOnPlateau, state: tuple[float, ...]):
         super().__init__(schedule)
         self._state = schedules.PlateauState(*state) if state else schedule.start()  # type: ignore[arg-type]
@@ -68,6 +71,16 @@ class Plateau(Source):
 
     def tell(self, objective: float) -> None:
         self._state = self.schedule.update(self._state, objective)
+
+
+class InverseScaling(Source):
+    """scikit-learn's "invscaling" of networks: ``rate / (t + 1) ** power``, t the rows seen before the epoch."""
+
+    def __init__(self, rate: float, power: float):
+        self.rate, self.power = rate, power
+
+    def table(self, step: int, sizes: NDArray[np.int64], t: float) -> Floats:
+        return np.full(len(sizes), self.rate / t**self.power)
 
 
 class Adaptive(Source):
@@ -113,6 +126,7 @@ class Automatic(Source):
     """
 
     automatic = True
+    steady = False
 
     def __init__(
         self,

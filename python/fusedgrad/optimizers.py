@@ -383,6 +383,9 @@ class SGD(Optimizer):
         The share of the gradient that momentum leaves out.
     nesterov : bool, default=False
         Whether to look ahead; needs momentum without dampening.
+    rate_inside : bool, default=False
+        Whether momentum gathers steps, ``m = momentum * m + rate * (1 - dampening) * g``, as in scikit-learn, rather than
+        gradients, as in torch. The two differ where the rate changes.
     weight_decay : float in [0, inf), default=0.0
         Coupled: ``weight_decay * w`` is added to the gradient.
     clip_value, clip_norm : float in (0, inf) or None, default=None
@@ -410,6 +413,7 @@ class SGD(Optimizer):
     momentum: float = 0.0
     dampening: float = 0.0
     nesterov: bool = False
+    rate_inside: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -580,6 +584,8 @@ class Adam(Optimizer):
         Added to the root, after the correction of v.
     amsgrad : bool, default=False
         Whether to divide by the largest v so far: AMSGrad.
+    epsilon_hat : bool, default=False
+        Whether epsilon is added before the bias correction of v, as in scikit-learn, rather than after it, as in torch.
     weight_decay : float in [0, inf), default=0.0
         Coupled: ``weight_decay * w`` is added to the gradient.
     clip_value, clip_norm : float in (0, inf) or None, default=None
@@ -608,6 +614,7 @@ class Adam(Optimizer):
     beta_2: float = 0.999
     epsilon: float = 1e-8
     amsgrad: bool = False
+    epsilon_hat: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -626,6 +633,8 @@ class AdamW(Adam):
         Added to the root, after the correction of v.
     amsgrad : bool, default=False
         Whether to divide by the largest v so far: AMSGrad.
+    epsilon_hat : bool, default=False
+        Whether epsilon is added before the bias correction of v, as in scikit-learn, rather than after it, as in torch.
     weight_decay : float in [0, inf), default=0.01
         Decoupled: the weights shrink by ``rate * weight_decay`` before the step.
     clip_value, clip_norm : float in (0, inf) or None, default=None

@@ -7,10 +7,11 @@ dictionary that starts empty and keeps what the rule keeps.
 import numpy as np
 
 
-def sgd(w, g, t, rate, s, momentum=0.0, dampening=0.0, nesterov=False):
-    """Polyak (1964); Sutskever et al. (2013)."""
+def sgd(w, g, t, rate, s, momentum=0.0, dampening=0.0, nesterov=False, rate_inside=False):
+    """Polyak (1964); Sutskever et al. (2013), who have the rate inside of m."""
     if momentum == 0:
         return w - rate * g
+    g, rate = (rate * g, 1.0) if rate_inside else (g, rate)
     s["m"] = g if t == 1 else momentum * s["m"] + (1 - dampening) * g
     return w - rate * (g + momentum * s["m"] if nesterov else s["m"])
 
@@ -41,12 +42,14 @@ def rmsprop(w, g, t, rate, s, alpha=0.99, epsilon=1e-8, momentum=0.0, centered=F
     return w - rate * s["m"]
 
 
-def adam(w, g, t, rate, s, beta_1=0.9, beta_2=0.999, epsilon=1e-8, amsgrad=False):
-    """Kingma & Ba (2015), algorithm 1; AMSGrad: Reddi, Kale & Kumar (2018), algorithm 2."""
+def adam(w, g, t, rate, s, beta_1=0.9, beta_2=0.999, epsilon=1e-8, amsgrad=False, epsilon_hat=False):
+    """Kingma & Ba (2015), algorithm 1, or the end of section 2; AMSGrad: Reddi, Kale & Kumar (2018), algorithm 2."""
     s["m"] = beta_1 * s.get("m", 0) + (1 - beta_1) * g
     s["v"] = beta_2 * s.get("v", 0) + (1 - beta_2) * g**2
     s["top"] = np.maximum(s.get("top", 0), s["v"])
     v = s["top"] if amsgrad else s["v"]
+    if epsilon_hat:
+        return w - rate * np.sqrt(1 - beta_2**t) / (1 - beta_1**t) * s["m"] / (np.sqrt(v) + epsilon)
     return w - rate * (s["m"] / (1 - beta_1**t)) / (np.sqrt(v / (1 - beta_2**t)) + epsilon)
 
 

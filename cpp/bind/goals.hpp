@@ -1,0 +1,54 @@
+// What networks and linear models are given alike: parts by name, and targets.
+#pragma once
+
+#include <pybind11/stl.h>
+
+#include "bind/arrays.hpp"
+#include "train/minibatch.hpp"
+
+namespace fg {
+
+inline PartSpec part_of(const py::object& name, const py::object& values) {
+    PartSpec part;
+    part.name = py::cast<std::string>(name);
+    for (const auto& [key, value] : py::cast<py::dict>(values))
+        part.values.emplace_back(py::cast<std::string>(key), py::cast<double>(value));
+    return part;
+}
+
+// Targets of `rows` rows: y, coded, outputs, side_weight and sample_weight of the arguments.
+template <class T>
+Goals<T> goals_of(const py::dict& a, Index rows) {
+    Goals<T> goals;
+    goals.outputs = py::cast<Index>(a["outputs"]);
+    goals.width = width_of<T>(goals.outputs);
+    goals.side_weight = py::cast<std::vector<double>>(a["side_weight"]);
+    require(Index(goals.side_weight.size()) == 2 * goals.outputs, "side_weight: two numbers an output");
+    const auto y = py::cast<py::array>(a["y"]);
+    if (py::cast<bool>(a["coded"])) {
+        goals.code = data_of<T>(y, rows, "y");
+        for (Index i = 0; i < rows; ++i)
+            require(goals.code[i] >= T(0) && goals.code[i] < T(std::max<Index>(goals.outputs, 2)),
+                    "y: a class code is out of range");
+    } else {
+        goals.y = data_of<T>(y, rows * goals.outputs, "y");
+    }
+    goals.weight = optional_data_of<T>(a["sample_weight"], rows, "sample_weight");
+    return goals;
+}
+
+// Looks for signals, with the GIL released around it; `interrupted` says whether there was one.
+inline auto look_for_signals(bool& interrupted) {
+    return [&interrupted] {
+        py::gil_scoped_acquire acquire;
+        interrupted = PyErr_CheckSignals() != 0;
+        return !interrupted;
+    };
+}
+inline void forgive_keyboard(bool interrupted) {
+    if (!interrupted) return;
+    py::error_already_set error;
+    if (!error.matches(PyExc_KeyboardInterrupt)) throw error;
+}
+
+}  // namespace fg

@@ -1,0 +1,5 @@
+#include "inst/network.hpp"
+
+namespace fg {
+FG_INSTANTIATE_NETWORK(float)
+}

@@ -1,0 +1,52 @@
+// An activation over an array, behind a virtual call.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+
+#include "core/lanes.hpp"
+
+namespace fg {
+
+template <class T>
+class Activate {
+public:
+    virtual ~Activate() = default;
+    virtual bool from_output() const = 0;          // what `slope` is told: outputs, or inputs
+    virtual void forward(T* x, Index n) const = 0;  // x becomes the output
+    virtual void slope(const T* v, T* d, Index n) const = 0;  // d *= slope
+};
+
+template <class T, class Part>
+class ActivateOf final : public Activate<T> {
+    static constexpr int L = lanes<T>;
+
+public:
+    explicit ActivateOf(const Part& part) : part_(part) {}
+
+    bool from_output() const override { return Part::from_output; }
+
+    void forward(T* x, Index n) const override {
+        Index i = 0;
+        for (; i + L <= n; i += L) store<L>(x + i, part_.at(load<L>(x + i)));
+        if (i == n) return;
+        alignas(64) T rest[L]{};
+        std::copy_n(x + i, n - i, rest);
+        store<L>(rest, part_.at(load<L>(rest)));
+        std::copy_n(rest, n - i, x + i);
+    }
+    void slope(const T* v, T* d, Index n) const override {
+        Index i = 0;
+        for (; i + L <= n; i += L) store<L>(d + i, load<L>(d + i) * part_.slope(load<L>(v + i)));
+        if (i == n) return;
+        alignas(64) T rest[L]{};
+        std::copy_n(v + i, n - i, rest);
+        store<L>(rest, part_.slope(load<L>(rest)));
+        for (Index k = 0; i + k < n; ++k) d[i + k] *= rest[k];
+    }
+
+private:
+    const Part part_;
+};
+
+}  // namespace fg

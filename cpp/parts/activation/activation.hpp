@@ -1,0 +1,47 @@
+// What an activation says: what a neuron makes of its input x.
+//
+// An activation is a struct with
+//   name, doc     how Python and the documentation know it
+//   from_output   whether the slope can be told from the output alone; then the input need not be kept
+//   fields()      a tuple of Field, its parameters
+//   at(x)         the output
+//   slope(v)      its derivative, where v is the output if from_output, else the input
+// `at` and `slope` are written for a vector R of floats or doubles (see core/math.hpp). At a kink the slope is the one
+// from the left, as in scikit-learn and torch.
+#pragma once
+
+#include "core/math.hpp"
+#include "core/part.hpp"
+
+namespace fg {
+
+// 1 / (1 + e^-x)
+template <class R>
+FG_INLINE R sigmoid(R x) {
+    const auto [over, under] = exp_minus<R>(x);
+    return under / (over + under);
+}
+
+// Near zero a continued fraction (Lambert 1770; its ninth convergent, error below 1e-20 for |x| < 0.55), else by the
+// exponential.
+template <class R>
+FG_INLINE R hyperbolic_tangent(R x) {
+    using S = Scalar<R>;
+    const R z = x * x;
+    const R over9 = S(34459425) + z * (S(4729725) + z * (S(135135) + z * (S(990) + z)));
+    const R under9 = S(34459425) + z * (S(16216200) + z * (S(945945) + z * (S(13860) + z * S(45))));
+    const R near = x * (over9 / under9);
+    const R size = absolute<R>(x);
+    const auto [over, under] = exp_minus<R>(size + size);
+    const R far = with_sign<R>((under - over) / (under + over), x);
+    return select<R>(size < S(0.55), near, far);
+}
+
+// e^x - 1 for x <= 0, without cancellation
+template <class R>
+FG_INLINE R exp_less_one(R x) {
+    const R t = hyperbolic_tangent<R>(x * Scalar<R>(0.5));
+    return (t + t) / (Scalar<R>(1) - t);
+}
+
+}  // namespace fg

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cmath>
+
+#include "parts/activation/activation.hpp"
+
+namespace fg {
+
+// x Phi(x), exact (not by the hyperbolic tangent). Hendrycks & Gimpel (2016), "Gaussian error linear units".
+struct Gelu {
+    static constexpr const char* name = "gelu";
+    static constexpr const char* doc = "x Phi(x), with the normal distribution function";
+    static constexpr bool from_output = false;
+    static constexpr auto fields() { return std::tuple<>{}; }
+
+    // Phi(x), number by number: the error function has no series that is short and exact everywhere.
+    template <class R>
+    FG_INLINE static R distribution(R x) {
+        for (int k = 0; k < int(sizeof(R) / sizeof(Scalar<R>)); ++k)
+            x[k] = Scalar<R>(0.5) * std::erfc(x[k] * Scalar<R>(-0.70710678118654752440));
+        return x;
+    }
+    template <class R>
+    FG_INLINE R at(R x) const {
+        return x * distribution<R>(x);
+    }
+    template <class R>
+    FG_INLINE R slope(R x) const {
+        const auto [over, under] = exp_minus<R>(x * x * Scalar<R>(0.5));
+        return distribution<R>(x) + x * Scalar<R>(0.39894228040143267794) * (over / under);
+    }
+};
+
+}  // namespace fg

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "kernel/activate.hpp"
+#include "parts/layer/layer.hpp"
+
+namespace fg {
+
+// y = f(x), for activations that stand by themselves.
+template <class T>
+class ActivationLayer final : public Layer<T> {
+public:
+    ActivationLayer(Index n, std::unique_ptr<Activate<T>> activation)
+        : Layer<T>(n, n), activation_(std::move(activation)) {}
+
+    void forward(const Pass&, const T* x, T* y, Rows rows) override {
+        const Index at = rows.begin * this->in, n = rows.count() * this->in;
+        std::copy_n(x + at, n, y + at);
+        activation_->forward(y + at, n);
+    }
+    void backward(const Pass&, const T* x, const T* y, T* dy, T* dx, Rows rows) override {
+        if (!dx) return;
+        const Index at = rows.begin * this->in, n = rows.count() * this->in;
+        std::copy_n(dy + at, n, dx + at);
+        activation_->slope((activation_->from_output() ? y : x) + at, dx + at, n);
+    }
+
+private:
+    const std::unique_ptr<Activate<T>> activation_;
+};
+
+}  // namespace fg

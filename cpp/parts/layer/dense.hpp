@@ -1,0 +1,136 @@
+#pragma once
+
+#include "kernel/activate.hpp"
+#include "kernel/gemm.hpp"
+#include "parts/layer/layer.hpp"
+
+namespace fg {
+
+// y = f(x W + b) with an activation f. Where a row has several positions (time, pixels), each is multiplied by itself.
+// Gradients: dz = dy f'(z), dx = dz W', dW = x' dz, db = sum of dz. Rumelhart, Hinton & Williams (1986).
+template <class T>
+class DenseLayer final : public Layer<T> {
+public:
+    DenseLayer(Index features, Index units, Index positions, bool bias, std::unique_ptr<Activate<T>> activation,
+               bool first)
+        : Layer<T>(features * positions, units * positions),
+          features_(features),
+          units_(units),
+          positions_(positions),
+          bias_(bias),
+          first_(first),
+          activation_(std::move(activation)) {}
+
+    std::vector<Piece> pieces() const override {
+        std::vector<Piece> pieces{{"coef", features_, units_, true}};
+        if (bias_) pieces.push_back({"intercept", 1, units_, false});
+        return pieces;
+    }
+
+    void prepare(Index rows) override {
+        const Index n = rows * positions_;
+        slopes_ = Buffer<T>(panels_size<T>(n, units_));
+        if (activation_ && !activation_->from_output()) z_ = Buffer<T>(n * units_);
+        workspace_ = panels_size<T>(n, units_) + (z_.data() ? n * units_ : 0);
+        pack(true);
+    }
+    void changed() override { pack(true); }
+    void refresh(Index rows) override {
+        if (rows * positions_ >= 2 * group_rows) pack(false);
+    }
+
+    void forward(const Pass& pass, const T* x, T* y, Rows rows) override {
+        const Index begin = rows.begin * positions_, count = rows.count() * positions_;
+        const Left<T> left{x + begin * features_, features_, 1};
+        T* const z = y + begin * units_;
+        if (weights_.data()) {
+            multiply(left, weights_.data(), count, units_, features_, {this->bias(), 0}, z, units_);
+        } else {
+            multiply_rows(left, this->w_[0], count, units_, features_, this->bias(), z);
+        }
+        activate(pass, z, begin, count);
+    }
+
+    bool takes_sparse() const override { return positions_ == 1; }
+    void forward(const Pass& pass, const SparseRow<T>* x, T* y, Rows rows) override {
+        for (Index i = rows.begin; i < rows.end; ++i)
+            multiply_sparse(x[i], this->w_[0], units_, this->bias(), y + i * units_);
+        activate(pass, y + rows.begin * units_, rows.begin, rows.count());
+    }
+
+    void backward(const Pass& pass, const T*, const T* y, T* dy, T* dx, Rows rows) override {
+        const Index begin = rows.begin * positions_, count = rows.count() * positions_, at = begin * units_;
+        if (activation_)
+            activation_->slope(activation_->from_output() ? y + at : z_.data() + at, dy + at, count * units_);
+        pack_rows(dy, units_, pass.rows * positions_, units_, begin, begin + count, slopes_.data());
+        if (dx)
+            multiply<T>({dy + at, units_, 1}, transposed_.data(), count, features_, units_, {}, dx + begin * features_,
+                        features_);
+    }
+
+    // A tile has the features of a panel of the transposed weights; the last one is the bias.
+    Index tiles() const override { return blocks() + bias_; }
+    double cost() const override { return double(std::min(features_, block) * units_ * positions_); }
+    TileOf tile(Index number) const override {
+        if (number == blocks()) return {1, 0, units_};
+        const Index first = number * block;
+        return {0, first * units_, (std::min(features_, first + block) - first) * units_};
+    }
+    void gradient(const Pass& pass, Index number, const T* x, const SparseRow<T>* sparse, const T* dz, T* g) override {
+        const Index n = pass.rows * positions_;
+        if (number == blocks()) {
+            std::fill_n(g, units_, T(0));
+            for (Index i = 0; i < n; ++i)
+                for (Index k = 0; k < units_; ++k) g[k] += dz[i * units_ + k];
+            return;
+        }
+        const Index first = number * block, count = std::min(features_, first + block) - first;
+        if (!sparse) {
+            multiply<T>({x + first, 1, features_}, slopes_.data(), count, units_, n, {}, g, units_);
+            return;
+        }
+        std::fill_n(g, count * units_, T(0));
+        for (Index i = 0; i < n; ++i)
+            sparse[i].each([&](Index j, T value) {
+                if (j >= first && j < first + count) axpy(value, dz + i * units_, g + (j - first) * units_, units_);
+            });
+    }
+    void moved(Index number) override {
+        if (number == blocks()) return;
+        const Index first = number * block, end = std::min(features_, first + block);
+        pack_rows(this->w_[0], units_, features_, units_, first, end, weights_.data());
+        if (!first_) pack_transposed(this->w_[0], units_, units_, features_, first, end, transposed_.data());
+    }
+
+    double work() const override { return double(features_ * units_ * positions_); }
+    Index workspace() const override { return workspace_; }
+
+private:
+    static constexpr Index block = panel_columns<T>;
+
+    Index blocks() const { return (features_ + block - 1) / block; }
+    const T* bias() const { return bias_ ? this->w_[1] : nullptr; }
+
+    void activate(const Pass& pass, T* z, Index begin, Index count) {
+        if (!activation_) return;
+        if (pass.training && z_.data()) std::copy_n(z, count * units_, z_.data() + begin * units_);
+        activation_->forward(z, count * units_);
+    }
+    void pack(bool back) {
+        if (!weights_.data()) weights_ = Buffer<T>(panels_size<T>(features_, units_));
+        if (back && !first_ && !transposed_.data()) transposed_ = Buffer<T>(panels_size<T>(units_, features_));
+        pack_rows(this->w_[0], units_, features_, units_, 0, features_, weights_.data());
+        if (back && !first_)
+            pack_transposed(this->w_[0], units_, units_, features_, 0, features_, transposed_.data());
+    }
+
+    const Index features_, units_, positions_;
+    const bool bias_, first_;  // first: nobody wants dx
+    const std::unique_ptr<Activate<T>> activation_;
+    Index workspace_ = 0;
+    Buffer<T> weights_, transposed_;  // in panels
+    Buffer<T> slopes_;                // dz of the batch, in panels
+    Buffer<T> z_;                     // inputs of the activation, where it needs them
+};
+
+}  // namespace fg

@@ -1,0 +1,132 @@
+// A layer: from the rows of one array to the rows of the next, and back.
+//
+// Layers work on the rows of a batch. A member of the team calls them for its own rows, of which it cuts no granule in
+// two; what is summed over rows is summed granule by granule and then in the order of the granules, so sums do not
+// depend on who did what. The gradient of parameters comes later, when all rows are done, in tiles of parameters: a
+// layer writes the gradient of a tile, the update rule moves it while it is in cache, and the layer hears of it.
+//
+// A layer never allocates after `prepare`.
+#pragma once
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "core/buffer.hpp"
+#include "core/view.hpp"
+
+namespace fg {
+
+// Rows for which a layer keeps sums of their own.
+inline constexpr Index granule = 8;
+
+struct Rows {
+    Index begin, end;
+    Index count() const { return end - begin; }
+};
+
+// An array of parameters, (rows, columns).
+struct Piece {
+    const char* name;
+    Index rows, columns;
+    bool penalised;
+    Index size() const { return rows * columns; }
+};
+
+// A tile of parameters: entries of a piece.
+struct TileOf {
+    Index piece, begin, count;
+};
+
+// What layers are told of a pass.
+struct Pass {
+    bool training = false;
+    Index rows = 0;         // of the whole batch
+    std::uint64_t key = 0;  // for random numbers: of this step
+};
+
+// A sparse row whose indices have 32 or 64 bits.
+template <class T>
+struct SparseRow {
+    const T* x;
+    const void* index;
+    Index n;
+    bool wide;
+
+    template <class F>
+    FG_INLINE void each(F&& f) const {
+        if (wide) {
+            for (Index k = 0; k < n; ++k) f(Index(static_cast<const std::int64_t*>(index)[k]), x[k]);
+        } else {
+            for (Index k = 0; k < n; ++k) f(Index(static_cast<const std::int32_t*>(index)[k]), x[k]);
+        }
+    }
+};
+
+template <class T>
+class Layer {
+public:
+    Layer(Index in, Index out) : in(in), out(out) {}
+    virtual ~Layer() = default;
+
+    const Index in, out;  // numbers of a row
+
+    virtual std::vector<Piece> pieces() const { return {}; }  // what is trained
+    virtual std::vector<Piece> kept() const { return {}; }    // what is not, but belongs to the model
+    // Where they lie, in the order of `pieces` and `kept`.
+    void bind(std::vector<T*> trained, std::vector<T*> kept) {
+        w_ = std::move(trained);
+        kept_ = std::move(kept);
+    }
+
+    // Before training in batches of at most `rows`.
+    virtual void prepare(Index rows) { (void)rows; }
+    // All weights may have changed; training goes on.
+    virtual void changed() {}
+    // Before `forward`, outside training, with weights that stay as they are for so many rows.
+    virtual void refresh(Index rows) { (void)rows; }
+
+    // Layers whose rows need each other in training (batch normalisation). First every member sums up its rows; when
+    // all have, one of them concludes.
+    virtual bool meets() const { return false; }
+    virtual void sum_up(const T* x, Rows rows) { (void)x, (void)rows; }
+    virtual void conclude(const Pass&) {}
+    virtual void sum_up_back(const T* x, const T* dy, Rows rows) { (void)x, (void)dy, (void)rows; }
+    virtual void conclude_back(const Pass&) {}
+
+    // x, y, dy and dx point to the first row of the batch.
+    virtual void forward(const Pass& pass, const T* x, T* y, Rows rows) = 0;
+    // dy may be overwritten; dx null: not wanted.
+    virtual void backward(const Pass& pass, const T* x, const T* y, T* dy, T* dx, Rows rows) = 0;
+
+    // As the first layer of sparse rows.
+    virtual bool takes_sparse() const { return false; }
+    virtual void forward(const Pass&, const SparseRow<T>*, T*, Rows) {}
+
+    // After `backward` of all rows. `cost`: of a tile, about, in multiply-adds a row.
+    virtual Index tiles() const { return 0; }
+    virtual double cost() const { return 1.0; }
+    virtual TileOf tile(Index number) const { return {number, 0, pieces()[std::size_t(number)].size()}; }
+    virtual void gradient(const Pass&, Index number, const T* x, const SparseRow<T>* sparse, const T* dy, T* g) {
+        (void)number, (void)x, (void)sparse, (void)dy, (void)g;
+    }
+    virtual void moved(Index number) { (void)number; }
+
+    virtual double work() const { return double(in + out); }  // of a row, in multiply-adds
+    virtual Index workspace() const { return 0; }             // numbers that `prepare` has taken
+
+protected:
+    std::vector<T*> w_, kept_;
+};
+
+// Sum over the first `granules` of arrays (granules, n) into `sums`.
+template <class T>
+void add_up(const T* FG_RESTRICT parts, Index granules, Index n, double* FG_RESTRICT sums) {
+    for (Index k = 0; k < n; ++k) sums[k] = 0.0;
+    for (Index g = 0; g < granules; ++g)
+        for (Index k = 0; k < n; ++k) sums[k] += double(parts[g * n + k]);
+}
+
+inline Index granules_of(Index rows) { return (rows + granule - 1) / granule; }
+
+}  // namespace fg

@@ -1,0 +1,233 @@
+// A network: layers in a row, their parameters in one flat array, and what happens to a batch.
+//
+// Value 0 is the input, value k + 1 the output of node k. A node that ends a residual block also takes an earlier value.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/team.hpp"
+#include "parts/catalog.hpp"
+#include "parts/layer/add.hpp"
+#include "parts/layer/layer.hpp"
+
+namespace fg {
+
+// A layer by name, with numbers for what it needs to know; and which activation it has, if any.
+struct NodeSpec {
+    std::string name;
+    Index in = 0, out = 0;  // numbers of a row
+    std::vector<std::pair<std::string, double>> values;
+    PartSpec activation;  // without a name: none
+    Index earlier = -1;   // the value that is added, where it is
+
+    double operator[](const char* key) const {
+        for (const auto& [name, value] : values)
+            if (name == key) return value;
+        throw BadArgument(name + ": " + key + " is missing");
+    }
+};
+
+// Defined in inst/: layers and activations enter there. `first`: whether nobody wants the slope of its input.
+template <class T>
+std::unique_ptr<Layer<T>> make_layer(const NodeSpec& spec, Index number, bool first);
+
+// An array of parameters, and where it lies among all.
+struct Placed {
+    Index node, offset;
+    Piece piece;
+};
+
+template <class T>
+class Network {
+public:
+    explicit Network(std::vector<NodeSpec> specs) : specs_(std::move(specs)) {
+        require(!specs_.empty(), "a network needs a layer");
+        for (Index k = 0; k < nodes(); ++k) {
+            const auto& spec = specs_[std::size_t(k)];
+            layers_.push_back(make_layer<T>(spec, k, first_trained_ < 0));
+            auto& layer = *layers_.back();
+            require(layer.in == spec.in && layer.out == spec.out, "a layer's sizes differ from what they should be");
+            require(k == 0 || layers_[std::size_t(k) - 1]->out == layer.in, "layers do not fit");
+            require(spec.earlier <= k && (spec.earlier < 0 || size_of(spec.earlier) == layer.out),
+                    "what is added does not fit");
+            if (first_trained_ < 0 && !layer.pieces().empty()) first_trained_ = k;
+            place(layer.pieces(), k, trained_, trained_size_);
+            place(layer.kept(), k, kept_, kept_size_);
+            adders_.push_back(dynamic_cast<AddLayer<T>*>(&layer));
+            require((adders_.back() != nullptr) == (spec.earlier >= 0), "only a layer that adds takes an earlier value");
+        }
+    }
+
+    Index nodes() const { return Index(specs_.size()); }
+    Index size_of(Index value) const {
+        return value == 0 ? specs_[0].in : specs_[std::size_t(value) - 1].out;
+    }
+    Layer<T>& layer(Index k) const { return *layers_[std::size_t(k)]; }
+    Index earlier(Index k) const { return specs_[std::size_t(k)].earlier; }
+    AddLayer<T>* adder(Index k) const { return adders_[std::size_t(k)]; }
+    Index first_trained() const { return first_trained_; }
+
+    // Flat arrays: lengths, and what lies where. A piece begins with a line of memory.
+    Index trained_size() const { return trained_size_; }
+    Index kept_size() const { return kept_size_; }
+    const std::vector<Placed>& trained() const { return trained_; }
+    const std::vector<Placed>& kept() const { return kept_; }
+
+    void bind(T* trained, T* kept) {
+        const auto pointers = [](const std::vector<Placed>& all, Index k, T* flat) {
+            std::vector<T*> found;
+            for (const auto& placed : all)
+                if (placed.node == k) found.push_back(flat + placed.offset);
+            return found;
+        };
+        for (Index k = 0; k < nodes(); ++k) layer(k).bind(pointers(trained_, k, trained), pointers(kept_, k, kept));
+    }
+    // The same, one array a piece, wherever it lies.
+    void bind(const std::vector<T*>& trained, const std::vector<T*>& kept) {
+        const auto pointers = [](const std::vector<Placed>& all, Index k, const std::vector<T*>& arrays) {
+            std::vector<T*> found;
+            for (std::size_t i = 0; i < all.size(); ++i)
+                if (all[i].node == k) found.push_back(arrays[i]);
+            return found;
+        };
+        for (Index k = 0; k < nodes(); ++k) layer(k).bind(pointers(trained_, k, trained), pointers(kept_, k, kept));
+    }
+
+    double work() const {
+        double sum = 0.0;
+        for (const auto& layer : layers_) sum += layer->work();
+        return sum;
+    }
+
+private:
+    static constexpr Index line_of_memory = 64 / Index(sizeof(T));
+
+    static void place(const std::vector<Piece>& pieces, Index k, std::vector<Placed>& all, Index& size) {
+        for (const auto& piece : pieces) {
+            all.push_back({k, size, piece});
+            size += (piece.size() + line_of_memory - 1) / line_of_memory * line_of_memory;
+        }
+    }
+
+    std::vector<NodeSpec> specs_;
+    std::vector<std::unique_ptr<Layer<T>>> layers_;
+    std::vector<AddLayer<T>*> adders_;
+    std::vector<Placed> trained_, kept_;
+    Index trained_size_ = 0, kept_size_ = 0, first_trained_ = -1;
+};
+
+// Rows of X, dense or sparse, by their numbers.
+template <class T>
+class Design {
+public:
+    virtual ~Design() = default;
+    Index rows = 0, cols = 0;
+    virtual bool sparse() const = 0;
+    // Row i, dense: where it begins; null where rows are sparse.
+    virtual const T* dense(Index i) const = 0;
+    virtual SparseRow<T> sparse_row(Index i) const = 0;
+
+    // Copies a row, sparse ones with their zeros.
+    void copy(Index i, T* to) const {
+        if (!sparse()) {
+            std::copy_n(dense(i), cols, to);
+            return;
+        }
+        std::fill_n(to, cols, T(0));
+        sparse_row(i).each([&](Index j, T x) { to[j] += x; });
+    }
+};
+
+template <class T>
+class DenseDesign final : public Design<T> {
+public:
+    explicit DenseDesign(const Dense<T>& X) : X_(X) {
+        this->rows = X.rows;
+        this->cols = X.cols;
+    }
+    bool sparse() const override { return false; }
+    const T* dense(Index i) const override { return X_.row(i).x; }
+    SparseRow<T> sparse_row(Index) const override { return {}; }
+
+private:
+    const Dense<T> X_;
+};
+
+template <class T, class I>
+class SparseDesign final : public Design<T> {
+public:
+    explicit SparseDesign(const Csr<T, I>& X) : X_(X) {
+        this->rows = X.rows;
+        this->cols = X.cols;
+    }
+    bool sparse() const override { return true; }
+    const T* dense(Index) const override { return nullptr; }
+    SparseRow<T> sparse_row(Index i) const override {
+        const auto row = X_.row(i);
+        return {row.x, row.index, row.n, sizeof(I) == 8};
+    }
+
+private:
+    const Csr<T, I> X_;
+};
+
+// What node `last` makes of rows begin, ..., end - 1 of X, into out (rows, size). Weights must be bound, and layers
+// refreshed.
+template <class T>
+class Inference {
+public:
+    Inference(const Network<T>& network, const Design<T>& X, Index last) : network_(network), X_(X), last_(last) {
+        const Index rows = std::min<Index>(block, X.rows);
+        for (Index v = 0; v < last; ++v)
+            values_.push_back(Buffer<T>(needs_copy(v) ? rows * network.size_of(v) : 0));
+        sparse_.resize(std::size_t(takes_sparse() ? rows : 0));
+    }
+
+    static constexpr Index block = 96;  // rows at a time: a multiple of the groups of any product
+
+    void run(Index begin, Index end, T* out) {
+        for (Index i = begin; i < end; i += block) some(i, std::min(end, i + block), out + i * network_.size_of(last_));
+    }
+
+private:
+    bool takes_sparse() const { return X_.sparse() && network_.layer(0).takes_sparse(); }
+    bool needs_copy(Index value) const { return value > 0 || (X_.sparse() && !takes_sparse()); }
+
+    void some(Index begin, Index end, T* out) {
+        const Rows rows{0, end - begin};
+        const Pass pass{false, rows.count(), 0};
+        const T* input = X_.sparse() ? nullptr : X_.dense(begin);
+        if (takes_sparse()) {
+            for (Index i = begin; i < end; ++i) sparse_[std::size_t(i - begin)] = X_.sparse_row(i);
+        } else if (X_.sparse()) {
+            for (Index i = begin; i < end; ++i) X_.copy(i, values_[0].data() + (i - begin) * X_.cols);
+            input = values_[0].data();
+        }
+        const auto value = [&](Index v) -> const T* { return v == 0 ? input : values_[std::size_t(v)].data(); };
+        for (Index k = 0; k < last_; ++k) {
+            T* const y = k + 1 == last_ ? out : values_[std::size_t(k) + 1].data();
+            auto& layer = network_.layer(k);
+            if (k == 0 && takes_sparse()) {
+                layer.forward(pass, sparse_.data(), y, rows);
+            } else if (network_.adder(k)) {
+                const T* const earlier = value(network_.earlier(k));
+                const T* const x = value(k);
+                for (Index i = 0; i < rows.count() * layer.out; ++i) y[i] = x[i] + earlier[i];
+            } else {
+                layer.forward(pass, value(k), y, rows);
+            }
+        }
+    }
+
+    const Network<T>& network_;
+    const Design<T>& X_;
+    const Index last_;
+    std::vector<Buffer<T>> values_;
+    std::vector<SparseRow<T>> sparse_;
+};
+
+}  // namespace fg

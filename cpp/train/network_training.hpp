@@ -1,0 +1,470 @@
+// Training of a network in mini-batches.
+//
+// A step goes through phases, with a barrier after each; every member of the team does its share of a phase:
+//   1  rows: forward, loss, backward (with meetings where layers need sums over the batch)
+//   2  tiles of parameters: gradient over all rows of the batch, penalty, update rule, packing for the next step. The
+//      gradient of a tile never leaves the cache. (To clip the norm, gradients are a phase of their own.)
+// What belongs to a row or to a parameter does not depend on who does it, and sums over rows are made granule by granule;
+// so results are the same bits for any number of threads.
+#pragma once
+
+#include <chrono>
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "core/denormals.hpp"
+#include "kernel/random.hpp"
+#include "train/minibatch.hpp"
+#include "train/network.hpp"
+
+namespace fg {
+
+struct NetworkRecipe {
+    PartSpec loss, rule;
+    bool multinomial = false;
+    Penalty penalty;                       // l2 and l1 on what is penalised
+    bool penalty_of_batch = false;         // l2 is divided by the weight of the batch: scikit-learn's networks
+    double clip_value = no_limit, clip_norm = no_limit;
+    double average_share = 0.0;            // of the weights in their running mean, a step; 0: no mean
+    Index batch = 1;
+    std::uint64_t seed = 0;
+};
+
+// How far training came, and what an epoch saw.
+struct NetworkPassed {
+    Index epochs = 0, batches = 0;
+    double carry = 1.0;
+    bool finite = true;
+    std::vector<double> loss, penalty;  // of each epoch: means over its batches, by their numbers of rows
+};
+
+template <class T>
+class NetworkTraining {
+public:
+    // Flat arrays are the caller's, trained in place; `gradient`, if given, receives the gradient of the last step instead
+    // of it being made.
+    NetworkTraining(std::unique_ptr<Network<T>> network, std::unique_ptr<Design<T>> X, Goals<T> goals,
+                    const NetworkRecipe& recipe, const Flat<T>& flat, T* kept)
+        : network_(std::move(network)),
+          X_(std::move(X)),
+          goals_(std::move(goals)),
+          recipe_(recipe),
+          flat_(flat),
+          updater_(make_updater<T>(recipe.rule)),
+          batch_(std::min(recipe.batch, X_->rows)) {
+        auto& net = *network_;
+        require(net.size_of(0) == X_->cols, "X: not as many columns as the network takes");
+        require(net.size_of(net.nodes()) == goals_.outputs, "the network's last layer has not as many units as outputs");
+        net.bind(flat.w, kept);
+        loss_ = make_tile_loss<T>(recipe.loss, recipe.multinomial, goals_);
+        sparse_input_ = X_->sparse() && net.layer(0).takes_sparse();
+        if (sparse_input_) sparse_.resize(std::size_t(batch_));
+        for (Index v = 0; v <= net.nodes(); ++v) {
+            const bool wanted = v > 0 || !sparse_input_;
+            values_.push_back(Buffer<T>(wanted ? batch_ * net.size_of(v) : 0));
+            slopes_.push_back(Buffer<T>(v > net.first_trained() ? batch_ * net.size_of(v) : 0));
+            workspace_ += (wanted ? batch_ * net.size_of(v) : 0) + (v > net.first_trained() ? batch_ * net.size_of(v) : 0);
+        }
+        margins_ = Buffer<T>(batch_ * goals_.width);
+        for (Index k = 0; k < net.nodes(); ++k) {
+            auto& layer = net.layer(k);
+            layer.prepare(batch_);
+            workspace_ += layer.workspace();
+            if (net.adder(k)) {
+                const Index from = net.earlier(k);
+                net.adder(k)->earlier(values_[std::size_t(from)].data());
+                joins_.push_back({from, k + 1});
+                reads_input_ |= from == 0;
+            }
+            for (Index t = 0; t < layer.tiles(); ++t) {
+                const auto at = layer.tile(t);
+                const Placed* found = nullptr;
+                Index piece = 0;
+                for (const auto& placed : net.trained())
+                    if (placed.node == k && piece++ == at.piece) found = &placed;
+                tiles_.push_back({k, t, found->offset + at.begin, at.count, found->piece.penalised, layer.cost()});
+                largest_tile_ = std::max(largest_tile_, at.count);
+            }
+        }
+        require(net.first_trained() >= 0, "the network has nothing to train");
+        losses_.resize(std::size_t(granules_of(batch_)));
+        squares_.resize(tiles_.size());
+        norms_.resize(tiles_.size());
+        totals_.resize(std::size_t(batches()));
+        if (recipe.clip_norm != no_limit) gradient_ = Buffer<T>(net.trained_size());
+    }
+
+    Index batches() const { return (X_->rows + batch_ - 1) / batch_; }
+    Index workspace() const { return workspace_; }
+
+    // Epochs with the given orders of rows (`order` (epochs, rows); null: as they are) and rates (one a batch). look() is
+    // called about every 50 ms on the calling thread; when it returns false training ends early. An epoch that is not
+    // finite ends training.
+    template <class Look>
+    NetworkPassed train(Index epochs, const std::uint32_t* order, const double* rates, Index first_step, double carry,
+                        int threads, Look look) {
+        passed_ = NetworkPassed{};
+        passed_.carry = carry;
+        order_ = order;
+        rates_ = rates;
+        first_step_ = first_step;
+        const int members = prepare_team(threads);
+        const Index last = epochs * batches();
+        for (Index k = 0; k < batches(); ++k) totals_[std::size_t(k)] = total_of(k);
+        loss_sum_ = penalty_sum_ = 0.0;
+        Index number = 0;
+        for (bool wanted = true; wanted && passed_.finite && number < last;) {
+            deadline_ = Clock::now() + std::chrono::milliseconds(50);
+            Barrier barrier(members);
+            const Index begin = number;
+            Index reached = begin;
+            Team::together(members, [&](int member) {
+                const FlushDenormals flush;
+                double carried = passed_.carry;
+                for (Index k = begin;; ++k) {
+                    const Step step = step_at(k, carried);
+                    run(step, member, members, barrier);
+                    carried = updater_->carry(step.tick);
+                    if (member == 0) {
+                        close(step);
+                        reached = k + 1;
+                        next_carry_ = carried;
+                        go_on_ = passed_.finite && k + 1 < last && Clock::now() < deadline_;
+                    }
+                    barrier.wait();
+                    if (!go_on_) break;
+                }
+            });
+            number = reached;
+            passed_.carry = next_carry_;
+            wanted = look();
+        }
+        passed_.batches = number;
+        return passed_;
+    }
+
+    // Loss and gradient over all rows, as of one batch; the weights stay. Returns {loss, penalty}.
+    std::pair<double, double> evaluate(T* gradient, int threads) {
+        require(batch_ == X_->rows, "batch: must be all rows");
+        passed_ = NetworkPassed{};
+        order_ = nullptr;
+        rates_ = nullptr;
+        first_step_ = 1;
+        wanted_gradient_ = gradient;
+        const int members = prepare_team(threads);
+        for (Index k = 0; k < network_->nodes(); ++k) network_->layer(k).changed();
+        totals_[0] = total_of(0);
+        Barrier barrier(members);
+        Team::together(members, [&](int member) {
+            const FlushDenormals flush;
+            const Step step = step_at(0, 1.0);
+            run(step, member, members, barrier);
+            barrier.wait();
+        });
+        wanted_gradient_ = nullptr;
+        return {loss_of(step_at(0, 1.0)), penalty_of(step_at(0, 1.0))};
+    }
+
+private:
+    using Clock = std::chrono::steady_clock;
+
+    struct Step {
+        Index number = 0, batch = 0;           // since training began; in its epoch
+        const std::uint32_t* order = nullptr;  // null: rows first, first + 1, ...
+        Index first = 0;
+        double total = 1.0;  // weight of the rows
+        Tick tick;
+        Pass pass;
+    };
+    struct Join {
+        Index from, to;  // values
+    };
+    struct FlatTile {
+        Index node, number, offset, count;
+        bool penalised;
+        double cost;
+    };
+    struct Member {
+        Buffer<T> gradient;
+        Rows tiles{0, 0};
+    };
+
+    int prepare_team(int threads) {
+        // A member needs some 10 microseconds of work in a step.
+        const double work = 3.0 * network_->work() * double(batch_);
+        const int members = int(std::clamp(work / 3e5, 1.0, double(std::clamp(threads, 1, 256))));
+        while (int(team_.size()) < members) team_.push_back({Buffer<T>(largest_tile_), {}});
+        double all = 0.0, so_far = 0.0;
+        const auto cost = [&](const FlatTile& tile) { return tile.cost * double(batch_) + 20.0 * double(tile.count); };
+        for (const auto& tile : tiles_) all += cost(tile);
+        Index next = 0;
+        for (int m = 0; m < members; ++m) {
+            auto& own = team_[std::size_t(m)].tiles;
+            own.begin = next;
+            while (next < Index(tiles_.size()) &&
+                   (m + 1 == members || so_far + 0.5 * cost(tiles_[std::size_t(next)]) < all * (m + 1) / members))
+                so_far += cost(tiles_[std::size_t(next++)]);
+            own.end = next;
+        }
+        return members;
+    }
+
+    double total_of(Index k) const {
+        const Index first = k * batch_, count = std::min(batch_, X_->rows - first);
+        if (!goals_.weight) return double(count);
+        return -1.0;  // depends on the order of rows; see step_at
+    }
+
+    Step step_at(Index number, double carry) const {
+        const Index n = X_->rows, epoch = number / batches(), k = number % batches();
+        Step step;
+        step.number = number;
+        step.batch = k;
+        step.first = k * batch_;
+        step.order = order_ ? order_ + epoch * n + step.first : nullptr;
+        step.pass = {true, std::min(batch_, n - step.first), key_of(recipe_.seed, std::uint64_t(first_step_ + number))};
+        step.tick = {first_step_ + number, rates_ ? rates_[number] : 0.0, carry};
+        step.total = totals_[std::size_t(k)];
+        if (step.total < 0.0) {
+            step.total = 0.0;
+            for (Index i = 0; i < step.pass.rows; ++i) step.total += double(goals_.weight[row_of(step, i)]);
+        }
+        return step;
+    }
+    Index row_of(const Step& step, Index i) const { return step.order ? Index(step.order[i]) : step.first + i; }
+
+    // The rows of a batch that a member has, in whole granules.
+    static Rows share(Index rows, int member, int members) {
+        const Index granules = granules_of(rows);
+        const auto cut = [&](Index m) { return std::min(rows, granules * m / members * granule); };
+        return {cut(member), cut(member + 1)};
+    }
+
+    void run(const Step& step, int member, int members, Barrier& barrier) {
+        const Rows rows = share(step.pass.rows, member, members);
+        const T* const input = fetch(step, rows);
+        forward(step, rows, input, member, barrier);
+        if (rows.count() > 0) score(step, rows);
+        backward(step, rows, input, member, barrier);
+        const Rows own = team_[std::size_t(member)].tiles;
+        for (Index t = own.begin; t < own.end; ++t) norms_[std::size_t(t)] = norm_of(tiles_[std::size_t(t)]);
+        barrier.wait();
+        update(step, input, member, barrier);
+    }
+
+    // Value 0: the rows themselves where they lie side by side, otherwise copies.
+    const T* fetch(const Step& step, Rows rows) {
+        T* const copies = values_[0].data();
+        if (sparse_input_) {
+            for (Index i = rows.begin; i < rows.end; ++i) sparse_[std::size_t(i)] = X_->sparse_row(row_of(step, i));
+            return nullptr;
+        }
+        if (!step.order && !X_->sparse() && !reads_input_) return X_->dense(step.first);
+        for (Index i = rows.begin; i < rows.end; ++i) {
+            if (i + 4 < rows.end && !X_->sparse())
+                prefetch_bytes(X_->dense(row_of(step, i + 4)), X_->cols * Index(sizeof(T)));
+            X_->copy(row_of(step, i), copies + i * X_->cols);
+        }
+        return copies;
+    }
+
+    const T* value(Index v, const T* input) const { return v == 0 ? input : values_[std::size_t(v)].data(); }
+
+    void forward(const Step& step, Rows rows, const T* input, int member, Barrier& barrier) {
+        for (Index k = 0; k < network_->nodes(); ++k) {
+            auto& layer = network_->layer(k);
+            T* const y = values_[std::size_t(k) + 1].data();
+            if (layer.meets()) {
+                layer.sum_up(value(k, input), rows);
+                barrier.wait();
+                if (member == 0) layer.conclude(step.pass);
+                barrier.wait();
+            }
+            if (k == 0 && sparse_input_) {
+                layer.forward(step.pass, sparse_.data(), y, rows);
+            } else {
+                layer.forward(step.pass, value(k, input), y, rows);
+            }
+        }
+    }
+
+    // Losses of the rows, and the slopes of the last value.
+    void score(const Step& step, Rows rows) {
+        const Index outputs = goals_.outputs, width = goals_.width, last = network_->nodes();
+        const T* const raw = values_[std::size_t(last)].data();
+        T* const slopes = slopes_[std::size_t(last)].data();
+        T* const p = margins_.data();
+        const double factor = step.total > 0.0 ? 1.0 / step.total : 0.0;
+        for (Index i = rows.begin; i < rows.end; i += granule) {
+            const Index end = std::min(rows.end, i + granule);
+            std::uint32_t numbers[granule];
+            for (Index r = i; r < end; ++r) {
+                numbers[r - i] = std::uint32_t(row_of(step, r));
+                std::copy_n(raw + r * outputs, outputs, p + r * width);
+                std::fill_n(p + r * width + outputs, width - outputs, T(0));
+            }
+            losses_[std::size_t(i / granule)] = loss_->slopes(goals_, numbers, end - i, factor, p + i * width);
+            for (Index r = i; r < end; ++r) std::copy_n(p + r * width, outputs, slopes + r * outputs);
+        }
+    }
+
+    void backward(const Step& step, Rows rows, const T* input, int member, Barrier& barrier) {
+        const Index first = network_->first_trained();
+        for (Index k = network_->nodes() - 1; k >= first; --k) {
+            auto& layer = network_->layer(k);
+            const T* const x = value(k, input);
+            T* const dy = slopes_[std::size_t(k) + 1].data();
+            T* const dx = k > first ? slopes_[std::size_t(k)].data() : nullptr;
+            if (layer.meets()) {
+                layer.sum_up_back(x, dy, rows);
+                barrier.wait();
+                if (member == 0) layer.conclude_back(step.pass);
+                barrier.wait();
+            }
+            layer.backward(step.pass, x, values_[std::size_t(k) + 1].data(), dy, dx, rows);
+            if (!dx) continue;
+            for (const auto& join : joins_) {
+                if (join.from != k) continue;
+                const T* const more = slopes_[std::size_t(join.to)].data();
+                const Index n = network_->size_of(k);
+                for (Index i = rows.begin * n; i < rows.end * n; ++i) dx[i] += more[i];
+            }
+        }
+    }
+
+    void update(const Step& step, const T* input, int member, Barrier& barrier) {
+        auto& own = team_[std::size_t(member)];
+        const auto gradient_of = [&](const FlatTile& tile, T* g) {
+            network_->layer(tile.node).gradient(step.pass, tile.number, value(tile.node, input),
+                                                tile.node == 0 && sparse_input_ ? sparse_.data() : nullptr,
+                                                slopes_[std::size_t(tile.node) + 1].data(), g);
+        };
+        const bool whole = wanted_gradient_ || gradient_.data();
+        for (Index t = own.tiles.begin; t < own.tiles.end; ++t) {
+            const auto& tile = tiles_[std::size_t(t)];
+            if (!whole) {
+                gradient_of(tile, own.gradient.data());
+                move(step, tile, own.gradient.data(), 1.0);
+                continue;
+            }
+            T* const g = (wanted_gradient_ ? wanted_gradient_ : gradient_.data()) + tile.offset;
+            gradient_of(tile, g);
+            if (wanted_gradient_) {
+                const Penalty penalty = penalty_on(step, tile);
+                for (Index i = 0; i < tile.count; ++i) g[i] += T(penalty.l2) * flat_.w[tile.offset + i];
+            } else {
+                squares_[std::size_t(t)] = square_of(g, tile.count);
+            }
+        }
+        if (!gradient_.data() || wanted_gradient_) return;
+        barrier.wait();
+        double sum = 0.0;
+        for (const double square : squares_) sum += square;
+        const double factor = std::min(1.0, recipe_.clip_norm / (std::sqrt(sum) + 1e-6));  // torch's clip_grad_norm_
+        for (Index t = own.tiles.begin; t < own.tiles.end; ++t) {
+            const auto& tile = tiles_[std::size_t(t)];
+            move(step, tile, gradient_.data() + tile.offset, factor);
+        }
+    }
+
+    void move(const Step& step, const FlatTile& tile, const T* g, double factor) {
+        Flat<T> flat;
+        flat.w = flat_.w + tile.offset;
+        for (int s = 0; s < Flat<T>::most_slots; ++s) flat.slot[s] = flat_.slot[s] ? flat_.slot[s] + tile.offset : nullptr;
+        if (flat_.average && recipe_.average_share > 0.0) {
+            flat.average = flat_.average + tile.offset;
+            flat.average_weight = step.tick.step == 1 ? 1.0 : recipe_.average_share;
+        }
+        const Gradient<T> gradient{.g = g, .scale = factor, .limit = recipe_.clip_value};
+        updater_->sweep(step.tick, penalty_on(step, tile), gradient, flat, 0, tile.count);
+        network_->layer(tile.node).moved(tile.number);
+    }
+
+    Penalty penalty_on(const Step& step, const FlatTile& tile) const {
+        Penalty penalty = recipe_.penalty;
+        if (recipe_.penalty_of_batch) penalty.l2 = step.total > 0.0 ? penalty.l2 / step.total : 0.0;
+        if (!tile.penalised) {
+            penalty = Penalty{};
+        }
+        return penalty;
+    }
+    double norm_of(const FlatTile& tile) const {
+        const double l1 = recipe_.penalty.l1, l2 = recipe_.penalty.l2;
+        if (!tile.penalised || (l1 == 0.0 && l2 == 0.0)) return 0.0;
+        const T* const w = flat_.w + tile.offset;
+        const Index n = tile.count;
+        double sizes = 0.0;
+        if (l1 != 0.0)
+            for (Index i = 0; i < n; ++i) sizes += std::fabs(double(w[i]));
+        return 0.5 * l2 * square_of(w, n) + l1 * sizes;
+    }
+    // In the type of the data, which is a sum of lanes and so loses little, then in double.
+    static double square_of(const T* v, Index n) {
+        constexpr Index piece = 1024;
+        double sum = 0.0;
+        for (Index i = 0; i < n; i += piece) {
+            T part = 0;
+            const Index end = std::min(n, i + piece);
+#pragma omp simd reduction(+ : part)
+            for (Index k = i; k < end; ++k) part += v[k] * v[k];
+            sum += double(part);
+        }
+        return sum;
+    }
+
+    double loss_of(const Step& step) const {
+        double sum = 0.0;
+        for (Index g = 0; g < granules_of(step.pass.rows); ++g) sum += losses_[std::size_t(g)];
+        return step.total > 0.0 ? sum / step.total : 0.0;
+    }
+    double penalty_of(const Step& step) const {
+        double sum = 0.0;
+        for (const double norm : norms_) sum += norm;
+        if (!recipe_.penalty_of_batch) return sum;
+        return step.total > 0.0 ? sum / step.total : 0.0;
+    }
+
+    // Called by member 0 when the step is done.
+    void close(const Step& step) {
+        const double share = double(step.pass.rows) / double(X_->rows), loss = loss_of(step);
+        passed_.finite = std::isfinite(loss);
+        loss_sum_ += share * loss;
+        penalty_sum_ += share * penalty_of(step);
+        if (step.batch + 1 < batches()) return;
+        passed_.loss.push_back(loss_sum_);
+        passed_.penalty.push_back(penalty_sum_);
+        loss_sum_ = penalty_sum_ = 0.0;
+        ++passed_.epochs;
+    }
+
+    const std::unique_ptr<Network<T>> network_;
+    const std::unique_ptr<Design<T>> X_;
+    Goals<T> goals_;
+    const NetworkRecipe recipe_;
+    const Flat<T> flat_;
+    const std::unique_ptr<Updater<T>> updater_;
+    std::unique_ptr<TileLoss<T>> loss_;
+    const Index batch_;
+
+    bool sparse_input_ = false, reads_input_ = false;
+    std::vector<SparseRow<T>> sparse_;
+    std::vector<Buffer<T>> values_, slopes_;
+    Buffer<T> margins_, gradient_;
+    std::vector<Join> joins_;
+    std::vector<FlatTile> tiles_;
+    Index largest_tile_ = 0, workspace_ = 0;
+    std::vector<Member> team_;
+    std::vector<double> losses_, squares_, norms_, totals_;
+
+    NetworkPassed passed_;
+    const std::uint32_t* order_ = nullptr;
+    const double* rates_ = nullptr;
+    Index first_step_ = 1;
+    T* wanted_gradient_ = nullptr;
+    double loss_sum_ = 0.0, penalty_sum_ = 0.0, next_carry_ = 1.0;
+    Clock::time_point deadline_;
+    bool go_on_ = true;
+};
+
+}  // namespace fg

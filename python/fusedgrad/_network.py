@@ -1,0 +1,469 @@
+"""The bridge from neural estimators to the core: a `Net` is what layers become, `run` trains it.
+
+Epochs are the core's; orders of rows, rates, history, validation and stopping are decided here.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from . import _core, _rates
+from ._callbacks import Epochs
+from ._checks import as_core
+from .layers import Layer, Plan, Shape, walk
+from .optimizers import Optimizer
+
+Arrays = list[NDArray[Any]]
+
+_MOST_ORDERS = 1 << 22  # row numbers drawn ahead, in epochs that are certain to happen
+
+
+class Net:
+    """Layers for rows of a shape: their sizes, and where their parameters lie.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The layers.
+    input_shape : tuple of int
+        The shape of a row.
+
+    Attributes
+    ----------
+    shapes : list of tuple of int
+        The shape of a row after each layer.
+    ends : list of int
+        How many nodes the core has up to and with each layer.
+
+    Raises
+    ------
+    ValueError
+        If a layer does not fit.
+    """
+
+    def __init__(self, layers: Sequence[Layer], input_shape: Shape):
+        self.layers, self.input_shape = tuple(layers), tuple(input_shape)
+        plan = Plan()
+        self.shapes: list[Shape] = []
+        self.ends: list[int] = []
+        self.pieces: list[int] = []  # of parameters up to and with each layer
+        self.kept_pieces: list[int] = []
+        for _, layer, before, after in walk(self.layers, self.input_shape):
+            layer.build(plan, before)
+            self.shapes.append(after)
+            self.ends.append(len(plan.nodes))
+            self.pieces.append(len(plan.weights))
+            self.kept_pieces.append(len(plan.statistics))
+        self.plan = plan
+
+    def __reduce__(self) -> Any:
+        return Net, (self.layers, self.input_shape)
+
+    @property
+    def core(self) -> _core.Network:
+        """The core's network."""
+        if "_core" not in self.__dict__:
+            self._core = _core.Network(self.plan.nodes)
+        return self._core
+
+    def fresh(self, rng: np.random.RandomState, dtype: Any) -> tuple[Arrays, Arrays]:
+        """Return initial parameters and statistics."""
+        return tuple(  # type: ignore[return-value]
+            [np.ascontiguousarray(weight.fresh(rng), dtype=dtype) for weight in weights]
+            for weights in (self.plan.weights, self.plan.statistics)
+        )
+
+    def predict(self, weights: Arrays, kept: Arrays, X: Any, *, layer: int, threads: int) -> NDArray[Any]:
+        """Return what a layer makes of the rows of X, one row each."""
+        last = self.ends[layer]
+        if last == 0:  # nothing but Flatten so far
+            return X.toarray() if sp.issparse(X) else X.copy()
+        return self.core.predict(weights, kept, as_core(X), last, threads)
+
+
+@dataclass(frozen=True)
+class State:
+    """What an optimizer knows after some steps; with the weights it is all that training needs to go on.
+
+    Attributes
+    ----------
+    optimizer : Optimizer
+        Whose state it is.
+    slots : tuple of list of ndarray
+        State of each parameter, as the rule keeps it.
+    step : int
+        Steps made.
+    carry : float
+        The number that the rule carries from step to step.
+    rates : tuple of float
+        What the source of the learning rates has learned.
+    learning_rate : float
+        The rate of the last step.
+    """
+
+    optimizer: Optimizer
+    slots: tuple[Arrays, ...] = ()
+    step: int = 0
+    epoch: int = 0
+    carry: float = 1.0
+    rates: tuple[float, ...] = ()
+    learning_rate: float = math.nan
+
+    def fits(self, optimizer: Optimizer, weights: Arrays) -> bool:
+        """Whether another optimizer can go on from here, for weights of these shapes."""
+        shapes = [w.shape for w in weights]
+        return self.optimizer == optimizer and all([a.shape for a in slot] == shapes for slot in self.slots)
+
+
+@dataclass
+class Weights:
+    """Everything that training changes. Arrays are the task's own."""
+
+    trained: Arrays
+    kept: Arrays
+    average: Arrays | None = None
+
+    @property
+    def answer(self) -> Arrays:
+        """The parameters to predict with."""
+        return self.trained if self.average is None else self.average
+
+
+@dataclass
+class Goal:
+    """What is to be predicted: class codes (`coded`), or one number an output; and the loss.
+
+    `factor` turns the core's sums over outputs into the loss that is reported; `constant` is added to it.
+    """
+
+    y: NDArray[Any]
+    outputs: int
+    loss: str
+    parameters: dict[str, float] = field(default_factory=dict)
+    coded: bool = False
+    multinomial: bool = False
+    smoothing: float = 0.0
+    factor: float = 1.0
+    constant: float = 0.0
+
+
+@dataclass
+class Settings:
+    """How to train.
+
+    Attributes
+    ----------
+    optimizer : Optimizer
+        The update rule, with clipping and decay.
+    source : _rates.Source
+        The learning rates.
+    batch_size, max_epochs : int
+        Rows of a batch; epochs at most.
+    l2 : float
+        Strength of the penalty on weights; divided by the weight of the batch if `l2_of_batch`.
+    tol : float or None
+        An epoch that improves by less is idle. None: none is.
+    patience : float
+        Training stops when more epochs than this were idle in a row.
+    order : callable or None
+        ``(epoch, n) -> row numbers`` of an epoch; None: as they are.
+    average : float or None
+        Decay of the running mean of the weights.
+    """
+
+    optimizer: Optimizer
+    source: _rates.Source
+    batch_size: int
+    max_epochs: int
+    l2: float
+    l2_of_batch: bool
+    tol: float | None
+    patience: float
+    order: Callable[[int], NDArray[np.uint32]] | None
+    seed: int
+    average: float | None = None
+    restore_best: bool = False
+    by_score: bool = False  # whether the validation score decides on stopping, rather than the loss
+    verbose: int = 0
+    t: float = 0.0  # rows seen before
+    idle: int = 0  # idle epochs before, and the best loss
+    best_loss: float = np.inf
+    say: Callable[[int, float, float | None], None] | None = None
+
+
+@dataclass
+class Result:
+    """How training ended. The weights stand in the task's `Weights`."""
+
+    n_iter: int
+    stop_reason: str
+    loss_curve: list[float]
+    scores: list[float] | None
+    validation_loss_curve: list[float] | None
+    best_loss: float
+    best_score: float
+    idle: int
+    state: State
+    t: float
+
+
+Validate = Callable[[Weights], tuple[float, float]]
+
+
+class Training:
+    """A fit on its way: the core's engine, on flat arrays of its own.
+
+    Parameters
+    ----------
+    net : Net
+        The network.
+    weights : Weights
+        Where to start; at the end of `run`, where it ended.
+    X : ndarray or CSR matrix of shape (n_samples, n_inputs)
+        The rows.
+    goal : Goal
+        The targets.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Weights of the rows, relative to those of their batch.
+    settings : Settings
+        How to train.
+    state : State or None
+        The optimizer's state so far.
+    validate : callable or None
+        ``weights -> (score, loss)``, after each epoch.
+    threads : int
+        Threads.
+    """
+
+    def __init__(
+        self,
+        net: Net,
+        weights: Weights,
+        X: Any,
+        goal: Goal,
+        sample_weight: NDArray[Any] | None,
+        settings: Settings,
+        *,
+        state: State | None = None,
+        validate: Validate | None = None,
+        threads: int = 1,
+    ):
+        self.net, self.weights, self.X, self.goal = net, weights, X, goal
+        self.settings, self.validate, self.threads = settings, validate, threads
+        dtype = weights.trained[0].dtype
+        size, pieces, kept_size, kept_pieces = net.core.layout(dtype.itemsize)
+        self.n = X.shape[0]
+        optimizer = settings.optimizer
+        rule, fields = optimizer.rule
+        n_slots, self.answer = _core.rule_slots(rule, fields)
+        if state is None or not state.fits(optimizer, weights.trained):
+            state = State(optimizer)
+        self.state = state
+
+        def flat(length: int) -> NDArray[Any]:
+            memory = np.zeros((length + 32) * dtype.itemsize, dtype=np.uint8)  # begins with a line of memory
+            first = -memory.ctypes.data % 64
+            return memory[first : first + length * dtype.itemsize].view(dtype)
+
+        def views(array: NDArray[Any], where: Any) -> Arrays:
+            return [array[o : o + r * c].reshape(r, c) for _, _, o, r, c in where]
+
+        self.flat, self.flat_kept = flat(size), flat(kept_size)
+        self.parts, self.kept_parts = views(self.flat, pieces), views(self.flat_kept, kept_pieces)
+        _copy(weights.trained, self.parts)
+        _copy(weights.kept, self.kept_parts)
+        self.slots = [flat(size) for _ in range(n_slots)]
+        self.slot_parts = [views(slot, pieces) for slot in self.slots]
+        for parts, values in zip(self.slot_parts, state.slots, strict=False):
+            _copy(values, parts)
+        self.average_parts: Arrays | None = None
+        average = None
+        if settings.average is not None:
+            average = flat(size)
+            self.average_parts = views(average, pieces)
+            _copy(weights.trained if weights.average is None else weights.average, self.average_parts)
+        elif self.answer >= 0:
+            self.average_parts = self.slot_parts[self.answer]
+        batch = min(settings.batch_size, self.n)
+        self.sizes = np.full(-(-self.n // batch), batch)
+        self.sizes[-1] = self.n - batch * (len(self.sizes) - 1)
+        self.engine = _core.NetworkTraining(
+            nodes=net.plan.nodes,
+            X=as_core(X),
+            y=goal.y,
+            coded=goal.coded,
+            outputs=goal.outputs,
+            side_weight=[1.0] * (2 * goal.outputs),
+            sample_weight=sample_weight,
+            loss=goal.loss,
+            loss_parameters=goal.parameters,
+            multinomial=goal.multinomial,
+            smoothing=goal.smoothing,
+            rule=rule,
+            rule_parameters=fields,
+            l2=settings.l2,
+            penalty_of_batch=settings.l2_of_batch,
+            **optimizer.penalty,
+            clip_value=optimizer.clip_value,
+            clip_norm=optimizer.clip_norm,
+            average_share=0.0 if settings.average is None else 1.0 - settings.average,
+            batch_size=batch,
+            seed=settings.seed,
+            weights=self.flat,
+            slots=self.slots,
+            average=average,
+            kept=self.flat_kept,
+        )
+        self.workspace = self.engine.workspace
+        self.curve: list[float] = []
+        self.scores: list[float] = []
+        self.validation_curve: list[float] = []
+        self.idle, self.best_loss, self.best_score = settings.idle, settings.best_loss, -np.inf
+        self.best: tuple[Arrays, Arrays, Arrays | None] | None = None
+        self.stop_reason = "none"
+        self.t = settings.t
+        self.began = time.monotonic()
+
+    # ---- epochs ----
+
+    def run(self, epochs: Epochs, fitted: Callable[[Result], dict[str, Any]]) -> Result:
+        """Train to the end, telling callbacks after each epoch what was `fitted`.
+
+        Raises
+        ------
+        ValueError
+            If a schedule gives a rate that is none.
+        """
+        while self.stop_reason == "none":
+            epochs.begin()
+            self._epochs(1 if epochs else self._certain())
+            interrupted = self.stop_reason == "interrupted"
+            if epochs.end(None if interrupted else lambda: fitted(self.result())) and not interrupted:
+                self.stop_reason = "early_stopping"
+        return self.result(ended=True)
+
+    def _certain(self) -> int:
+        """How many epochs will happen in any case, and need no look in between."""
+        settings = self.settings
+        left = settings.max_epochs - len(self.curve)
+        if self.validate is not None or settings.verbose or not settings.source.steady:
+            return 1
+        if settings.tol is not None:
+            left = int(min(left, max(1.0, settings.patience + 1 - self.idle)))
+        rows = self.n if settings.order is not None else len(self.sizes)
+        return max(1, min(left, _MOST_ORDERS // rows))
+
+    def _epochs(self, count: int) -> None:
+        settings, state = self.settings, self.state
+        source = settings.source
+        order = None
+        if settings.order is not None:
+            order = np.concatenate([settings.order(state.epoch + k) for k in range(count)])
+        tables = []
+        for k in range(count):
+            tables.append(source.table(state.step + k * len(self.sizes), self.sizes, self.t + 1 + k * self.n))
+        rates = np.concatenate(tables)
+        made, steps, losses, penalties, carry, finite, interrupted = self.engine.train(
+            count, order, rates, state.step + 1, state.carry, self.threads
+        )
+        learning_rate = float(rates[steps - 1]) if steps else state.learning_rate
+        self.state = replace(
+            state, step=state.step + steps, epoch=state.epoch + made, carry=carry, learning_rate=learning_rate
+        )
+        self.t += made * self.n
+        goal = self.goal
+        for loss, penalty in zip(losses, penalties, strict=True):
+            self._judge(goal.factor * loss + goal.constant + penalty)
+        if not finite:
+            self._diverged()
+        elif interrupted and self.stop_reason == "none":
+            self.stop_reason = "interrupted"
+
+    def _judge(self, loss: float) -> None:
+        """Note an epoch; stop, or tell the rates how it went."""
+        settings = self.settings
+        self.curve.append(loss)
+        score = None
+        if self.validate is not None:
+            score, validation_loss = self.validate(self._now())
+            self.scores.append(score)
+            self.validation_curve.append(validation_loss)
+        tol = 0.0 if settings.tol is None else settings.tol
+        if settings.tol is None:
+            improved = True
+        elif settings.by_score:
+            improved = score is not None and not score < self.best_score + tol
+        else:
+            improved = not loss > self.best_loss - tol
+        self.idle = 0 if improved else self.idle + 1
+        if score is not None and score > self.best_score:
+            self.best_score = score
+            if settings.restore_best:
+                self.best = self._copies()
+        self.best_loss = min(self.best_loss, loss)
+        settings.source.tell(loss)
+        if settings.say is not None:
+            settings.say(len(self.curve), loss, score)
+        if self.idle > settings.patience:
+            if settings.source.goes_on():
+                self.idle = 0
+            else:
+                self.stop_reason = "early_stopping" if settings.by_score else "converged"
+        if self.stop_reason == "none" and len(self.curve) >= settings.max_epochs:
+            self.stop_reason = "max_iter"
+
+    def _diverged(self) -> None:
+        """The loss is not finite: what remains can only be the best weights so far, if there are any."""
+        self.curve.append(math.nan)
+        if self.validate is not None:
+            self.scores.append(math.nan)
+            self.validation_curve.append(math.nan)
+        self.stop_reason = "diverged"
+
+    # ---- weights ----
+
+    def _now(self) -> Weights:
+        return Weights(self.parts, self.kept_parts, self.average_parts)
+
+    def _copies(self) -> tuple[Arrays, Arrays, Arrays | None]:
+        average = None if self.average_parts is None else [part.copy() for part in self.average_parts]
+        return [part.copy() for part in self.parts], [part.copy() for part in self.kept_parts], average
+
+    def result(self, *, ended: bool = False) -> Result:
+        """How it stands, with the weights in the task's `Weights`."""
+        chosen = self.best if ended and self.best is not None else self._copies()
+        self.weights.trained, self.weights.kept, self.weights.average = chosen
+        slots = tuple([part.copy() for part in parts] for parts in self.slot_parts)
+        validated = self.validate is not None
+        return Result(
+            n_iter=len(self.curve),
+            stop_reason=self.stop_reason,
+            loss_curve=list(self.curve),
+            scores=list(self.scores) if validated else None,
+            validation_loss_curve=list(self.validation_curve) if validated else None,
+            best_loss=self.best_loss,
+            best_score=self.best_score,
+            idle=self.idle,
+            state=replace(self.state, slots=slots, rates=self.settings.source.state),
+            t=self.t,
+        )
+
+    # ---- all rows at once ----
+
+    def loss_gradient(self, gradient: NDArray[Any]) -> tuple[float, float]:
+        """Return loss and penalty over all rows, and write the gradient; for weights as they stand in `flat`."""
+        loss, penalty = self.engine.evaluate(gradient, self.threads)
+        return self.goal.factor * loss + self.goal.constant, penalty
+
+
+def _copy(values: Arrays, into: Arrays) -> None:
+    for value, part in zip(values, into, strict=True):
+        part[:] = np.asarray(value).reshape(part.shape)
