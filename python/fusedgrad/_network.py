@@ -26,6 +26,11 @@ Arrays = list[NDArray[Any]]
 _MOST_ORDERS = 1 << 22  # row numbers drawn ahead, in epochs that are certain to happen
 
 
+def row_order(n: int, seed: int, epoch: int) -> NDArray[np.uint32]:
+    """Return a shuffled order of n rows: a function of its arguments alone."""
+    return _core.row_order(n, 1, 1.0, 2, seed, epoch)
+
+
 class Net:
     """Layers for rows of a shape: their sizes, and where their parameters lie.
 
@@ -189,13 +194,16 @@ class Settings:
     patience: float
     order: Callable[[int], NDArray[np.uint32]] | None
     seed: int
+    decay: float = 0.0  # decoupled, besides the optimizer's own
+    clip_norm: float | None = None
     average: float | None = None
     restore_best: bool = False
     by_score: bool = False  # whether the validation score decides on stopping, rather than the loss
     verbose: int = 0
     t: float = 0.0  # rows seen before
-    idle: int = 0  # idle epochs before, and the best loss
+    idle: int = 0  # idle epochs before, and the best loss and score
     best_loss: float = np.inf
+    best_score: float = -np.inf
     say: Callable[[int, float, float | None], None] | None = None
 
 
@@ -311,9 +319,10 @@ class Training:
             rule_parameters=fields,
             l2=settings.l2,
             penalty_of_batch=settings.l2_of_batch,
-            **optimizer.penalty,
+            coupled=optimizer.penalty["coupled"],
+            decay=optimizer.penalty["decay"] + settings.decay,
             clip_value=optimizer.clip_value,
-            clip_norm=optimizer.clip_norm,
+            clip_norm=optimizer.clip_norm if settings.clip_norm is None else settings.clip_norm,
             average_share=0.0 if settings.average is None else 1.0 - settings.average,
             batch_size=batch,
             seed=settings.seed,
@@ -326,8 +335,9 @@ class Training:
         self.curve: list[float] = []
         self.scores: list[float] = []
         self.validation_curve: list[float] = []
-        self.idle, self.best_loss, self.best_score = settings.idle, settings.best_loss, -np.inf
-        self.best: tuple[Arrays, Arrays, Arrays | None] | None = None
+        self.idle, self.best_loss, self.best_score = settings.idle, settings.best_loss, settings.best_score
+        # A score of before belongs to the weights of before.
+        self.best = self._copies() if settings.restore_best and settings.best_score > -np.inf else None
         self.stop_reason = "none"
         self.t = settings.t
         self.began = time.monotonic()

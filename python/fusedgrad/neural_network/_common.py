@@ -1,0 +1,342 @@
+"""What all neural estimators share: input, validation rows, training, weights that outlive a call, predictions."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from .. import _network, _rates, optimizers, schedules
+from .._callbacks import CallbackSupport, Epochs, with_callbacks
+from .._checks import (
+    BOOLEAN,
+    FLOATS,
+    Either,
+    Function,
+    Instance,
+    InvalidParameterError,
+    Number,
+    OneOf,
+    check_parameters,
+    check_weights,
+    check_X,
+    check_X_y,
+)
+from .._network import Goal, Net, Result, Settings, State, Training, Weights
+from .._threads import threads_for
+
+ENDLESS = 2**62  # the core counts in 64 bits
+
+
+class Rows:
+    """Validation rows, with targets as users give them."""
+
+    def __init__(self, X: Any, y: Any, weight: Any):
+        self.X, self.y, self.weight = X, y, weight
+
+
+class Neural(CallbackSupport, BaseEstimator):  # type: ignore[misc]
+    """What all neural estimators share. What a network is made of, and where its weights stand, they say themselves."""
+
+    _rules: dict[str, Any] = {
+        "alpha": Number(low=0, high=np.inf, open_high=True),
+        "shuffle": BOOLEAN,
+        "random_state": Either(
+            Number(Integral, 0, 2**32 - 1, none=True), Instance(np.random.RandomState, "a RandomState")
+        ),
+        "verbose": Either(Number(Integral, 0), BOOLEAN),
+        "warm_start": BOOLEAN,
+        "early_stopping": BOOLEAN,
+        "weight_decay": Number(low=0, high=np.inf, open_high=True),
+        "clip_norm": Number(low=0, high=np.inf, open_low=True, open_high=True, none=True),
+        "n_jobs": Number(Integral, none=True),
+    }
+    _RATE = Function("a schedule of fusedgrad.schedules or a callable step -> rate")
+    _OPTIMIZER = Either(
+        OneOf(*optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers")
+    )
+
+    _net: Net
+    _optimizer: State
+    n_outputs_: int
+
+    # ---- what the estimators say ----
+
+    def _layers(self) -> list[Any]:
+        """The layers, output layer included."""
+        raise NotImplementedError
+
+    def _weights(self) -> Weights:
+        """The weights as they stand, in arrays that may not be changed."""
+        raise NotImplementedError
+
+    def _keep_weights(self, weights: Weights) -> dict[str, Any]:
+        """The attributes that hold the weights."""
+        raise NotImplementedError
+
+    def _settings(self, X: Any, goal: Goal, rng: Any, *, partial: bool, going_on: bool) -> Settings:
+        raise NotImplementedError
+
+    def _history(self, result: Result, *, going_on: bool) -> dict[str, Any]:
+        """The attributes that tell how training went."""
+        raise NotImplementedError
+
+    def _fresh(self, net: Net, rng: Any, dtype: Any) -> Weights:
+        return Weights(*net.fresh(rng, dtype))
+
+    def _minimise(self, training: Training, epochs: Epochs) -> Result | None:
+        """Train by a method of another kind; None: by steps."""
+        return None
+
+    # ---- parameters ----
+
+    def _check_parameters(self, *, partial: bool = False) -> None:
+        check_parameters(self, self._rules)
+        if self.n_jobs == 0:
+            raise InvalidParameterError("n_jobs == 0 has no meaning: use None, 1, or -1 for all threads.")
+        if partial and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        if partial and getattr(self, "class_weight", None) == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit, which does not know how frequent classes "
+                "are. Give the weights as a dict; sklearn.utils.class_weight.compute_class_weight computes them."
+            )
+
+    def _check_optimizer(self, optimizer: optimizers.Optimizer) -> None:
+        for name in ("weight_decay", "clip_norm"):
+            if getattr(self, name) and getattr(optimizer, name):
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} was given, but {optimizer!r} has one of its own. Use one of them."
+                )
+
+    def _source(self, rate: Any, initial: float, optimizer: optimizers.Optimizer, state: State | None) -> Any:
+        """The learning rates: the optimizer's own where it has some, else the estimator's."""
+        learned = () if state is None else state.rates
+        if optimizer.learning_rate is not None:
+            rate = optimizer.learning_rate
+        if rate == "adaptive":
+            return _rates.Adaptive(initial, learned)
+        if rate == "constant":
+            return _rates.Source(schedules.Constant(initial))
+        if isinstance(rate, schedules.ReduceOnPlateau):
+            return _rates.Plateau(rate, learned)
+        return _rates.Source(schedules.as_schedule(rate))
+
+    # ---- fit ----
+
+    def _begin_fit(self, X: Any, y: Any, X_val: Any, y_val: Any, weight_val: Any, *, reset: bool) -> Any:
+        X, y = self._check_data(X, y, reset=reset)
+        return X, self._check_y(y), self._given_rows(X, X_val, y_val, weight_val)
+
+    def _check_data(self, X: Any, y: Any, *, reset: bool, dtypes: Any = FLOATS) -> tuple[Any, Any]:
+        return check_X_y(self, X, y, dtypes=dtypes, reset=reset, multi_output=True)
+
+    def _check_rows(self, X: Any) -> Any:
+        return check_X(self, X, dtypes=(self._dtype(),))
+
+    def _dtype(self) -> Any:
+        return self._weights().trained[0].dtype.type
+
+    def _given_rows(self, X: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> Rows | None:
+        if X_val is None:
+            if y_val is not None or sample_weight_val is not None:
+                raise ValueError("y_val and sample_weight_val belong to X_val, which was not given.")
+            return None
+        if y_val is None:
+            raise ValueError("X_val was given without y_val.")
+        try:
+            X_val, y_val = self._check_data(X_val, y_val, reset=False, dtypes=(X.dtype.type,))
+        except ValueError as error:  # the checks speak of X and y
+            text = re.sub(r"\bX has\b", "X_val has", str(error))
+            text = re.sub(r"\bInput X\b", "Input X_val", text)
+            raise ValueError(re.sub(r"^(Input )?y\b", r"\1y_val", text)) from error
+        weights = check_weights(sample_weight_val, X_val, name="sample_weight_val")
+        return Rows(X_val, self._check_y(y_val), weights)
+
+    def _restores_best(self) -> bool:
+        return bool(self.restore_best_weights)
+
+    def _learn(
+        self, X: Any, y: Any, sample_weight: Any, given: Rows | None, *, seen: tuple[Any, Any], partial: bool, first: bool
+    ) -> None:
+        """Train on checked rows; `first`: from new weights."""
+        early = self.early_stopping and given is None and not partial
+        sample_weight = check_weights(sample_weight, X, zeros=early)
+        if self._restores_best() and given is None and not self.early_stopping:
+            raise ValueError(
+                "restore_best_weights=True needs a validation set: give X_val and y_val to fit, or set "
+                "early_stopping=True."
+            )
+        if given is not None:
+            self._goal(given.y, X.dtype, "y_val")  # raises for labels that are unknown
+        rng = check_random_state(self.random_state)
+        if first:
+            self._net = Net(self._layers(), self._input_shape(X))
+            weights = self._fresh(self._net, rng, X.dtype)
+        else:
+            if "_net" not in self.__dict__:
+                self._net = Net(self._layers(), self._input_shape(X))
+            now = self._weights()
+            weights = Weights(
+                [np.asarray(w, X.dtype) for w in now.trained],
+                [np.asarray(w, X.dtype) for w in now.kept],
+                None if now.average is None else [np.asarray(w, X.dtype) for w in now.average],
+            )
+        if early:
+            X, y, sample_weight, given = self._split(X, y, sample_weight, rng)
+        user_weight = sample_weight
+        sample_weight = self._weights_of(y, sample_weight, X.dtype)
+        goal = self._goal(y, X.dtype)
+        self.out_activation_ = self._link
+        goal.constant = self._constant(y, user_weight)
+        settings = self._settings(X, goal, rng, partial=partial, going_on=not first)
+        state = self.__dict__.get("_optimizer") if not first and (partial or self._carries_on()) else None
+        threads = threads_for(self.n_jobs, None, float(X.shape[0]) * sum(w.size for w in weights.trained))
+
+        def validate(now: Weights) -> tuple[float, float]:
+            assert given is not None
+            raw = self._net.predict(now.answer, now.kept, given.X, layer=-1, threads=threads)
+            return self._score_loss(raw, given.y, given.weight)
+
+        training = Training(
+            self._net,
+            weights,
+            X,
+            goal,
+            sample_weight,
+            settings,
+            state=state,
+            validate=None if given is None else validate,
+            threads=threads,
+        )
+        self._batch_rows, self._batch_bytes = int(training.sizes[0]), training.workspace
+        self._train(training, seen=seen, weight=sample_weight, going_on=not first, partial=partial)
+
+    def _carries_on(self) -> bool:
+        """Whether a warm start goes on with the optimizer's state."""
+        return True
+
+    def _input_shape(self, X: Any) -> tuple[int, ...]:
+        return (X.shape[1],)
+
+    def _split(self, X: Any, y: Any, weight: Any, rng: Any) -> tuple[Any, Any, Any, Rows]:
+        """The rows that early stopping keeps aside: scikit-learn's split for the same `random_state`."""
+        train, held = train_test_split(
+            np.arange(X.shape[0]), random_state=rng, test_size=self.validation_fraction, stratify=self._stratify(y)
+        )
+        if len(held) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        rows = Rows(X[held], y[held], None if weight is None else weight[held])
+        return X[train], y[train], None if weight is None else weight[train], rows
+
+    @with_callbacks  # type: ignore[untyped-decorator]
+    def _train(self, training: Training, *, seen: tuple[Any, Any], weight: Any, going_on: bool, partial: bool) -> None:
+        epochs = Epochs(self, training.settings.max_epochs, *seen, weight)
+
+        def fitted(result: Result) -> dict[str, Any]:
+            weights = self._keep_weights(training.weights)
+            return {**weights, **self._history(result, going_on=going_on), "_optimizer": result.state}
+
+        result = self._minimise(training, epochs) or training.run(epochs, fitted)
+        if partial and result.stop_reason == "interrupted":
+            raise KeyboardInterrupt  # part of an epoch would be neither the old model nor the new
+        if result.stop_reason == "diverged" and training.best is None:
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+                f"preprocessed. Or the learning rate was too large ({result.state.learning_rate:g} in the end), after "
+                f"{result.n_iter - 1} epochs; a smaller one, or clip_norm=1.0, may help."
+            )
+        attributes = fitted(result)
+        self.__dict__.pop("norms_", None)
+        self.__dict__.update(attributes)
+        epochs.close()
+
+    def _warn(self, limit: int) -> None:
+        """The warnings that a finished `fit` owes."""
+        if self.stop_reason_ == "interrupted":
+            warnings.warn(
+                f"Training interrupted after {self.n_iter_} epochs; the weights reached so far are kept. "
+                "Fit again with warm_start=True to go on.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        elif self.stop_reason_ == "diverged":
+            warnings.warn(
+                f"Training diverged after {self.n_iter_ - 1} epochs; the best weights before are kept. A smaller "
+                "learning rate, or clip_norm=1.0, may help.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        elif self.stop_reason_ == "max_iter" and self._wants_convergence():
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({limit}) reached and the optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def _wants_convergence(self) -> bool:
+        return True
+
+    # ---- predictions ----
+
+    def _raw(self, X: Any, layer: int = -1, *, checked: bool = False) -> Any:
+        check_is_fitted(self)
+        weights = self._weights()
+        if not checked:
+            X = self._check_rows(X)
+        if "_net" not in self.__dict__:
+            self._net = Net(self._layers(), self._input_shape(X))
+        work = float(X.shape[0]) * sum(w.size for w in weights.trained)
+        return self._net.predict(
+            weights.answer, weights.kept, X, layer=layer, threads=threads_for(self.n_jobs, None, work)
+        )
+
+    def transform(self, X: Any, layer: int = -2) -> Any:
+        """Return what a layer makes of each row: hidden features.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        layer : int, default=-2
+            Which layer: -1 is the output layer (before softmax, sigmoid or exp), -2 the last hidden one, 0 the first
+            one.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, ...), of the layer's shape
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer.
+        """
+        check_is_fitted(self)
+        layers = self._stages()
+        if isinstance(layer, bool) or not isinstance(layer, Integral) or not -len(layers) <= layer < len(layers):
+            raise ValueError(
+                f"layer must be a whole number from {-len(layers)} to {len(layers) - 1}: the network has {len(layers)} "
+                f"layers. Got {layer!r}."
+            )
+        number = layers[int(layer)]
+        features = self._raw(X, number)
+        return features.reshape(len(features), *self._net.shapes[number])
+
+    def _stages(self) -> list[int]:
+        """The layers that users count, as numbers of the network's."""
+        return list(range(len(self._net.layers)))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

@@ -1,0 +1,768 @@
+"""`NeuralClassifier` and `NeuralRegressor`: networks of a list of layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from .. import layers as layer_types
+from .. import losses, optimizers
+from .._checks import FLOATS, Either, Instance, InvalidParameterError, Number, OneOf, check_X, unchanged_on_error
+from .._network import Arrays, Goal, Net, Result, Settings, Weights, row_order
+from .._threads import threads_for
+from ._common import ENDLESS, Neural
+from ._targets import REGRESSION_LOSSES, Classification, Regression
+
+_BELONGS = {"softmax": ("softmax",), "logistic": ("logistic", "sigmoid")}
+
+
+class _Shape:
+    """A rule: a tuple of positive whole numbers, or None."""
+
+    def allows(self, value: object) -> bool:
+        if value is None:
+            return True
+        return isinstance(value, (tuple, list)) and bool(value) and all(Number(Integral, 1).allows(n) for n in value)
+
+    def __str__(self) -> str:
+        return "a tuple of positive ints or None"
+
+
+class Layered(Neural):
+    """What `NeuralClassifier` and `NeuralRegressor` share."""
+
+    _rules = {
+        **Neural._rules,
+        "optimizer": Neural._OPTIMIZER,
+        "learning_rate": Either(Number(low=0, high=np.inf, open_low=True, open_high=True), OneOf("adaptive"), Neural._RATE),
+        "batch_size": Either(Number(Integral, 1), OneOf("full")),
+        "max_epochs": Number(Integral, 1),
+        "average": Number(low=0, high=1, open_low=True, open_high=True, none=True),
+        "input_shape": _Shape(),
+        "tol": Number(low=0, high=np.inf, open_high=True, none=True),
+        "n_iter_no_change": Number(Integral, 1),
+        "validation_fraction": Number(low=0, high=1, open_low=True, open_high=True),
+        "restore_best_weights": OneOf(True, False),
+    }
+
+    layers: Sequence[layer_types.Layer]
+    weights_: Arrays
+    statistics_: Arrays
+
+    # ---- what the network is ----
+
+    def _is_output(self, layer: layer_types.Layer) -> bool:
+        """Whether the last layer of the list is the output layer."""
+        return isinstance(layer, layer_types.Dense) and layer.units == self.n_outputs_
+
+    def _layers(self) -> list[layer_types.Layer]:
+        given = list(layer_types.checked(self.layers, type(self).__name__))
+        if given and self._is_output(given[-1]):
+            return given
+        return [*given, layer_types.Dense(self.n_outputs_, init="glorot_uniform")]
+
+    def _input_shape(self, X: Any) -> tuple[int, ...]:
+        shape = self.__dict__.get("_row_shape")
+        return (X.shape[1],) if shape is None else shape
+
+    def _shape_of_rows(self, X: Any) -> tuple[int, ...]:
+        given = self.input_shape
+        shape = tuple(int(n) for n in X.shape[1:]) if given is None else tuple(int(n) for n in given)
+        if math.prod(shape) != math.prod(X.shape[1:]):
+            raise ValueError(
+                f"input_shape={given!r} has {math.prod(shape)} numbers, but a row of X has {math.prod(X.shape[1:])} (shape "
+                f"{X.shape[1:]})."
+            )
+        return shape
+
+    def _check_data(self, X: Any, y: Any, *, reset: bool, dtypes: Any = FLOATS) -> tuple[Any, Any]:
+        """X as rows of numbers; of more than two dimensions it is flattened, and its shape kept."""
+        if np.ndim(X) <= 2 or sp.issparse(X):
+            X, y = super()._check_data(X, y, reset=reset, dtypes=dtypes)
+            if reset:
+                self._row_shape = self._shape_of_rows(X)
+            return X, y
+        X = check_array(X, dtype=list(dtypes), order="C", allow_nd=True, input_name="X", estimator=self)
+        y = check_array(y, dtype=None, ensure_2d=False, input_name="y", estimator=self)
+        check_consistent_length(X, y)
+        if reset:
+            self.n_features_in_ = X.shape[1]
+            self.__dict__.pop("feature_names_in_", None)
+            self._row_shape = self._shape_of_rows(X)
+        return self._flat(X), y
+
+    def _flat(self, X: Any) -> Any:
+        if math.prod(X.shape[1:]) != math.prod(self._row_shape):
+            raise ValueError(f"X has rows of shape {X.shape[1:]}, but the model was made for rows of shape {self._row_shape}.")
+        return np.ascontiguousarray(X).reshape(X.shape[0], -1)
+
+    def _check_rows(self, X: Any) -> Any:
+        if np.ndim(X) <= 2 or sp.issparse(X):
+            return check_X(self, X, dtypes=(self._dtype(),))
+        return self._flat(check_array(X, dtype=self._dtype(), order="C", allow_nd=True, input_name="X", estimator=self))
+
+    # ---- weights ----
+
+    def _weights(self) -> Weights:
+        return Weights(self.__dict__.get("_trained", self.weights_), self.statistics_, self.__dict__.get("_average"))
+
+    def _keep_weights(self, weights: Weights) -> dict[str, Any]:
+        kept: dict[str, Any] = {"weights_": weights.answer, "statistics_": weights.kept}
+        if weights.average is not None:
+            kept.update(_trained=weights.trained, _average=weights.average)
+        return kept
+
+    # ---- how it is trained ----
+
+    def _rule(self) -> optimizers.Optimizer:
+        return optimizers.get(self.optimizer) if isinstance(self.optimizer, str) else self.optimizer
+
+    def _settings(self, X: Any, goal: Goal, rng: Any, *, partial: bool, going_on: bool) -> Settings:
+        n = X.shape[0]
+        optimizer = self._rule()
+        self._check_optimizer(optimizer)
+        before = self.__dict__ if going_on else {}
+        size = n if self.batch_size == "full" else min(int(self.batch_size), n)
+        seed = int(rng.randint(2**31 - 1))
+        return Settings(
+            optimizer=optimizer,
+            source=self._source(self.learning_rate, 1e-3, optimizer, before.get("_optimizer")),
+            batch_size=size,
+            max_epochs=1 if partial else min(int(self.max_epochs), ENDLESS),
+            l2=float(self.alpha),
+            l2_of_batch=False,
+            tol=None if self.tol is None or partial else float(self.tol),
+            patience=float(self.n_iter_no_change) - 1,
+            order=(lambda epoch: row_order(n, seed, epoch)) if self.shuffle and size < n else None,
+            seed=seed,
+            decay=float(self.weight_decay),
+            clip_norm=self.clip_norm,
+            average=None if self.average is None else float(self.average),
+            restore_best=bool(self.restore_best_weights),
+            by_score=bool(self.early_stopping),
+            verbose=int(self.verbose),
+            say=self._say if self.verbose else None,
+        )
+
+    def _say(self, epoch: int, loss: float, score: float | None) -> None:
+        """What ``verbose`` prints."""
+        print(f"Epoch {epoch:>3}  loss {loss:.6f}" + ("" if score is None else f"  validation score {score:.4f}"))
+
+    def _history(self, result: Result, *, going_on: bool) -> dict[str, Any]:
+        before = self.__dict__ if going_on else {}
+        out: dict[str, Any] = {
+            "n_iter_": result.n_iter,
+            "loss_curve_": [*before.get("loss_curve_", []), *result.loss_curve],
+            "stop_reason_": result.stop_reason,
+        }
+        for name, values in (("validation_scores_", result.scores), ("validation_loss_curve_", result.validation_loss_curve)):
+            out[name] = None if values is None else [*(before.get(name) or []), *values]
+        return out
+
+    def _wants_convergence(self) -> bool:
+        return self.tol is not None
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> Any:
+        self._check_parameters()
+        with unchanged_on_error(self):
+            seen = X, y
+            first = not self.warm_start or "weights_" not in self.__dict__
+            X, y, given = self._begin_fit(X, y, X_val, y_val, sample_weight_val, reset=first)
+            if first:
+                for name in ("_net", "_trained", "_average", "_optimizer"):
+                    self.__dict__.pop(name, None)
+                self._meet(y)
+            else:
+                self._check_same_classes(y)
+            self._learn(X, y, sample_weight, given, seen=seen, partial=False, first=first)
+            self._warn(self.max_epochs)
+        return self
+
+    def _partial(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Any:
+        self._check_parameters(partial=True)
+        with unchanged_on_error(self):
+            seen = X, y
+            first = "weights_" not in self.__dict__
+            X, y = self._check_data(X, y, reset=first, dtypes=FLOATS if first else (self._dtype(),))
+            y = self._check_y(y)
+            self._check_classes(y, classes, first=first)
+            self._learn(X, y, sample_weight, None, seen=seen, partial=True, first=first)
+        return self
+
+    def summary(self) -> str:
+        """Return a table of the layers, with the shape of a row after each and the number of its parameters.
+
+        The last lines give all parameters, and the bytes of parameters, optimizer state and one batch in training.
+
+        Returns
+        -------
+        table : str
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted: only data tell the shapes.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fusedgrad.layers import Dense
+        >>> from fusedgrad.neural_network import NeuralRegressor
+        >>> X = np.ones((8, 3), np.float32)
+        >>> print(NeuralRegressor([Dense(4, "relu")], max_epochs=1, tol=None).fit(X, X[:, 0]).summary())
+        layer             shape  parameters
+        input             (3,)            0
+        Dense(4, 'relu')  (4,)           16
+        output: Dense(1)  (1,)            5
+        21 parameters, 84 bytes; with optimizer state 252 bytes, one batch of 8 rows 1,472 bytes
+        """
+        check_is_fitted(self)
+        net = self._net
+        weights = self._weights()
+        given = len(layer_types.checked(self.layers, type(self).__name__))
+        rows = [("layer", "shape", "parameters"), ("input", str(net.input_shape), "0")]
+        before = 0
+        for k, layer in enumerate(net.layers):
+            count = sum(w.size for w in weights.trained[before : net.pieces[k]])
+            before = net.pieces[k]
+            name = f"output: Dense({layer.units})" if k == given else repr(layer)
+            rows.append((name, str(net.shapes[k]), f"{count:,}"))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
+        total = sum(w.size for w in weights.trained)
+        size = total * weights.trained[0].itemsize
+        state = size + sum(a.nbytes for slot in self._optimizer.slots for a in slot)
+        state += 0 if weights.average is None else size
+        lines.append(
+            f"{total:,} parameters, {size:,} bytes; with optimizer state {state:,} bytes, one batch of "
+            f"{self._batch_rows:,} rows {self._batch_bytes:,} bytes"
+        )
+        return "\n".join(lines)
+
+
+class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignore[misc]
+    """A classifier that is a network of any layers, trained on the cross-entropy.
+
+    The objective is ``mean(loss) + alpha / 2 * sum of ||W||²``; in each batch the mean is weighted by the sample weights
+    relative to their sum.
+
+    Parameters
+    ----------
+    layers : list of Layer
+        Objects of `fusedgrad.layers`. If the last one is a `Dense` with as many units as there are outputs (one for two classes, or two; otherwise one a class), it is
+        the output layer; otherwise one is added. Softmax and
+        sigmoid belong to the loss; the output layer may name them or not.
+    loss : str, default='auto'
+        'auto' and 'log_loss' are the cross-entropy: softmax for several classes, sigmoid for two and for each label of an
+        indicator matrix.
+    optimizer : str or Optimizer, default='adam'
+        A name or an object of `fusedgrad.optimizers`, whose own `learning_rate`, if given, wins.
+    learning_rate : float in (0, inf), 'adaptive', schedule or callable, default=1e-3
+        The rate; 'adaptive' is 1e-3, divided by 5 whenever training would stop, until 1e-6; or an object of
+        `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so far.
+    batch_size : int in [1, inf) or 'full', default=128
+        Rows of a batch; 'full': all rows.
+    max_epochs : int in [1, inf), default=100
+        Epochs at most.
+    alpha : float in [0, inf), default=0.0
+        Strength of an L2 penalty, ``alpha / 2 * sum of ||W||²``, on weights (not on biases, scales and shifts).
+    weight_decay : float in [0, inf), default=0.0
+        Decoupled decay of the same weights: they shrink by ``rate * weight_decay`` in each step.
+    clip_norm : float in (0, inf) or None, default=None
+        The gradient, of all parameters together, is shortened to this Euclidean norm.
+    label_smoothing : float in [0, 1), default=0.0
+        The share of each target that is spread over all classes.
+    class_weight : dict, 'balanced' or None, default=None
+        Weights of the classes, multiplied with sample weights; 'balanced': inversely to their frequency.
+    average : float in (0, 1) or None, default=None
+        Predict with a running mean of the weights, ``mean = average * mean + (1 - average) * weights`` in each step
+        (exponential moving average). None: with the weights themselves.
+    input_shape : tuple of int or None, default=None
+        The shape of a row. None: that of X's rows. Given, rows of flat X are brought into this shape, so that pipelines
+        and grid search can work on tables.
+    shuffle : bool, default=True
+        Whether to visit the rows in a new order each epoch.
+    tol : float in [0, inf) or None, default=1e-4
+        An epoch counts as idle if the loss did not fall below its best by `tol` (with `early_stopping`: if the
+        validation score did not rise so). None: none is idle.
+    n_iter_no_change : int in [1, inf), default=10
+        Training stops when so many epochs were idle in a row.
+    early_stopping : bool, default=False
+        Stop by the score (accuracy) on validation rows: those given to `fit`, else a share of the training rows.
+    validation_fraction : float in (0, 1), default=0.1
+        That share.
+    restore_best_weights : bool, default=False
+        Keep the weights of the epoch with the best validation score, rather than the last.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit, state of the optimizer included.
+    random_state : int, RandomState or None, default=None
+        Initial weights, the validation split, the order of rows and dropout.
+    verbose : bool or int, default=False
+        Whether to print a line an epoch.
+    n_jobs : int or None, default=None
+        Threads. None: as many as pay, at most what OpenMP allows; -1: all of those. The result does not depend on it,
+        to the last bit.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes; for an indicator matrix the numbers of its columns.
+    weights_ : list of ndarray
+        What was trained, in the order of the layers: of `Dense` weights (n_inputs, n_units) and biases (1, n_units), of
+        the norms scales and shifts (1, n_features).
+    statistics_ : list of ndarray
+        Running means and variances of `BatchNorm`.
+    loss_curve_ : list of float
+        The loss of each epoch, penalty included.
+    validation_scores_, validation_loss_curve_ : list of float or None
+        Accuracy and cross-entropy of the validation rows after each epoch; None without such rows.
+    stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'diverged', 'interrupted'}
+        Why training ended. 'diverged' needs `restore_best_weights`, which then keeps the best ones; otherwise it is an error.
+    n_iter_ : int
+        Epochs of the last fit.
+    n_outputs_ : int
+        Units of the output layer.
+    out_activation_ : {'softmax', 'logistic'}
+        What makes probabilities of its values.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where X has string names.
+
+    See Also
+    --------
+    NeuralRegressor : The same for regression.
+    MLPClassifier : scikit-learn's estimator, for fully connected layers.
+
+    Notes
+    -----
+    Images are (n, height, width, channels), sequences (n, time, features). Weights, activations and predictions have the
+    type of X at the first fit, float32 or float64. The optimizer's state outlives `partial_fit`, `warm_start` and
+    pickling. Ctrl-C ends a fit within about 0.1 s, with the weights so far and a warning.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from fusedgrad.layers import BatchNorm, Dense, Dropout
+    >>> from fusedgrad.neural_network import NeuralClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> net = NeuralClassifier([Dense(64), BatchNorm(), Dropout(0.1), Dense(32, "gelu")], max_epochs=20, tol=None,
+    ...                        random_state=0)
+    >>> net.fit(X[:1500], y[:1500]).score(X[1500:], y[1500:]) > 0.9
+    True
+    """
+
+    _rules = {
+        **Layered._rules,
+        "loss": OneOf("auto", "log_loss"),
+        "class_weight": Either(OneOf("balanced", None), Instance(dict, "a dict of weights"), Instance(list, "a list of dicts")),
+        "label_smoothing": Number(low=0, high=1, open_high=True),
+    }
+
+    def __init__(
+        self,
+        layers: Any,
+        loss: str = "auto",
+        optimizer: Any = "adam",
+        learning_rate: Any = 1e-3,
+        batch_size: int | str = 128,
+        max_epochs: int = 100,
+        *,
+        alpha: float = 0.0,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        label_smoothing: float = 0.0,
+        class_weight: Any = None,
+        average: float | None = None,
+        input_shape: tuple[int, ...] | None = None,
+        shuffle: bool = True,
+        tol: float | None = 1e-4,
+        n_iter_no_change: int = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        restore_best_weights: bool = False,
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: bool | int = False,
+        n_jobs: int | None = None,
+    ):
+        self.layers = layers
+        self.loss = loss
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.alpha = alpha
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+        self.average = average
+        self.input_shape = input_shape
+        self.shuffle = shuffle
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.restore_best_weights = restore_best_weights
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        self.n_jobs = n_jobs
+
+    def _is_output(self, layer: layer_types.Layer) -> bool:
+        if not isinstance(layer, layer_types.Dense) or layer.activation not in (None, "identity", "logistic"):
+            return False
+        if layer.activation == "logistic" and self._y_kind == "multiclass":
+            return False
+        return layer.units == self.n_outputs_
+
+    def _layers(self) -> list[layer_types.Layer]:
+        made = super()._layers()
+        last = made[-1]
+        if isinstance(last, layer_types.Dense) and last.activation == "logistic":  # the loss has it
+            made[-1] = layer_types.Dense(last.units, bias=last.bias, init=last.init, bias_init=last.bias_init)
+        return made
+
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> NeuralClassifier:
+        """Train from the start, or with `warm_start` from the last fit.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels; or an indicator matrix (0 and 1), for several labels a row.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, relative to those of their batch.
+        X_val, y_val, sample_weight_val : default=None
+            Validation rows: scored after every epoch, and used by `early_stopping` in place of a split.
+
+        Returns
+        -------
+        self : NeuralClassifier
+
+        Raises
+        ------
+        ValueError
+            For parameters or data out of range, layers that do not fit, or weights that overflow. The estimator is then
+            as before the call.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+
+    def partial_fit(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
+    ) -> NeuralClassifier:
+        """Train for one epoch on these rows, starting from the weights so far.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
+            Rows to learn from.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Their class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will ever come; needed in the first call.
+
+        Returns
+        -------
+        self : NeuralClassifier
+
+        Raises
+        ------
+        ValueError
+            As for `fit`; also if `classes` is missing in the first call or changes later, or if y has another label.
+        """
+        return self._partial(X, y, sample_weight, classes)
+
+    def predict(self, X: Any) -> Any:
+        """Return the class of each row; of an indicator matrix, its labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+        """
+        return self._labels(self._raw(X))
+
+    def predict_proba(self, X: Any) -> Any:
+        """Return the probability of each class; of an indicator matrix, of each label by itself.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), columns as in `classes_`
+        """
+        return self._probabilities(self._raw(X))
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """Return the logarithm of `predict_proba`; -inf where that is 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc]
+    """A regression that is a network of any layers.
+
+    The objective is ``mean(loss) + alpha / 2 * sum of ||W||²``, with the losses of several targets summed; in each batch
+    the mean is weighted by the sample weights relative to their sum.
+
+    Parameters
+    ----------
+    layers : list of Layer
+        Objects of `fusedgrad.layers`. If the last one is a `Dense` with as many units as there are outputs (targets a row), it is
+        the output layer; otherwise one is added.
+    loss : str or Loss, default='auto'
+        'auto' is 'squared_error' (half of it); or 'absolute_error', 'huber', 'quantile', or 'poisson' and 'gamma', which take
+        the output for the logarithm of the mean; or an object of `fusedgrad.losses`.
+    optimizer : str or Optimizer, default='adam'
+        A name or an object of `fusedgrad.optimizers`, whose own `learning_rate`, if given, wins.
+    learning_rate : float in (0, inf), 'adaptive', schedule or callable, default=1e-3
+        The rate; 'adaptive' is 1e-3, divided by 5 whenever training would stop, until 1e-6; or an object of
+        `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so far.
+    batch_size : int in [1, inf) or 'full', default=128
+        Rows of a batch; 'full': all rows.
+    max_epochs : int in [1, inf), default=100
+        Epochs at most.
+    alpha : float in [0, inf), default=0.0
+        Strength of an L2 penalty, ``alpha / 2 * sum of ||W||²``, on weights (not on biases, scales and shifts).
+    weight_decay : float in [0, inf), default=0.0
+        Decoupled decay of the same weights: they shrink by ``rate * weight_decay`` in each step.
+    clip_norm : float in (0, inf) or None, default=None
+        The gradient, of all parameters together, is shortened to this Euclidean norm.
+    average : float in (0, 1) or None, default=None
+        Predict with a running mean of the weights, ``mean = average * mean + (1 - average) * weights`` in each step
+        (exponential moving average). None: with the weights themselves.
+    input_shape : tuple of int or None, default=None
+        The shape of a row. None: that of X's rows. Given, rows of flat X are brought into this shape, so that pipelines
+        and grid search can work on tables.
+    shuffle : bool, default=True
+        Whether to visit the rows in a new order each epoch.
+    tol : float in [0, inf) or None, default=1e-4
+        An epoch counts as idle if the loss did not fall below its best by `tol` (with `early_stopping`: if the
+        validation score did not rise so). None: none is idle.
+    n_iter_no_change : int in [1, inf), default=10
+        Training stops when so many epochs were idle in a row.
+    early_stopping : bool, default=False
+        Stop by the score (R²) on validation rows: those given to `fit`, else a share of the training rows.
+    validation_fraction : float in (0, 1), default=0.1
+        That share.
+    restore_best_weights : bool, default=False
+        Keep the weights of the epoch with the best validation score, rather than the last.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit, state of the optimizer included.
+    random_state : int, RandomState or None, default=None
+        Initial weights, the validation split, the order of rows and dropout.
+    verbose : bool or int, default=False
+        Whether to print a line an epoch.
+    n_jobs : int or None, default=None
+        Threads. None: as many as pay, at most what OpenMP allows; -1: all of those. The result does not depend on it,
+        to the last bit.
+
+    Attributes
+    ----------
+    weights_ : list of ndarray
+        What was trained, in the order of the layers: of `Dense` weights (n_inputs, n_units) and biases (1, n_units), of
+        the norms scales and shifts (1, n_features).
+    statistics_ : list of ndarray
+        Running means and variances of `BatchNorm`.
+    loss_curve_ : list of float
+        The loss of each epoch, penalty included.
+    validation_scores_, validation_loss_curve_ : list of float or None
+        R² and loss of the validation rows after each epoch; None without such rows.
+    stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'diverged', 'interrupted'}
+        Why training ended. 'diverged' needs `restore_best_weights`, which then keeps the best ones; otherwise it is an error.
+    n_iter_ : int
+        Epochs of the last fit.
+    n_outputs_ : int
+        Units of the output layer.
+    out_activation_ : {'identity', 'exp'}
+        What makes predictions of its values.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where X has string names.
+
+    See Also
+    --------
+    NeuralClassifier : The same for classification, with notes.
+    MLPRegressor : scikit-learn's estimator, for fully connected layers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fusedgrad.layers import Dense, Residual
+    >>> from fusedgrad.neural_network import NeuralRegressor
+    >>> x = np.linspace(-3, 3, 400)[:, None]
+    >>> net = NeuralRegressor([Dense(32, "tanh"), Residual([Dense(32, "tanh")])], learning_rate=0.01, tol=None,
+    ...                       random_state=0)
+    >>> net.fit(x, np.sin(x[:, 0])).score(x, np.sin(x[:, 0])) > 0.98
+    True
+    """
+
+    _rules = {
+        **Layered._rules,
+        "loss": Either(OneOf("auto", *REGRESSION_LOSSES), Instance(losses.Loss, "an object of fusedgrad.losses")),
+    }
+
+    def __init__(
+        self,
+        layers: Any,
+        loss: Any = "auto",
+        optimizer: Any = "adam",
+        learning_rate: Any = 1e-3,
+        batch_size: int | str = 128,
+        max_epochs: int = 100,
+        *,
+        alpha: float = 0.0,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        average: float | None = None,
+        input_shape: tuple[int, ...] | None = None,
+        shuffle: bool = True,
+        tol: float | None = 1e-4,
+        n_iter_no_change: int = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        restore_best_weights: bool = False,
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: bool | int = False,
+        n_jobs: int | None = None,
+    ):
+        self.layers = layers
+        self.loss = loss
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.alpha = alpha
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.average = average
+        self.input_shape = input_shape
+        self.shuffle = shuffle
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.restore_best_weights = restore_best_weights
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        self.n_jobs = n_jobs
+
+    @property
+    def _loss(self) -> losses.Loss:
+        return losses.get("squared_error") if isinstance(self.loss, str) and self.loss == "auto" else super()._loss
+
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> NeuralRegressor:
+        """Train from the start, or with `warm_start` from the last fit.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, relative to those of their batch.
+        X_val, y_val, sample_weight_val : default=None
+            Validation rows: scored after every epoch, and used by `early_stopping` in place of a split.
+
+        Returns
+        -------
+        self : NeuralRegressor
+
+        Raises
+        ------
+        ValueError
+            For parameters or data out of range, layers that do not fit, or weights that overflow. The estimator is then
+            as before the call.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+
+    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> NeuralRegressor:
+        """Train for one epoch on these rows, starting from the weights so far.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
+            Rows to learn from.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : NeuralRegressor
+
+        Raises
+        ------
+        ValueError
+            As for `fit`.
+        """
+        return self._partial(X, y, sample_weight)
+
+    def predict(self, X: Any) -> Any:
+        """Return the prediction for each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
+        """
+        return self._values(self._raw(X))

@@ -1,0 +1,993 @@
+"""`MLPClassifier` and `MLPRegressor`."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import scipy.optimize
+from numpy.typing import ArrayLike
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import shuffle
+from sklearn.utils.metaestimators import available_if
+
+from .. import _rates, layers, losses, optimizers
+from .._callbacks import Epochs
+from .._checks import (
+    BOOLEAN,
+    Either,
+    Instance,
+    InvalidParameterError,
+    Number,
+    OneOf,
+    unchanged_on_error,
+)
+from .._network import Arrays, Goal, Net, Result, Settings, Training, Weights
+from ._common import ENDLESS, Neural
+from ._targets import REGRESSION_LOSSES, Classification, Regression
+
+_NORM_PIECES = ("scale", "shift")
+_NORM_STATISTICS = ("mean", "variance")
+
+
+class _Activations:
+    """A rule: a name of `layers.activations`, or a list of them."""
+
+    def allows(self, value: object) -> bool:
+        if isinstance(value, (list, tuple)):
+            return all(isinstance(name, str) and name in layers.activations() for name in value)
+        return isinstance(value, str) and value in layers.activations()
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(map(repr, layers.activations()))}, or a list of them, one a hidden layer"
+
+
+class _Patience:
+    """A rule: a whole number from 1, or infinity."""
+
+    def allows(self, value: object) -> bool:
+        return Number(Integral, 1).allows(value) or (isinstance(value, float) and value == math.inf)
+
+    def __str__(self) -> str:
+        return "an int in the range [1, inf) or inf"
+
+
+def _is_stochastic(estimator: MLP) -> bool:
+    if isinstance(estimator.solver, str) and estimator.solver == "lbfgs":
+        raise AttributeError(
+            "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic; it needs all rows at once."
+        )
+    return True
+
+
+class MLP(Neural):
+    """What `MLPClassifier` and `MLPRegressor` share."""
+
+    _rules = {
+        **Neural._rules,
+        "activation": _Activations(),
+        "solver": Either(OneOf("lbfgs", *optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers")),
+        "batch_size": Either(Number(Integral, 1), OneOf("auto", "full")),
+        "learning_rate": Either(OneOf("constant", "invscaling", "adaptive"), Neural._RATE),
+        "learning_rate_init": Number(low=0, high=np.inf, open_low=True, open_high=True),
+        "power_t": Number(low=0, high=np.inf, open_high=True),
+        "max_iter": Number(Integral, 1),
+        "tol": Number(low=0, high=np.inf, open_high=True),
+        "momentum": Number(low=0, high=1),
+        "nesterovs_momentum": BOOLEAN,
+        "validation_fraction": Number(low=0, high=1, open_high=True),
+        "beta_1": Number(low=0, high=1, open_high=True),
+        "beta_2": Number(low=0, high=1, open_high=True),
+        "epsilon": Number(low=0, high=np.inf, open_low=True, open_high=True),
+        "n_iter_no_change": _Patience(),
+        "max_fun": Number(Integral, 1),
+        "dropout": Number(low=0, high=1, open_high=True),
+        "batch_norm": BOOLEAN,
+        "init": OneOf(*layers.initializers()),
+        "restore_best_weights": Either(BOOLEAN, OneOf(None)),
+    }
+
+    coefs_: Arrays
+    intercepts_: Arrays
+
+    # ---- what the network is ----
+
+    def _sizes(self) -> list[int]:
+        sizes = self.hidden_layer_sizes
+        sizes = list(sizes) if isinstance(sizes, Iterable) and not isinstance(sizes, str) else [sizes]
+        if not all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes):
+            raise InvalidParameterError(
+                f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must be whole numbers, one a hidden layer. "
+                f"Got {self.hidden_layer_sizes!r} instead."
+            )
+        if any(size <= 0 for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        return [int(size) for size in sizes]
+
+    def _activations(self) -> list[str]:
+        sizes = self._sizes()
+        if isinstance(self.activation, str):
+            return [self.activation] * len(sizes)
+        if len(self.activation) != len(sizes):
+            raise ValueError(
+                f"activation has {len(self.activation)} names for {len(sizes)} hidden layers; give one a layer, or a "
+                f"single one for all. Got {self.activation!r}."
+            )
+        return list(self.activation)
+
+    def _layers(self) -> list[layers.Layer]:
+        made: list[layers.Layer] = []
+        for size, activation in zip(self._sizes(), self._activations(), strict=True):
+            if self.batch_norm:
+                made += [layers.Dense(size), layers.BatchNorm(), layers.Activation(activation)]
+            else:
+                made.append(layers.Dense(size, activation))
+            if self.dropout:
+                made.append(layers.Dropout(float(self.dropout)))
+        return [*made, layers.Dense(self.n_outputs_)]
+
+    def _stages(self) -> list[int]:
+        step = 1 + 2 * bool(self.batch_norm) + bool(self.dropout)
+        hidden = (len(self._net.layers) - 1) // step
+        return [step * (k + 1) - 1 for k in range(hidden)] + [hidden * step]
+
+    def _fresh(self, net: Net, rng: Any, dtype: Any) -> Weights:
+        """scikit-learn's initial weights: Glorot's uniform bound, or a smaller one for 'logistic', biases included."""
+        weights = super()._fresh(net, np.random.RandomState(0) if self.init == "auto" else rng, dtype)
+        dense = [layer for layer in net.layers if isinstance(layer, layers.Dense)]
+        names = [*self._activations(), self._activations()[-1] if self._activations() else "identity"]
+        at = 0
+        for layer, name in zip(dense, names, strict=True):
+            shape = weights.trained[at].shape
+            if self.init == "auto":
+                bound = math.sqrt((2.0 if name == "logistic" else 6.0) / sum(shape))
+                weights.trained[at] = rng.uniform(-bound, bound, shape).astype(dtype)
+                weights.trained[at + 1] = rng.uniform(-bound, bound, (1, shape[1])).astype(dtype)
+            else:
+                last = layer is dense[-1]
+                weights.trained[at] = layers.initial(self.init, shape, rng, None if last else name).astype(dtype)
+            at += 2 + (2 if self.batch_norm and layer is not dense[-1] else 0)
+        return weights
+
+    # ---- weights ----
+
+    def _weights(self) -> Weights:
+        norms = self.__dict__.get("norms_", [])
+        trained: Arrays = []
+        for k, (coef, intercept) in enumerate(zip(self.coefs_, self.intercepts_, strict=True)):
+            trained += [np.ascontiguousarray(coef), np.ascontiguousarray(intercept)]
+            if k < len(norms):
+                trained += [norms[k][name] for name in _NORM_PIECES]
+        return Weights(trained, [norm[name] for norm in norms for name in _NORM_STATISTICS])
+
+    def _keep_weights(self, weights: Weights) -> dict[str, Any]:
+        step = 4 if weights.kept else 2
+        trained = weights.answer
+        kept: dict[str, Any] = {"coefs_": trained[::step], "intercepts_": [b.ravel() for b in trained[1::step]]}
+        if weights.kept:
+            norms = []
+            for k in range(len(weights.kept) // 2):
+                pieces = dict(zip(_NORM_PIECES, trained[4 * k + 2 : 4 * k + 4], strict=True))
+                statistics = dict(zip(_NORM_STATISTICS, weights.kept[2 * k : 2 * k + 2], strict=True))
+                norms.append({name: values.ravel() for name, values in {**pieces, **statistics}.items()})
+            kept["norms_"] = norms
+        return kept
+
+    # ---- how it is trained ----
+
+    def _check_parameters(self, *, partial: bool = False) -> None:
+        super()._check_parameters(partial=partial)
+        self._activations()
+        if self._is_lbfgs():
+            for name in ("dropout", "weight_decay", "clip_norm"):
+                if getattr(self, name):
+                    raise ValueError(
+                        f"{name}={getattr(self, name)!r} needs steps, which solver='lbfgs' does not make. Use 'adam', 'sgd' "
+                        "or another optimizer, or leave it out."
+                    )
+            if self.restore_best_weights:
+                raise ValueError(
+                    "restore_best_weights=True needs epochs, which solver='lbfgs' does not have: use another solver."
+                )
+
+    def _is_lbfgs(self) -> bool:
+        return isinstance(self.solver, str) and self.solver == "lbfgs"
+
+    def _restores_best(self) -> bool:
+        return False if self.restore_best_weights is None else bool(self.restore_best_weights)
+
+    def _rule(self) -> optimizers.Optimizer:
+        """The optimizer; of scikit-learn's solvers in scikit-learn's form."""
+        if isinstance(self.solver, optimizers.Optimizer):
+            return self.solver
+        if self.solver == "sgd":
+            momentum = min(float(self.momentum), 1 - 2.0**-53)
+            return optimizers.SGD(momentum=momentum, nesterov=bool(self.nesterovs_momentum) and momentum > 0, rate_inside=True)
+        if self.solver == "adam":
+            return optimizers.Adam(
+                beta_1=float(self.beta_1), beta_2=float(self.beta_2), epsilon=float(self.epsilon), epsilon_hat=True
+            )
+        if self.solver == "lbfgs":
+            return optimizers.SGD()
+        return optimizers.get(self.solver)
+
+    def _carries_on(self) -> bool:
+        """scikit-learn's solvers begin a warm start anew."""
+        return not (isinstance(self.solver, str) and self.solver in ("sgd", "adam", "lbfgs"))
+
+    def _settings(self, X: Any, goal: Goal, rng: Any, *, partial: bool, going_on: bool) -> Settings:
+        n = X.shape[0]
+        optimizer = self._rule()
+        self._check_optimizer(optimizer)
+        before = self.__dict__ if going_on else {}
+        state = before.get("_optimizer") if partial or self._carries_on() else None
+        rate = self.learning_rate
+        if isinstance(rate, str) and rate == "invscaling" and optimizer.learning_rate is None:
+            source: Any = _rates.InverseScaling(float(self.learning_rate_init), float(self.power_t))
+        else:
+            source = self._source(rate, float(self.learning_rate_init), optimizer, state)
+        if goal.loss == "squared_error":
+            goal.factor = 1.0 if self._is_lbfgs() else 1.0 / goal.outputs  # scikit-learn reports the mean over targets
+        size = n if self.batch_size == "full" or self._is_lbfgs() else min(200, n) if self.batch_size == "auto" else int(self.batch_size)
+        if size > n:
+            warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=4)
+        seed = int(rng.randint(2**31 - 1)) if self.dropout else 0
+        validated = bool(self.early_stopping)
+        best_score = before.get("best_validation_score_") if validated else None
+        best_loss = before.get("best_loss_")
+        return Settings(
+            optimizer=optimizer,
+            source=source,
+            batch_size=size,
+            max_epochs=1 if partial else min(int(self.max_iter), ENDLESS),
+            l2=float(self.alpha),
+            l2_of_batch=True,
+            tol=float(self.tol),
+            patience=float(self.n_iter_no_change),
+            order=None if not self.shuffle or self._is_lbfgs() else _shuffled(n, size, rng),
+            seed=seed,
+            decay=float(self.weight_decay),
+            clip_norm=self.clip_norm,
+            restore_best=validated if self.restore_best_weights is None else bool(self.restore_best_weights),
+            by_score=validated,
+            verbose=int(self.verbose),
+            say=self._say if self.verbose else None,
+            t=float(before.get("t_", 0)),
+            idle=before.get("_no_improvement_count", 0) if partial else 0,
+            best_loss=np.inf if best_loss is None else best_loss,
+            best_score=-np.inf if best_score is None else best_score,
+        )
+
+    def _say(self, epoch: int, loss: float, score: float | None) -> None:
+        """What ``verbose`` prints: scikit-learn's lines."""
+        print(f"Iteration {epoch}, loss = {loss:.8f}")
+        if score is not None:
+            print(f"Validation score: {score:f}")
+
+    def _minimise(self, training: Training, epochs: Epochs) -> Result | None:
+        """L-BFGS by SciPy, with our loss and gradient."""
+        if not self._is_lbfgs():
+            return None
+        gradient = np.zeros_like(training.flat)
+        curve: list[float] = []
+        values: dict[bytes, float] = {}
+
+        def loss_gradient(theta: Any) -> tuple[float, Any]:
+            training.flat[:] = theta
+            gradient[:] = 0
+            loss, penalty = training.loss_gradient(gradient)
+            values["last"] = loss + penalty  # type: ignore[index]
+            return loss + penalty, gradient.astype(np.float64)
+
+        def after(intermediate_result: Any) -> None:
+            curve.append(float(intermediate_result.fun))
+            if self.verbose:
+                print(f"Iteration {len(curve)}, loss = {curve[-1]:.8f}")
+
+        epochs.begin()
+        reason = "converged"
+        options = {"maxfun": int(min(self.max_fun, 2**31 - 1)), "maxiter": int(min(self.max_iter, 2**31 - 1)), "gtol": float(self.tol)}
+        theta = training.flat.astype(np.float64)
+        try:
+            found = scipy.optimize.minimize(
+                loss_gradient, theta, method="L-BFGS-B", jac=True, options=options, callback=after
+            )
+            training.flat[:] = found.x
+            loss, steps = float(found.fun), int(found.nit)
+            if found.status == 1:
+                reason = "max_iter"
+        except KeyboardInterrupt:
+            reason, loss, steps = "interrupted", curve[-1] if curve else math.nan, len(curve)
+        if not np.isfinite(training.flat).all():
+            reason = "diverged"
+        training.curve, training.stop_reason = curve, reason
+        training.best_loss = loss
+        training.t += steps * training.n
+        result = training.result()
+        result.n_iter = min(steps, int(self.max_iter))
+        epochs.end(None if reason == "interrupted" else lambda: {**self._keep_weights(training.weights)})
+        return result
+
+    def _history(self, result: Result, *, going_on: bool) -> dict[str, Any]:
+        before = self.__dict__ if going_on else {}
+        validated = result.scores is not None
+        curve = [*before.get("loss_curve_", []), *result.loss_curve]
+        out: dict[str, Any] = {
+            "n_iter_": result.n_iter,
+            "t_": int(result.t),
+            "n_layers_": len(self._sizes()) + 2,
+            "loss_curve_": curve,
+            "loss_": result.best_loss if self._is_lbfgs() else curve[-1] if curve else math.nan,
+            "stop_reason_": result.stop_reason,
+            "_no_improvement_count": result.idle,
+        }
+        out["best_loss_"] = None if self.early_stopping and not self._is_lbfgs() else result.best_loss
+        for name, values in (("validation_scores_", result.scores), ("validation_loss_curve_", result.validation_loss_curve)):
+            out[name] = [*(before.get(name) or []), *(values or [])] if validated else None
+        out["best_validation_score_"] = float(result.best_score) if validated else None
+        return out
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> Any:
+        self._check_parameters()
+        with unchanged_on_error(self):
+            seen = X, y
+            first = not self.warm_start or "coefs_" not in self.__dict__
+            X, y, given = self._begin_fit(X, y, X_val, y_val, sample_weight_val, reset=first)
+            if first:
+                self.__dict__.pop("_net", None)
+                self._meet(y)
+            else:
+                self._check_same_classes(y)
+            self._learn(X, y, sample_weight, given, seen=seen, partial=False, first=first)
+            if self._is_lbfgs() and self.stop_reason_ == "max_iter":
+                warnings.warn(
+                    f"lbfgs failed to converge after {self.n_iter_} iteration(s) (max_iter={self.max_iter}, "
+                    f"max_fun={self.max_fun}). Increase them to improve the convergence, or scale the data.",
+                    ConvergenceWarning,
+                    stacklevel=3,
+                )
+            else:
+                self._warn(self.max_iter)
+        return self
+
+    def _partial(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Any:
+        self._check_parameters(partial=True)
+        with unchanged_on_error(self):
+            seen = X, y
+            first = "coefs_" not in self.__dict__
+            dtypes = (np.float64, np.float32) if first else (self._dtype(),)
+            X, y = self._check_data(X, y, reset=first, dtypes=dtypes)
+            y = self._check_y(y)
+            self._check_classes(y, classes, first=first)
+            self._learn(X, y, sample_weight, None, seen=seen, partial=True, first=first)
+        return self
+
+
+class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
+    """Multi-layer perceptron: fully connected layers, trained on the cross-entropy.
+
+    scikit-learn's estimator of this name with its parameters, defaults and results, several times faster; and, keyword
+    by keyword, what it does not have. The loss of a batch is
+    ``(sum of weighted losses + alpha / 2 * sum of ||W||²) / sum of weights``: softmax for several classes, sigmoid for
+    two and for each label of an indicator matrix.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : array-like of int, or int, default=(100,)
+        Units of each hidden layer, from the first to the last. Empty: none, which makes a linear model.
+    activation : str or list of str, default='relu'
+        The activation of the hidden layers, or one for each: 'identity', 'logistic', 'tanh', 'relu', and 'elu', 'gelu',
+        'hard_swish', 'leaky_relu', 'mish', 'selu', 'silu', 'softplus'.
+    solver : str or Optimizer, default='adam'
+        'lbfgs' (SciPy's L-BFGS-B, on all rows at once), 'sgd', 'adam' (both in scikit-learn's form), or any other name
+        or object of `fusedgrad.optimizers`, whose own `learning_rate`, if given, wins.
+    alpha : float in [0, inf), default=0.0001
+        Strength of the L2 penalty on weights (not on biases), which is divided by the weight of the batch.
+    batch_size : int in [1, inf), 'auto' or 'full', default='auto'
+        Rows of a batch; 'auto': 200, or all if there are fewer. 'full': all. Not used by 'lbfgs'.
+    learning_rate : {'constant', 'invscaling', 'adaptive'}, schedule or callable, default='constant'
+        'constant' is `learning_rate_init`; 'invscaling' ``learning_rate_init / (t + 1) ** power_t``, with t the rows seen
+        before the epoch; 'adaptive' `learning_rate_init`, divided by 5 whenever training would stop, until 1e-6. Or an
+        object of `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so far.
+    learning_rate_init : float in (0, inf), default=0.001
+        The (first) learning rate.
+    power_t : float in [0, inf), default=0.5
+        The exponent of 'invscaling'.
+    max_iter : int in [1, inf), default=200
+        Epochs at most; with 'lbfgs' iterations.
+    shuffle : bool, default=True
+        Whether to visit the rows in a new order each epoch.
+    random_state : int, RandomState or None, default=None
+        Initial weights, the validation split, the order of rows and dropout.
+    tol : float in [0, inf), default=1e-4
+        An epoch counts as idle if the loss did not fall below its best by `tol` (with `early_stopping`: if the
+        validation score did not rise so). With 'lbfgs' it is the largest entry of the gradient at which to stop.
+    verbose : bool or int, default=False
+        Whether to print the loss of each epoch.
+    warm_start : bool, default=False
+        Whether `fit` starts from the weights of the last fit.
+    momentum : float in [0, 1], default=0.9
+        The momentum of 'sgd'.
+    nesterovs_momentum : bool, default=True
+        Whether 'sgd' uses Nesterov's momentum.
+    early_stopping : bool, default=False
+        Stop by the score (accuracy) on validation rows: those given to `fit`, else a share of the training rows, which for
+        two classes is stratified. The weights of the best epoch are kept.
+    validation_fraction : float in [0, 1), default=0.1
+        That share.
+    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
+        Decays of Adam's means.
+    epsilon : float in (0, inf), default=1e-8
+        Adam's epsilon (added before bias correction, as in scikit-learn).
+    n_iter_no_change : int in [1, inf) or inf, default=10
+        Training stops when more epochs than this were idle in a row.
+    max_fun : int in [1, inf), default=15000
+        Evaluations of loss and gradient at most, for 'lbfgs'.
+    dropout : float in [0, 1), default=0.0
+        In training each hidden unit is zero with this probability, after its activation.
+    batch_norm : bool, default=False
+        Whether hidden layers are normalised over the batch, before their activation.
+    init : str, default='auto'
+        How weights begin: a name of `fusedgrad.layers.initializers`, biases at zero; 'auto' is scikit-learn's way.
+    weight_decay : float in [0, inf), default=0.0
+        Decoupled decay: weights shrink by ``rate * weight_decay`` in each step, whatever the optimizer.
+    class_weight : dict, 'balanced' or None, default=None
+        Weights of the classes, multiplied with sample weights; 'balanced': inversely to their frequency.
+    clip_norm : float in (0, inf) or None, default=None
+        The gradient, of all parameters together, is shortened to this Euclidean norm.
+    label_smoothing : float in [0, 1), default=0.0
+        The share of each target that is spread over all classes.
+    restore_best_weights : bool or None, default=None
+        Keep the weights of the epoch with the best validation score. None: with `early_stopping`, as scikit-learn does.
+    n_jobs : int or None, default=None
+        Threads. None: as many as pay, at most what OpenMP allows; -1: all of those. The result does not depend on it,
+        to the last bit.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes; for an indicator matrix the numbers of its columns.
+    coefs_ : list of ndarray of shape (n_inputs, n_units)
+        Weights of each layer.
+    intercepts_ : list of ndarray of shape (n_units,)
+        Biases of each layer.
+    norms_ : list of dict
+        With `batch_norm`: 'scale', 'shift', 'mean' and 'variance' of each hidden layer.
+    loss_ : float
+        The loss of the last epoch.
+    best_loss_ : float or None
+        The smallest loss of an epoch; None with `early_stopping`.
+    loss_curve_ : list of float
+        The loss of each epoch, penalty included; with 'lbfgs' after each iteration.
+    validation_scores_, validation_loss_curve_ : list of float or None
+        Accuracy and cross-entropy of the validation rows after each epoch; None without such rows.
+    best_validation_score_ : float or None
+        The best of the scores.
+    stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'diverged', 'interrupted'}
+        Why training ended. 'diverged' needs a validation set, whose best weights are kept; without one it is an error.
+    t_ : int
+        Rows seen so far.
+    n_iter_ : int
+        Epochs of the last fit.
+    n_layers_ : int
+        Layers, input and output included.
+    n_outputs_ : int
+        Units of the output layer.
+    out_activation_ : {'softmax', 'logistic'}
+        What makes probabilities of its values.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where X has string names.
+
+    See Also
+    --------
+    MLPRegressor : The same for regression.
+    NeuralClassifier : Networks of any layers.
+
+    Notes
+    -----
+    Dense float32 and float64 arrays in C order and CSR matrices are used without a copy; training and predictions have
+    the type of X at the first fit. Ctrl-C ends a fit within about 0.1 s, with the weights so far and a warning.
+
+    **Differences from scikit-learn 1.9.** The same ``random_state`` gives the same weights to rounding, except:
+
+    * `learning_rate` acts with every solver (scikit-learn: with 'sgd' alone);
+    * a warm start does not inherit the idle epochs of the fit before, so it can train for more than one epoch;
+    * `partial_fit` is not there with ``solver='lbfgs'``, for regression too;
+    * losses are exact: scikit-learn cuts probabilities at the precision of the type before their logarithm;
+    * 'lbfgs' has a `loss_curve_`;
+    * training that diverges raises an error, or with a validation set ends with the best weights and a warning.
+
+    References
+    ----------
+    Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors", Nature 1986. Glorot & Bengio,
+    "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010. Kingma & Ba, "Adam: a
+    method for stochastic optimization", ICLR 2015.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from fusedgrad.neural_network import MLPClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> clf = MLPClassifier((64,), activation="gelu", dropout=0.1, max_iter=30, tol=0.0, random_state=0)
+    >>> clf.fit(X[:1500] / 16, y[:1500]).score(X[1500:] / 16, y[1500:]) > 0.9
+    True
+    >>> clf.transform(X[:3] / 16).shape
+    (3, 64)
+    """
+
+    _rules = {
+        **MLP._rules,
+        "class_weight": Either(OneOf("balanced", None), Instance(dict, "a dict of weights"), Instance(list, "a list of dicts")),
+        "label_smoothing": Number(low=0, high=1, open_high=True),
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: Any = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: Any = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        init: str = "auto",
+        weight_decay: float = 0.0,
+        class_weight: Any = None,
+        clip_norm: float | None = None,
+        label_smoothing: float = 0.0,
+        restore_best_weights: bool | None = None,
+        n_jobs: int | None = None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.dropout = dropout
+        self.batch_norm = batch_norm
+        self.init = init
+        self.weight_decay = weight_decay
+        self.class_weight = class_weight
+        self.clip_norm = clip_norm
+        self.label_smoothing = label_smoothing
+        self.restore_best_weights = restore_best_weights
+        self.n_jobs = n_jobs
+
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> MLPClassifier:
+        """Train from the start, or with `warm_start` from the weights of the last fit.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels; or an indicator matrix (0 and 1), for several labels a row.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, relative to those of their batch.
+        X_val, y_val, sample_weight_val : default=None
+            Validation rows: scored after every epoch, and used by `early_stopping` in place of a split.
+
+        Returns
+        -------
+        self : MLPClassifier
+
+        Raises
+        ------
+        ValueError
+            For parameters or data out of range, or weights that overflow. The estimator is then as before the call.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+
+    @available_if(_is_stochastic)  # type: ignore[untyped-decorator]
+    def partial_fit(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
+    ) -> MLPClassifier:
+        """Train for one epoch on these rows, starting from the weights so far.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to learn from.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Their class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will ever come; needed in the first call.
+
+        Returns
+        -------
+        self : MLPClassifier
+
+        Raises
+        ------
+        ValueError
+            As for `fit`; also if `classes` is missing in the first call or changes later, or if y has another label.
+        """
+        return self._partial(X, y, sample_weight, classes)
+
+    def predict(self, X: Any) -> Any:
+        """Return the class of each row; of an indicator matrix, its labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+        """
+        return self._labels(self._raw(X))
+
+    def predict_proba(self, X: Any) -> Any:
+        """Return the probability of each class; of an indicator matrix, of each label by itself.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), columns as in `classes_`
+        """
+        return self._probabilities(self._raw(X))
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """Return the logarithm of `predict_proba`; -inf where that is 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
+    """Multi-layer perceptron for regression: fully connected layers, trained on one of several losses.
+
+    scikit-learn's estimator of this name with its parameters, defaults and results, several times faster; and, keyword
+    by keyword, what it does not have. The loss of a batch is
+    ``(sum of weighted losses + alpha / 2 * sum of ||W||²) / sum of weights``.
+
+    Parameters
+    ----------
+    loss : str or Loss, default='squared_error'
+        'squared_error' (half of it), 'absolute_error', 'huber', 'quantile', or 'poisson' and 'gamma', which take the
+        output for the logarithm of the mean; or an object of `fusedgrad.losses`, such as ``losses.Quantile(quantile=0.9)``.
+    hidden_layer_sizes : array-like of int, or int, default=(100,)
+        Units of each hidden layer, from the first to the last. Empty: none, which makes a linear model.
+    activation : str or list of str, default='relu'
+        The activation of the hidden layers, or one for each; see `MLPClassifier`.
+    solver : str or Optimizer, default='adam'
+        'lbfgs', 'sgd', 'adam', or any other name or object of `fusedgrad.optimizers`; see `MLPClassifier`.
+    alpha : float in [0, inf), default=0.0001
+        Strength of the L2 penalty on weights (not on biases), which is divided by the weight of the batch.
+    batch_size : int in [1, inf), 'auto' or 'full', default='auto'
+        Rows of a batch; 'auto': 200, or all if there are fewer. 'full': all. Not used by 'lbfgs'.
+    learning_rate : {'constant', 'invscaling', 'adaptive'}, schedule or callable, default='constant'
+        How the rate changes; see `MLPClassifier`.
+    learning_rate_init : float in (0, inf), default=0.001
+        The (first) learning rate.
+    power_t : float in [0, inf), default=0.5
+        The exponent of 'invscaling'.
+    max_iter : int in [1, inf), default=200
+        Epochs at most; with 'lbfgs' iterations.
+    shuffle : bool, default=True
+        Whether to visit the rows in a new order each epoch.
+    random_state : int, RandomState or None, default=None
+        Initial weights, the validation split, the order of rows and dropout.
+    tol : float in [0, inf), default=1e-4
+        An epoch counts as idle if the loss did not fall below its best by `tol` (with `early_stopping`: if the
+        validation score did not rise so). With 'lbfgs' it is the largest entry of the gradient at which to stop.
+    verbose : bool or int, default=False
+        Whether to print the loss of each epoch.
+    warm_start : bool, default=False
+        Whether `fit` starts from the weights of the last fit.
+    momentum : float in [0, 1], default=0.9
+        The momentum of 'sgd'.
+    nesterovs_momentum : bool, default=True
+        Whether 'sgd' uses Nesterov's momentum.
+    early_stopping : bool, default=False
+        Stop by the score (R²) on validation rows: those given to `fit`, else a share of the training rows. The weights
+        of the best epoch are kept.
+    validation_fraction : float in [0, 1), default=0.1
+        That share.
+    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
+        Decays of Adam's means.
+    epsilon : float in (0, inf), default=1e-8
+        Adam's epsilon (added before bias correction, as in scikit-learn).
+    n_iter_no_change : int in [1, inf) or inf, default=10
+        Training stops when more epochs than this were idle in a row.
+    max_fun : int in [1, inf), default=15000
+        Evaluations of loss and gradient at most, for 'lbfgs'.
+    dropout : float in [0, 1), default=0.0
+        In training each hidden unit is zero with this probability, after its activation.
+    batch_norm : bool, default=False
+        Whether hidden layers are normalised over the batch, before their activation.
+    init : str, default='auto'
+        How weights begin: a name of `fusedgrad.layers.initializers`, biases at zero; 'auto' is scikit-learn's way.
+    weight_decay : float in [0, inf), default=0.0
+        Decoupled decay: weights shrink by ``rate * weight_decay`` in each step, whatever the optimizer.
+    clip_norm : float in (0, inf) or None, default=None
+        The gradient, of all parameters together, is shortened to this Euclidean norm.
+    restore_best_weights : bool or None, default=None
+        Keep the weights of the epoch with the best validation score. None: with `early_stopping`, as scikit-learn does.
+    n_jobs : int or None, default=None
+        Threads. None: as many as pay, at most what OpenMP allows; -1: all of those. The result does not depend on it,
+        to the last bit.
+
+    Attributes
+    ----------
+    coefs_ : list of ndarray of shape (n_inputs, n_units)
+        Weights of each layer.
+    intercepts_ : list of ndarray of shape (n_units,)
+        Biases of each layer.
+    norms_ : list of dict
+        With `batch_norm`: 'scale', 'shift', 'mean' and 'variance' of each hidden layer.
+    loss_ : float
+        The loss of the last epoch.
+    best_loss_ : float or None
+        The smallest loss of an epoch; None with `early_stopping`.
+    loss_curve_ : list of float
+        The loss of each epoch, penalty included; with 'lbfgs' after each iteration.
+    validation_scores_, validation_loss_curve_ : list of float or None
+        R² and loss of the validation rows after each epoch; None without such rows.
+    best_validation_score_ : float or None
+        The best of the scores.
+    stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'diverged', 'interrupted'}
+        Why training ended. 'diverged' needs a validation set, whose best weights are kept; without one it is an error.
+    t_ : int
+        Rows seen so far.
+    n_iter_ : int
+        Epochs of the last fit.
+    n_layers_ : int
+        Layers, input and output included.
+    n_outputs_ : int
+        Units of the output layer.
+    out_activation_ : {'identity', 'exp'}
+        What makes predictions of its values.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where X has string names.
+
+    See Also
+    --------
+    MLPClassifier : The same for classification, with notes, references and the differences from scikit-learn.
+    NeuralRegressor : Networks of any layers.
+
+    Notes
+    -----
+    With several targets the gradient is that of the sum of their losses, as in scikit-learn. `loss_` of 'squared_error' is
+    the mean over targets for 'sgd' and 'adam', as in scikit-learn; with 'lbfgs' it is the sum, which is what is minimised
+    (scikit-learn's loss there does not fit its gradient).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import scale
+    >>> from fusedgrad.neural_network import MLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> reg = MLPRegressor("huber", (20,), learning_rate_init=0.01, n_iter_no_change=30, random_state=0)
+    >>> reg.fit(scale(X), scale(y)).score(scale(X), scale(y)) > 0.5
+    True
+    """
+
+    _rules = {
+        **MLP._rules,
+        "loss": Either(OneOf(*REGRESSION_LOSSES), Instance(losses.Loss, "an object of fusedgrad.losses")),
+    }
+
+    def __init__(
+        self,
+        loss: Any = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: Any = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: Any = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        init: str = "auto",
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        restore_best_weights: bool | None = None,
+        n_jobs: int | None = None,
+    ):
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.dropout = dropout
+        self.batch_norm = batch_norm
+        self.init = init
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.restore_best_weights = restore_best_weights
+        self.n_jobs = n_jobs
+
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> MLPRegressor:
+        """Train from the start, or with `warm_start` from the weights of the last fit.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, relative to those of their batch.
+        X_val, y_val, sample_weight_val : default=None
+            Validation rows: scored after every epoch, and used by `early_stopping` in place of a split.
+
+        Returns
+        -------
+        self : MLPRegressor
+
+        Raises
+        ------
+        ValueError
+            For parameters or data out of range, or weights that overflow. The estimator is then as before the call.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+
+    @available_if(_is_stochastic)  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MLPRegressor:
+        """Train for one epoch on these rows, starting from the weights so far.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to learn from.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : MLPRegressor
+
+        Raises
+        ------
+        ValueError
+            As for `fit`.
+        """
+        return self._partial(X, y, sample_weight)
+
+    def predict(self, X: Any) -> Any:
+        """Return the prediction for each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
+        """
+        return self._values(self._raw(X))
+
+
+def _shuffled(n: int, batch_size: int, rng: Any) -> Any:
+    """scikit-learn's orders of rows: each is the last one shuffled again."""
+    if batch_size >= n:  # one batch has all rows, in whatever order
+        return None
+    state = {"order": np.arange(n)}
+
+    def order(epoch: int) -> Any:
+        state["order"] = shuffle(state["order"], random_state=rng)
+        return state["order"].astype(np.uint32)
+
+    return order

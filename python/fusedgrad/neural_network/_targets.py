@@ -1,0 +1,231 @@
+"""What is predicted: classes or numbers, as the core takes them and as users see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.special import expit, log_expit, log_softmax, softmax, xlogy
+from sklearn.metrics import r2_score
+from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+
+from .. import losses
+from .._network import Goal
+
+LOG_LINK = ("poisson", "gamma")
+REGRESSION_LOSSES = ("squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma")
+
+
+class Classification:
+    """Labels of two classes, of several, or several labels a row (an indicator matrix)."""
+
+    _estimator_type = "classifier"
+    classes_: Any
+    n_outputs_: int
+    _y_kind: str  # "binary", "multiclass" or "multilabel"
+    label_smoothing: float
+    class_weight: Any
+
+    def _meet(self, y: Any, classes: Any = None) -> None:
+        """Learn which classes there are: those of y, or those given."""
+        if classes is not None and not _kind(y).startswith("multilabel"):
+            y = np.asarray(classes)
+            if y.dtype.kind == "f" and not np.isfinite(y).all():
+                raise ValueError(f"classes contains NaN or infinity: {y}. Classes must be labels of y.")
+        kind = _kind(y)
+        self.classes_ = np.arange(y.shape[1]) if kind == "multilabel" else unique_labels(y)
+        self._y_kind = "multilabel" if kind == "multilabel" else "multiclass" if len(self.classes_) > 2 else "binary"
+        self.n_outputs_ = 1 if self._y_kind == "binary" else len(self.classes_)
+
+    def _check_same_classes(self, y: Any) -> None:
+        before = self.classes_
+        after = np.arange(y.shape[1]) if y.ndim == 2 else np.unique(y)
+        if set(after) != set(before):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously "
+                f"got {before}, `y` has {after}"
+            )
+
+    def _check_classes(self, y: Any, classes: Any, *, first: bool) -> None:
+        known = self.__dict__.get("classes_")
+        if known is None:
+            if classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            self._meet(y, classes)
+        elif classes is not None and not np.array_equal(np.unique(np.asarray(classes)), known):
+            raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known!r}")
+
+    def _stranger_error(self, y: Any, name: str = "y") -> str:
+        return (
+            f"`{name}` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. '{name}' has "
+            f"{unique_labels(y)}."
+        )
+
+    def _goal(self, y: Any, dtype: Any, name: str = "y") -> Goal:
+        """The targets of rows with labels y."""
+        smoothing = float(self.label_smoothing)
+        if self._y_kind == "multilabel":
+            if y.ndim != 2 or y.shape[1] != self.n_outputs_:
+                raise ValueError(
+                    f"{name} has shape {y.shape}, but the model was made for an indicator matrix of {self.n_outputs_} "
+                    "labels a row."
+                )
+            values = np.ascontiguousarray(y, dtype=dtype)
+        else:
+            codes = self._codes(y, name)
+            if self._y_kind == "multiclass":
+                return Goal(
+                    codes.astype(dtype),
+                    self.n_outputs_,
+                    "log_loss",
+                    coded=True,
+                    multinomial=True,
+                    smoothing=smoothing,
+                )
+            values = codes.astype(dtype)
+        if smoothing:
+            values = values * (1 - smoothing) + smoothing / 2
+        return Goal(np.ascontiguousarray(values), self.n_outputs_, "log_loss")
+
+    def _codes(self, y: Any, name: str) -> Any:
+        if y.ndim != 1:
+            raise ValueError(f"{name} has shape {y.shape}, but the model was made for one label a row.")
+        found = np.minimum(np.searchsorted(self.classes_, y), len(self.classes_) - 1)
+        if not np.array_equal(self.classes_[found], y):
+            raise ValueError(self._stranger_error(y, name))
+        return found
+
+    def _weights_of(self, y: Any, sample_weight: Any, dtype: Any) -> Any:
+        """Sample weights times class weights."""
+        if self.class_weight is None:
+            return sample_weight
+        weights = compute_sample_weight(self.class_weight, y).astype(dtype)
+        return weights if sample_weight is None else weights * sample_weight
+
+    def _constant(self, y: Any, weight: Any) -> float:
+        return 0.0
+
+    def _stratify(self, y: Any) -> Any:
+        return self._codes(y, "y") if self._y_kind == "binary" else None
+
+    # ---- predictions; raw: what the last layer gives, (n, n_outputs) ----
+
+    @property
+    def _link(self) -> str:
+        return "softmax" if self._y_kind == "multiclass" else "logistic"
+
+    def _probabilities(self, raw: Any) -> Any:
+        """Of each class, or of each label."""
+        if self._y_kind == "multiclass":
+            return softmax(raw, axis=1)
+        positive = expit(raw)
+        return positive if self._y_kind == "multilabel" else np.hstack([1 - positive, positive])
+
+    def _labels(self, raw: Any) -> Any:
+        if self._y_kind == "multilabel":
+            return (raw > 0).astype(int)
+        if self._y_kind == "multiclass":
+            return self.classes_[raw.argmax(axis=1)]
+        return self.classes_[np.minimum(raw[:, 0] > 0, len(self.classes_) - 1).astype(np.intp)]
+
+    def _score_loss(self, raw: Any, y: Any, weight: Any) -> tuple[float, float]:
+        """Accuracy (of all labels of a row) and mean cross-entropy."""
+        if not np.isfinite(raw).all():
+            return np.nan, np.nan
+        right = self._labels(raw) == y
+        score = np.average(right.all(axis=1) if right.ndim > 1 else right, weights=weight)
+        raw = raw.astype(np.float64)
+        if self._y_kind == "multiclass":
+            values = -log_softmax(raw, axis=1)[np.arange(len(y)), self._codes(y, "y_val")]
+        else:
+            target = y if self._y_kind == "multilabel" else self._codes(y, "y_val")[:, None]
+            values = -(target * log_expit(raw) + (1 - target) * log_expit(-raw)).sum(axis=1)
+        return float(score), float(np.average(values, weights=weight))
+
+    def _check_y(self, y: Any) -> Any:
+        if sp.issparse(y):
+            y = y.toarray()
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return y
+
+
+def _kind(y: Any) -> str:
+    check_classification_targets(y)
+    kind = type_of_target(y)
+    if kind.startswith("multiclass-multi"):
+        raise ValueError("y has several columns of classes; only indicator matrices (0 and 1) may have several columns.")
+    return "multilabel" if kind.startswith("multilabel") else kind
+
+
+class Regression:
+    """One number a row, or several."""
+
+    _estimator_type = "regressor"
+    loss: Any
+    n_outputs_: int
+    out_activation_: str
+
+    def _meet(self, y: Any, classes: Any = None) -> None:
+        self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+
+    def _check_same_classes(self, y: Any) -> None:
+        """What a warm start needs of y is seen when it becomes a goal."""
+
+    def _check_classes(self, y: Any, classes: Any, *, first: bool) -> None:
+        if first:
+            self._meet(y)
+
+    @property
+    def _loss(self) -> losses.Loss:
+        return losses.get(self.loss) if isinstance(self.loss, str) else self.loss
+
+    def _goal(self, y: Any, dtype: Any, name: str = "y") -> Goal:
+        outputs = 1 if y.ndim == 1 else y.shape[1]
+        if outputs != self.n_outputs_:
+            raise ValueError(f"{name} has {outputs} targets a row, but the model was made for {self.n_outputs_}.")
+        loss = self._loss
+        if loss.name == "poisson" and np.any(y < 0):
+            raise ValueError(f"loss='poisson' needs {name} >= 0; the smallest value is {y.min()}.")
+        if loss.name == "gamma" and np.any(y <= 0):
+            raise ValueError(f"loss='gamma' needs {name} > 0; the smallest value is {y.min()}.")
+        return Goal(np.ascontiguousarray(y, dtype=dtype), outputs, loss.name, dict(loss.fields))
+
+    def _constant(self, y: Any, weight: Any) -> float:
+        """What the core leaves out of the half Poisson deviance."""
+        if self._loss.name != "poisson":
+            return 0.0
+        y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
+        return float(np.average((xlogy(y, y) - y).sum(axis=1), weights=weight))
+
+    def _weights_of(self, y: Any, sample_weight: Any, dtype: Any) -> Any:
+        return sample_weight
+
+    def _stratify(self, y: Any) -> Any:
+        return None
+
+    @property
+    def _link(self) -> str:
+        return "exp" if self._loss.name in LOG_LINK else "identity"
+
+    def _values(self, raw: Any) -> Any:
+        values = np.exp(raw) if self.out_activation_ == "exp" else raw
+        return values.ravel() if values.shape[1] == 1 else values
+
+    def _score_loss(self, raw: Any, y: Any, weight: Any) -> tuple[float, float]:
+        """R² and mean loss (summed over the targets of a row)."""
+        with np.errstate(over="ignore"):
+            predicted = self._values(raw)
+        if not np.isfinite(predicted).all():
+            return np.nan, np.nan
+        score = r2_score(y, predicted, sample_weight=weight) if len(y) > 1 else np.nan
+        value = self._loss.value(np.asarray(y, dtype=np.float64).reshape(raw.shape), raw.astype(np.float64))
+        return float(score), float(np.average(value.sum(axis=1), weights=weight))
+
+    def _check_y(self, y: Any) -> Any:
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return y if y.dtype.kind == "f" else y.astype(np.float64)
