@@ -7,6 +7,10 @@
 // a hundred numbers that start anywhere.)
 #pragma once
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 #include <array>
 #include <cstring>
 #include <functional>
@@ -50,6 +54,37 @@ FG_INLINE Vector<T, N> load(const T* p) {
 template <int N, class T>
 FG_INLINE void store(T* p, Vector<T, N> v) {
     std::memcpy(p, &v, sizeof v);
+}
+
+// A register's first n numbers, 0 < n <= lanes; what lies behind is neither read (zeros come in its place) nor written.
+template <class T>
+FG_INLINE Vector<T, lanes<T>> load_some(const T* p, Index n) {
+    constexpr int L = lanes<T>;
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) {
+        return Vector<T, L>(_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1u), p));
+    } else {
+        return Vector<T, L>(_mm512_maskz_loadu_pd(__mmask8((1u << n) - 1u), p));
+    }
+#else
+    Vector<T, L> v{};
+    for (int k = 0; k < L; ++k)
+        if (k < n) v[k] = p[k];
+    return v;
+#endif
+}
+template <class T>
+FG_INLINE void store_some(T* p, Vector<T, lanes<T>> v, Index n) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) {
+        _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1u), __m512(v));
+    } else {
+        _mm512_mask_storeu_pd(p, __mmask8((1u << n) - 1u), __m512d(v));
+    }
+#else
+    for (int k = 0; k < lanes<T>; ++k)
+        if (k < n) p[k] = v[k];
+#endif
 }
 
 // The first M lanes are v, the others zero. One doubling at a time, which compilers know to cost nothing.

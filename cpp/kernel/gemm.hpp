@@ -40,38 +40,58 @@ FG_INLINE Index panel_width(Index j, Index n) {
 // Packs rows k0, ..., k1 - 1 of B (k, n), row-major with rows `stride` apart.
 template <class T>
 void pack_rows(const T* FG_RESTRICT B, Index stride, Index k, Index n, Index k0, Index k1, T* FG_RESTRICT panels) {
+    constexpr int L = lanes<T>;
     for (Index j = 0; j < n; j += panel_columns<T>) {
         const Index width = panel_width<T>(j, n), columns = std::min(width, n - j);
         T* FG_RESTRICT const panel = panels + j * k;
         if (columns == panel_columns<T>) {
             for (Index i = k0; i < k1; ++i)
-                for (Index c = 0; c < panel_columns<T>; ++c) panel[i * panel_columns<T> + c] = B[i * stride + j + c];
+                for (Index c = 0; c < panel_columns<T>; c += L)
+                    store<L>(panel + i * panel_columns<T> + c, load<L>(B + i * stride + j + c));
+        } else if (width == L) {
+            for (Index i = k0; i < k1; ++i) store<L>(panel + i * L, load_some(B + i * stride + j, columns));
         } else {
             for (Index i = k0; i < k1; ++i) {
-                for (Index c = 0; c < columns; ++c) panel[i * width + c] = B[i * stride + j + c];
-                for (Index c = columns; c < width; ++c) panel[i * width + c] = T(0);
+                store<L>(panel + i * width, load<L>(B + i * stride + j));
+                store<L>(panel + i * width + L, load_some(B + i * stride + j + L, columns - L));
             }
         }
     }
 }
 
-// Packs columns j0, ..., j1 - 1 of the transpose of B (n, k), that is, rows j0, ..., j1 - 1 of B; j0 begins a panel, and
-// j1 ends one or is n.
+// Packs columns j0, ..., j1 - 1 of the transpose of B (n, k), that is, rows j0, ..., j1 - 1 of B.
 template <class T>
 void pack_transposed(const T* FG_RESTRICT B, Index stride, Index k, Index n, Index j0, Index j1,
                      T* FG_RESTRICT panels) {
-    constexpr Index block = 16;  // a line of every row
-    for (Index j = j0; j < j1; j += panel_columns<T>) {
-        const Index width = panel_width<T>(j, n), columns = std::min(width, n - j);
-        T* FG_RESTRICT const panel = panels + j * k;
-        for (Index i = 0; i < k; i += block) {
-            const Index end = std::min(k, i + block);
-            for (Index c = 0; c < columns; ++c)
-                for (Index q = i; q < end; ++q) panel[q * width + c] = B[(j + c) * stride + q];
-            for (Index c = columns; c < width; ++c)
-                for (Index q = i; q < end; ++q) panel[q * width + c] = T(0);
+    const auto one = [&](Index j) {
+        const Index first = j / panel_columns<T> * panel_columns<T>, width = panel_width<T>(first, n);
+        T* const to = panels + first * k + (j - first);
+        for (Index q = 0; q < k; ++q) to[q * width] = j < n ? B[j * stride + q] : T(0);
+    };
+    Index j = j0;
+    for (; j < j1 && j % 4 != 0; ++j) one(j);
+    for (; j + 4 <= j1; j += 4) {  // squares of four
+        const Index first = j / panel_columns<T> * panel_columns<T>, width = panel_width<T>(first, n);
+        T* FG_RESTRICT const to = panels + first * k + (j - first);
+        const T* FG_RESTRICT const from = B + j * stride;
+        Index q = 0;
+        for (; q + 4 <= k; q += 4) {
+            const auto a = load<4>(from + q), b = load<4>(from + stride + q), c = load<4>(from + 2 * stride + q),
+                       d = load<4>(from + 3 * stride + q);
+            const auto ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), ba = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+            const auto cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), dc = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+            store<4>(to + q * width, __builtin_shufflevector(ab, cd, 0, 1, 4, 5));
+            store<4>(to + (q + 1) * width, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
+            store<4>(to + (q + 2) * width, __builtin_shufflevector(ba, dc, 0, 1, 4, 5));
+            store<4>(to + (q + 3) * width, __builtin_shufflevector(ba, dc, 2, 3, 6, 7));
         }
+        for (; q < k; ++q)
+            for (Index r = 0; r < 4; ++r) to[q * width + r] = from[r * stride + q];
     }
+    for (; j < j1; ++j) one(j);
+    if (j1 < n) return;
+    const Index first = n / panel_columns<T> * panel_columns<T>;  // the padding
+    for (Index c = n; first < n && c < first + panel_width<T>(first, n); ++c) one(c);
 }
 
 // The left factor: entry (i, k) lies at data[i * row + k * column].
@@ -104,9 +124,8 @@ FG_INLINE void product_tile(const T* FG_RESTRICT a, Index row, Index column, con
             for (int v = 0; v < V; ++v) s[r][v] = load<L>(start.data + r * start.row + v * L);
     } else {
         for (int r = 0; r < R; ++r) {
-            alignas(64) T aside[V * L]{};
-            std::copy_n(start.data + r * start.row, columns, aside);
-            for (int v = 0; v < V; ++v) s[r][v] = load<L>(aside + v * L);
+            for (int v = 0; v < V - 1; ++v) s[r][v] = load<L>(start.data + r * start.row + v * L);
+            s[r][V - 1] = load_some(start.data + r * start.row + (V - 1) * L, columns - (V - 1) * L);
         }
     }
     for (Index q = 0; q < k; ++q) {
@@ -122,9 +141,8 @@ FG_INLINE void product_tile(const T* FG_RESTRICT a, Index row, Index column, con
             for (int v = 0; v < V; ++v) store<L>(c + r * stride + v * L, s[r][v]);
     } else {
         for (int r = 0; r < R; ++r) {
-            alignas(64) T aside[V * L];
-            for (int v = 0; v < V; ++v) store<L>(aside + v * L, s[r][v]);
-            std::copy_n(aside, columns, c + r * stride);
+            for (int v = 0; v < V - 1; ++v) store<L>(c + r * stride + v * L, s[r][v]);
+            store_some(c + r * stride + (V - 1) * L, s[r][V - 1], columns - (V - 1) * L);
         }
     }
 }
@@ -206,6 +224,39 @@ void multiply_rows(Left<T> a, const T* B, Index m, Index n, Index k, const T* st
             },
             B, n, start, c + i * n);
     }
+}
+
+// c (m,) = A b + start: the products of one column, row by row.
+template <class T>
+void multiply_column(const T* a, const T* b, Index m, Index k, const T* start, T* c) {
+    for (Index i = 0; i < m; ++i) {
+        const T* const row = a + i * k;
+        const auto dot = sums<1, T>(k, [=](Index q, auto width, auto* s) __attribute__((always_inline)) {
+            constexpr int N = decltype(width)::value;
+            s[0] += load_wide<N>(row + q) * load_wide<N>(b + q);
+        });
+        c[i] = start ? *start + dot[0] : dot[0];
+    }
+}
+
+// c (n,) = sum of rows of B (m, n) times their factors.
+template <class T>
+void sum_products(const T* factors, const T* B, Index m, Index n, T* c) {
+    detail::combine_rows(
+        [&](auto&& f) __attribute__((always_inline)) {
+            for (Index i = 0; i < m; ++i) f(i, factors[i]);
+        },
+        B, n, static_cast<const T*>(nullptr), c);
+}
+
+// c (n,) = sum of m rows.
+template <class T>
+void sum_rows(const T* rows, Index m, Index n, T* c) {
+    detail::combine_rows(
+        [&](auto&& f) __attribute__((always_inline)) {
+            for (Index i = 0; i < m; ++i) f(i, T(1));
+        },
+        rows, n, static_cast<const T*>(nullptr), c);
 }
 
 template <class Row, class T>

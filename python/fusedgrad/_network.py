@@ -332,6 +332,8 @@ class Training:
             kept=self.flat_kept,
         )
         self.workspace = self.engine.workspace
+        listens = validate is not None or settings.tol is not None or settings.say is not None
+        self.watched = listens or not settings.source.steady
         self.curve: list[float] = []
         self.scores: list[float] = []
         self.validation_curve: list[float] = []
@@ -377,10 +379,7 @@ class Training:
         order = None
         if settings.order is not None:
             order = np.concatenate([settings.order(state.epoch + k) for k in range(count)])
-        tables = []
-        for k in range(count):
-            tables.append(source.table(state.step + k * len(self.sizes), self.sizes, self.t + 1 + k * self.n))
-        rates = np.concatenate(tables)
+        rates = source.tables(state.step, self.sizes, self.t + 1, count)
         made, steps, losses, penalties, carry, finite, interrupted = self.engine.train(
             count, order, rates, state.step + 1, state.carry, self.threads
         )
@@ -390,8 +389,8 @@ class Training:
         )
         self.t += made * self.n
         goal = self.goal
-        for loss, penalty in zip(losses, penalties, strict=True):
-            self._judge(goal.factor * loss + goal.constant + penalty)
+        for value in (goal.factor * np.array(losses) + goal.constant + np.array(penalties)).tolist():
+            self._judge(value)
         if not finite:
             self._diverged()
         elif interrupted and self.stop_reason == "none":
@@ -401,6 +400,15 @@ class Training:
         """Note an epoch; stop, or tell the rates how it went."""
         settings = self.settings
         self.curve.append(loss)
+        if self.watched:
+            self._watch(loss)
+        else:
+            self.best_loss = min(self.best_loss, loss)
+        if self.stop_reason == "none" and len(self.curve) >= settings.max_epochs:
+            self.stop_reason = "max_iter"
+
+    def _watch(self, loss: float) -> None:
+        settings = self.settings
         score = None
         if self.validate is not None:
             score, validation_loss = self.validate(self._now())
@@ -427,8 +435,6 @@ class Training:
                 self.idle = 0
             else:
                 self.stop_reason = "early_stopping" if settings.by_score else "converged"
-        if self.stop_reason == "none" and len(self.curve) >= settings.max_epochs:
-            self.stop_reason = "max_iter"
 
     def _diverged(self) -> None:
         """The loss is not finite: what remains can only be the best weights so far, if there are any."""

@@ -42,6 +42,10 @@ class Source:
         """
         return schedules.table(self.schedule, step, len(sizes))
 
+    def tables(self, step: int, sizes: NDArray[np.int64], t: float, epochs: int) -> Floats:
+        """Return the rates of several epochs; for a source that is `steady`."""
+        return self.table(step, sizes if epochs == 1 else np.tile(sizes, epochs), t)
+
     def tell(self, objective: float) -> None:
         """Hear the objective of the epoch that has ended."""
 
@@ -81,6 +85,9 @@ class InverseScaling(Source):
 
     def table(self, step: int, sizes: NDArray[np.int64], t: float) -> Floats:
         return np.full(len(sizes), self.rate / t**self.power)
+
+    def tables(self, step: int, sizes: NDArray[np.int64], t: float, epochs: int) -> Floats:
+        return np.repeat(self.rate / (t + sizes.sum() * np.arange(epochs)) ** self.power, len(sizes))
 
 
 class Adaptive(Source):

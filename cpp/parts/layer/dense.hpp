@@ -19,6 +19,7 @@ public:
           positions_(positions),
           bias_(bias),
           first_(first),
+          block_(features <= 4 * group_rows ? group_rows : 4 * group_rows),
           activation_(std::move(activation)) {}
 
     std::vector<Piece> pieces() const override {
@@ -43,7 +44,9 @@ public:
         const Index begin = rows.begin * positions_, count = rows.count() * positions_;
         const Left<T> left{x + begin * features_, features_, 1};
         T* const z = y + begin * units_;
-        if (weights_.data()) {
+        if (units_ == 1) {
+            multiply_column(left.data, this->w_[0], count, features_, this->bias(), z);
+        } else if (weights_.data()) {
             multiply(left, weights_.data(), count, units_, features_, {this->bias(), 0}, z, units_);
         } else {
             multiply_rows(left, this->w_[0], count, units_, features_, this->bias(), z);
@@ -68,23 +71,25 @@ public:
                         features_);
     }
 
-    // A tile has the features of a panel of the transposed weights; the last one is the bias.
+    // A tile has the weights of some features; the last one is the bias.
     Index tiles() const override { return blocks() + bias_; }
-    double cost() const override { return double(std::min(features_, block) * units_ * positions_); }
+    double cost() const override { return double(std::min(features_, units_ == 1 ? features_ : block_) * units_ * positions_); }
     TileOf tile(Index number) const override {
         if (number == blocks()) return {1, 0, units_};
-        const Index first = number * block;
-        return {0, first * units_, (std::min(features_, first + block) - first) * units_};
+        const Rows features = features_of(number);
+        return {0, features.begin * units_, features.count() * units_};
     }
     void gradient(const Pass& pass, Index number, const T* x, const SparseRow<T>* sparse, const T* dz, T* g) override {
         const Index n = pass.rows * positions_;
         if (number == blocks()) {
-            std::fill_n(g, units_, T(0));
-            for (Index i = 0; i < n; ++i)
-                for (Index k = 0; k < units_; ++k) g[k] += dz[i * units_ + k];
+            sum_rows(dz, n, units_, g);
             return;
         }
-        const Index first = number * block, count = std::min(features_, first + block) - first;
+        const Index first = features_of(number).begin, count = features_of(number).count();
+        if (!sparse && units_ == 1) {
+            sum_products(dz, x, n, features_, g);
+            return;
+        }
         if (!sparse) {
             multiply<T>({x + first, 1, features_}, slopes_.data(), count, units_, n, {}, g, units_);
             return;
@@ -97,18 +102,19 @@ public:
     }
     void moved(Index number) override {
         if (number == blocks()) return;
-        const Index first = number * block, end = std::min(features_, first + block);
-        pack_rows(this->w_[0], units_, features_, units_, first, end, weights_.data());
-        if (!first_) pack_transposed(this->w_[0], units_, units_, features_, first, end, transposed_.data());
+        const auto [begin, end] = features_of(number);
+        if (units_ > 1) pack_rows(this->w_[0], units_, features_, units_, begin, end, weights_.data());
+        if (!first_) pack_transposed(this->w_[0], units_, units_, features_, begin, end, transposed_.data());
     }
 
     double work() const override { return double(features_ * units_ * positions_); }
     Index workspace() const override { return workspace_; }
 
 private:
-    static constexpr Index block = panel_columns<T>;
-
-    Index blocks() const { return (features_ + block - 1) / block; }
+    Index blocks() const { return units_ == 1 ? 1 : (features_ + block_ - 1) / block_; }
+    Rows features_of(Index number) const {
+        return {number * block_, units_ == 1 ? features_ : std::min(features_, (number + 1) * block_)};
+    }
     const T* bias() const { return bias_ ? this->w_[1] : nullptr; }
 
     void activate(const Pass& pass, T* z, Index begin, Index count) {
@@ -126,6 +132,7 @@ private:
 
     const Index features_, units_, positions_;
     const bool bias_, first_;  // first: nobody wants dx
+    const Index block_;        // features of a tile
     const std::unique_ptr<Activate<T>> activation_;
     Index workspace_ = 0;
     Buffer<T> weights_, transposed_;  // in panels
