@@ -169,12 +169,19 @@ void product_panel(Left<T> a, const T* panel, Index m, Index k, StartAt<T> start
 
 }  // namespace detail
 
+// The right factor: k rows of those in the panels, from row `first` of `rows`.
+template <class T>
+struct Panels {
+    const T* data;
+    Index rows, first = 0;
+};
+
 // C (m, n; rows `stride` apart) = start + A B.
 template <class T>
-void multiply(Left<T> a, const T* panels, Index m, Index n, Index k, StartAt<T> start, T* c, Index stride) {
+void multiply(Left<T> a, Panels<T> b, Index m, Index n, Index k, StartAt<T> start, T* c, Index stride) {
     for (Index j = 0; j < n; j += panel_columns<T>) {
         const Index columns = std::min(panel_columns<T>, n - j);
-        const T* const panel = panels + j * k;
+        const T* const panel = b.data + j * b.rows + b.first * panel_width<T>(j, n);
         for (Index q = 0; q < std::max<Index>(k, 1); q += panel_rows<T>) {
             const Index depth = std::min(panel_rows<T>, k - q);
             const Left<T> left{a.data + q * a.column, a.row, a.column};

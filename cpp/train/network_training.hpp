@@ -4,6 +4,9 @@
 //   1  rows: forward, loss, backward (with meetings where layers need sums over the batch)
 //   2  tiles of parameters: gradient over all rows of the batch, penalty, update rule, packing for the next step. The
 //      gradient of a tile never leaves the cache. (To clip the norm, gradients are a phase of their own.)
+// Where a batch has many rows and the network few parameters, the values of the rows are more than the parameters, and
+// should stay with the member that has them: then gradients are made in phase 1, a part for each block of rows, and summed
+// in phase 2 in the order of the blocks.
 // What belongs to a row or to a parameter does not depend on who does it, and sums over rows are made granule by granule;
 // so results are the same bits for any number of threads.
 #pragma once
@@ -92,6 +95,7 @@ public:
         squares_.resize(tiles_.size());
         norms_.resize(tiles_.size());
         totals_.resize(std::size_t(batches()));
+        plan_parts();
         if (recipe.clip_norm != no_limit) gradient_ = Buffer<T>(net.trained_size());
     }
 
@@ -196,7 +200,8 @@ private:
         const int members = int(std::clamp(work / 3e5, 1.0, double(std::clamp(threads, 1, 256))));
         while (int(team_.size()) < members) team_.push_back({Buffer<T>(largest_tile_), {}});
         double all = 0.0, so_far = 0.0;
-        const auto cost = [&](const FlatTile& tile) { return tile.cost * double(batch_) + 20.0 * double(tile.count); };
+        const double rows = partial_.data() ? 0.0 : double(batch_);
+        const auto cost = [&](const FlatTile& tile) { return tile.cost * rows + 20.0 * double(tile.count); };
         for (const auto& tile : tiles_) all += cost(tile);
         Index next = 0;
         for (int m = 0; m < members; ++m) {
@@ -208,6 +213,17 @@ private:
             own.end = next;
         }
         return members;
+    }
+
+    // A property of the data, for the order of summation depends on it.
+    void plan_parts() {
+        double values = 0.0;
+        for (Index v = 0; v <= network_->nodes(); ++v) values += double(network_->size_of(v));
+        const Index parts = std::min<Index>(16, batch_ / 64);
+        if (parts < 2 || double(parts * network_->trained_size()) > 0.5 * double(batch_) * values) return;
+        block_ = ((batch_ + parts - 1) / parts + granule - 1) / granule * granule;
+        partial_ = Buffer<T>((batch_ + block_ - 1) / block_ * network_->trained_size());
+        workspace_ += (batch_ + block_ - 1) / block_ * network_->trained_size();
     }
 
     double total_of(Index k) const {
@@ -234,10 +250,10 @@ private:
     }
     Index row_of(const Step& step, Index i) const { return step.order ? Index(step.order[i]) : step.first + i; }
 
-    // The rows of a batch that a member has, in whole granules.
-    static Rows share(Index rows, int member, int members) {
-        const Index granules = granules_of(rows);
-        const auto cut = [&](Index m) { return std::min(rows, granules * m / members * granule); };
+    // The rows of a batch that a member has, in whole granules or blocks.
+    Rows share(Index rows, int member, int members) const {
+        const Index unit = partial_.data() ? block_ : granule, units = (rows + unit - 1) / unit;
+        const auto cut = [&](Index m) { return std::min(rows, units * m / members * unit); };
         return {cut(member), cut(member + 1)};
     }
 
@@ -247,6 +263,10 @@ private:
         forward(step, rows, input, member, barrier);
         if (rows.count() > 0) score(step, rows);
         backward(step, rows, input, member, barrier);
+        for (Index i = rows.begin; partial_.data() && i < rows.end; i += block_)
+            for (const auto& tile : tiles_)
+                gradient_of(step, {i, std::min(rows.end, i + block_)}, tile, input,
+                            partial_.data() + i / block_ * network_->trained_size() + tile.offset);
         const Rows own = team_[std::size_t(member)].tiles;
         for (Index t = own.begin; t < own.end; ++t) norms_[std::size_t(t)] = norm_of(tiles_[std::size_t(t)]);
         barrier.wait();
@@ -335,21 +355,24 @@ private:
 
     void update(const Step& step, const T* input, int member, Barrier& barrier) {
         auto& own = team_[std::size_t(member)];
-        const auto gradient_of = [&](const FlatTile& tile, T* g) {
-            network_->layer(tile.node).gradient(step.pass, tile.number, value(tile.node, input),
-                                                tile.node == 0 && sparse_input_ ? sparse_.data() : nullptr,
-                                                slopes_[std::size_t(tile.node) + 1].data(), g);
-        };
         const bool whole = wanted_gradient_ || gradient_.data();
         for (Index t = own.tiles.begin; t < own.tiles.end; ++t) {
             const auto& tile = tiles_[std::size_t(t)];
             if (!whole) {
-                gradient_of(tile, own.gradient.data());
-                move(step, tile, own.gradient.data(), 1.0);
+                Gradient<T> gradient = parts_of(step, tile);
+                if (!partial_.data()) {
+                    gradient_of(step, {0, step.pass.rows}, tile, input, own.gradient.data());
+                    gradient.g = own.gradient.data();
+                }
+                move(step, tile, gradient);
                 continue;
             }
             T* const g = (wanted_gradient_ ? wanted_gradient_ : gradient_.data()) + tile.offset;
-            gradient_of(tile, g);
+            if (partial_.data()) {
+                parts_of(step, tile).collect(0, tile.count, g);
+            } else {
+                gradient_of(step, {0, step.pass.rows}, tile, input, g);
+            }
             if (wanted_gradient_) {
                 const Penalty penalty = penalty_on(step, tile);
                 for (Index i = 0; i < tile.count; ++i) g[i] += T(penalty.l2) * flat_.w[tile.offset + i];
@@ -364,11 +387,23 @@ private:
         const double factor = std::min(1.0, recipe_.clip_norm / (std::sqrt(sum) + 1e-6));  // torch's clip_grad_norm_
         for (Index t = own.tiles.begin; t < own.tiles.end; ++t) {
             const auto& tile = tiles_[std::size_t(t)];
-            move(step, tile, gradient_.data() + tile.offset, factor);
+            move(step, tile, {.g = gradient_.data() + tile.offset, .scale = factor});
         }
     }
 
-    void move(const Step& step, const FlatTile& tile, const T* g, double factor) {
+    void gradient_of(const Step& step, Rows rows, const FlatTile& tile, const T* input, T* g) {
+        network_->layer(tile.node).gradient(step.pass, rows, tile.number, value(tile.node, input),
+                                            tile.node == 0 && sparse_input_ ? sparse_.data() : nullptr,
+                                            slopes_[std::size_t(tile.node) + 1].data(), g);
+    }
+    Gradient<T> parts_of(const Step& step, const FlatTile& tile) const {
+        if (!partial_.data()) return {};
+        const Index blocks = (step.pass.rows + block_ - 1) / block_;
+        return {.g = partial_.data() + tile.offset, .parts = blocks, .stride = network_->trained_size()};
+    }
+
+    void move(const Step& step, const FlatTile& tile, Gradient<T> gradient) {
+        gradient.limit = recipe_.clip_value;
         Flat<T> flat;
         flat.w = flat_.w + tile.offset;
         for (int s = 0; s < Flat<T>::most_slots; ++s) flat.slot[s] = flat_.slot[s] ? flat_.slot[s] + tile.offset : nullptr;
@@ -376,7 +411,6 @@ private:
             flat.average = flat_.average + tile.offset;
             flat.average_weight = step.tick.step == 1 ? 1.0 : recipe_.average_share;
         }
-        const Gradient<T> gradient{.g = g, .scale = factor, .limit = recipe_.clip_value};
         updater_->sweep(step.tick, penalty_on(step, tile), gradient, flat, 0, tile.count);
         network_->layer(tile.node).moved(tile.number);
     }
@@ -451,6 +485,8 @@ private:
     std::vector<SparseRow<T>> sparse_;
     std::vector<Buffer<T>> values_, slopes_;
     Buffer<T> margins_, gradient_;
+    Buffer<T> partial_;  // gradients of blocks of rows, if they are made so
+    Index block_ = 0;    // rows of a block
     std::vector<Join> joins_;
     std::vector<FlatTile> tiles_;
     Index largest_tile_ = 0, workspace_ = 0;

@@ -145,9 +145,9 @@ public:
     }
 
     Index tiles() const override { return affine_ ? 2 : 0; }
-    void gradient(const Pass&, Index number, const T*, const SparseRow<T>*, const T*, T* g) override {
+    void gradient(const Pass&, Rows rows, Index number, const T*, const SparseRow<T>*, const T*, T* g) override {
         const double* const sums = number == 0 ? sum_b() : sum_a();
-        for (Index k = 0; k < features_; ++k) g[k] = T(sums[k]);
+        for (Index k = 0; k < features_; ++k) g[k] = rows.begin == 0 ? T(sums[k]) : T(0);  // the meeting summed them all
     }
 
     Index workspace() const override { return workspace_; }

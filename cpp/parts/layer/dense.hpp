@@ -47,7 +47,7 @@ public:
         if (units_ == 1) {
             multiply_column(left.data, this->w_[0], count, features_, this->bias(), z);
         } else if (weights_.data()) {
-            multiply(left, weights_.data(), count, units_, features_, {this->bias(), 0}, z, units_);
+            multiply<T>(left, {weights_.data(), features_}, count, units_, features_, {this->bias(), 0}, z, units_);
         } else {
             multiply_rows(left, this->w_[0], count, units_, features_, this->bias(), z);
         }
@@ -67,7 +67,7 @@ public:
             activation_->slope(activation_->from_output() ? y + at : z_.data() + at, dy + at, count * units_);
         pack_rows(dy, units_, pass.rows * positions_, units_, begin, begin + count, slopes_.data());
         if (dx)
-            multiply<T>({dy + at, units_, 1}, transposed_.data(), count, features_, units_, {}, dx + begin * features_,
+            multiply<T>({dy + at, units_, 1}, {transposed_.data(), units_}, count, features_, units_, {}, dx + begin * features_,
                         features_);
     }
 
@@ -79,26 +79,28 @@ public:
         const Rows features = features_of(number);
         return {0, features.begin * units_, features.count() * units_};
     }
-    void gradient(const Pass& pass, Index number, const T* x, const SparseRow<T>* sparse, const T* dz, T* g) override {
-        const Index n = pass.rows * positions_;
+    void gradient(const Pass& pass, Rows rows, Index number, const T* x, const SparseRow<T>* sparse, const T* dz,
+                  T* g) override {
+        const Index from = rows.begin * positions_, n = rows.count() * positions_;
+        dz += from * units_;
         if (number == blocks()) {
             sum_rows(dz, n, units_, g);
             return;
         }
         const Index first = features_of(number).begin, count = features_of(number).count();
-        if (!sparse && units_ == 1) {
-            sum_products(dz, x, n, features_, g);
-            return;
+        if (sparse) {
+            std::fill_n(g, count * units_, T(0));
+            for (Index i = 0; i < n; ++i)
+                sparse[from + i].each([&](Index j, T value) {
+                    if (j >= first && j < first + count) axpy(value, dz + i * units_, g + (j - first) * units_, units_);
+                });
+        } else if (units_ == 1) {
+            sum_products(dz, x + from * features_, n, features_, g);
+        } else {
+            const Index whole = pass.rows * positions_;
+            multiply<T>({x + from * features_ + first, 1, features_}, {slopes_.data(), whole, from}, count, units_, n, {},
+                        g, units_);
         }
-        if (!sparse) {
-            multiply<T>({x + first, 1, features_}, slopes_.data(), count, units_, n, {}, g, units_);
-            return;
-        }
-        std::fill_n(g, count * units_, T(0));
-        for (Index i = 0; i < n; ++i)
-            sparse[i].each([&](Index j, T value) {
-                if (j >= first && j < first + count) axpy(value, dz + i * units_, g + (j - first) * units_, units_);
-            });
     }
     void moved(Index number) override {
         if (number == blocks()) return;

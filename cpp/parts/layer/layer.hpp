@@ -2,8 +2,8 @@
 //
 // Layers work on the rows of a batch. A member of the team calls them for its own rows, of which it cuts no granule in
 // two; what is summed over rows is summed granule by granule and then in the order of the granules, so sums do not
-// depend on who did what. The gradient of parameters comes later, when all rows are done, in tiles of parameters: a
-// layer writes the gradient of a tile, the update rule moves it while it is in cache, and the layer hears of it.
+// depend on who did what. The gradient of parameters comes later, in tiles of parameters: a layer writes the gradient of
+// a tile, the update rule moves it, and the layer hears of it.
 //
 // A layer never allocates after `prepare`.
 #pragma once
@@ -107,8 +107,10 @@ public:
     virtual Index tiles() const { return 0; }
     virtual double cost() const { return 1.0; }
     virtual TileOf tile(Index number) const { return {number, 0, pieces()[std::size_t(number)].size()}; }
-    virtual void gradient(const Pass&, Index number, const T* x, const SparseRow<T>* sparse, const T* dy, T* g) {
-        (void)number, (void)x, (void)sparse, (void)dy, (void)g;
+    // The part of it that comes from some rows; those begin and end with granules.
+    virtual void gradient(const Pass&, Rows rows, Index number, const T* x, const SparseRow<T>* sparse, const T* dy,
+                          T* g) {
+        (void)rows, (void)number, (void)x, (void)sparse, (void)dy, (void)g;
     }
     virtual void moved(Index number) { (void)number; }
 
@@ -118,14 +120,6 @@ public:
 protected:
     std::vector<T*> w_, kept_;
 };
-
-// Sum over the first `granules` of arrays (granules, n) into `sums`.
-template <class T>
-void add_up(const T* FG_RESTRICT parts, Index granules, Index n, double* FG_RESTRICT sums) {
-    for (Index k = 0; k < n; ++k) sums[k] = 0.0;
-    for (Index g = 0; g < granules; ++g)
-        for (Index k = 0; k < n; ++k) sums[k] += double(parts[g * n + k]);
-}
 
 inline Index granules_of(Index rows) { return (rows + granule - 1) / granule; }
 

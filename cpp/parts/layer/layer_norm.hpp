@@ -80,10 +80,10 @@ public:
     }
 
     Index tiles() const override { return affine_ ? 2 : 0; }
-    void gradient(const Pass& pass, Index number, const T*, const SparseRow<T>*, const T*, T* g) override {
+    void gradient(const Pass&, Rows rows, Index number, const T*, const SparseRow<T>*, const T*, T* g) override {
         for (Index k = 0; k < features_; ++k) {
             double sum = 0.0;
-            for (Index q = 0; q < granules_of(pass.rows); ++q) sum += double(part(q, number)[k]);
+            for (Index q = rows.begin / granule; q < granules_of(rows.end); ++q) sum += double(part(q, number)[k]);
             g[k] = T(sum);
         }
     }
