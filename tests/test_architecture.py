@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from fusedgrad import _core, losses
+from fusedgrad import _core, layers, losses
 
 from .reference.losses import LOSSES
 from .reference.rules import RULES
@@ -20,6 +20,8 @@ MODULES = sorted(PYTHON.rglob("*.py"))
 MAY_INCLUDE = {
     "core": (),
     "parts": ("core",),
+    # Layers are made of products and activations.
+    "parts/layer": ("core", "kernel"),
     # What a loss and a rule answer; they themselves enter as templates.
     "kernel": ("core", "parts/loss/point.hpp", "parts/rule/tick.hpp"),
     "train": ("core", "parts", "kernel"),
@@ -41,13 +43,19 @@ def test_the_tree_is_where_the_tests_look_for_it():
     assert len(MODULES) > 5
 
 
+def folder_of(path):
+    """The most special folder that has a rule."""
+    parents = [parent.as_posix() for parent in path.relative_to(CPP).parents]
+    return next((parent for parent in parents if parent in MAY_INCLUDE), parents[-2])
+
+
 # ---- C++ ----
 
 
 def test_includes_point_one_way():
     wrong = []
     for path, found in lines_of(SOURCES, r'#\s*include\s+"([^"]+)"'):
-        folder, target = path.relative_to(CPP).parts[0], found[1]
+        folder, target = folder_of(path), found[1]
         assert (CPP / target).is_file(), f"{path}: includes are relative to cpp/, not {target}"
         if not any(target == allowed or target.startswith(f"{allowed}/") for allowed in (folder, *MAY_INCLUDE[folder])):
             wrong.append(f"{path.relative_to(CPP)} includes {target}")
@@ -55,7 +63,7 @@ def test_includes_point_one_way():
 
 
 def test_every_folder_has_a_rule():
-    assert {path.relative_to(CPP).parts[0] for path in SOURCES} == set(MAY_INCLUDE)
+    assert {folder_of(path) for path in SOURCES} == set(MAY_INCLUDE)
 
 
 def test_only_the_team_opens_parallel_regions():
@@ -107,6 +115,11 @@ def test_every_rule_has_a_reference(name):
     assert name in RULES, f"write {name} in tests/reference/rules.py"
 
 
+def test_every_activation_of_the_tree_is_in_the_catalog():
+    files = {path.stem for path in (CPP / "parts" / "activation").glob("*.hpp")} - {"activation"}
+    assert files == set(layers.activations())
+
+
 # ---- Python ----
 
 
@@ -156,13 +169,15 @@ def test_imports_have_no_cycle(module):
     assert module not in reaches(module)
 
 
-def test_estimators_reach_the_core_through_fit():
+def test_estimators_reach_the_core_through_their_bridge():
+    bridges = {"linear_model": "_fit", "neural_network": "_network"}
     estimators = [name for name in GRAPH if name.split(".")[0] in ("linear_model", "neural_network")]
     assert estimators
     for name in estimators:
-        assert "_core" not in GRAPH[name], f"{name} goes round _fit"
-    assert "_core" in GRAPH["_fit"]
-    assert "_fit" in set().union(*(GRAPH[name] for name in estimators))
+        assert "_core" not in GRAPH[name], f"{name} goes round its bridge"
+    for package, bridge in bridges.items():
+        assert "_core" in GRAPH[bridge]
+        assert bridge in set().union(*(GRAPH[name] for name in estimators if name.startswith(package)))
 
 
 BELOW = [
@@ -174,8 +189,10 @@ BELOW = [
     "_isa",
     "_minibatch",
     "_minimize",
+    "_network",
     "_rates",
     "_threads",
+    "layers",
     "losses",
     "optimizers",
     "schedules",
@@ -217,7 +234,13 @@ def calls_of(path, name):
 def test_library_code_does_not_print():
     printing = {(module_name(path), scope.split(".")[0]) for path in MODULES for scope in calls_of(path, "print")}
     printing = {(module, scope) for module, scope in printing if module != "__main__"}
-    assert printing == {("_fit", "_narrator"), ("_minibatch", "_Training"), ("_config", "show_config")}
+    assert printing == {
+        ("_fit", "_narrator"),
+        ("_minibatch", "_Training"),
+        ("_config", "show_config"),
+        ("neural_network._mlp", "MLP"),
+        ("neural_network._layered", "Layered"),
+    }
 
 
 def test_library_code_does_not_exit():

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import fusedgrad
 import pytest
-from fusedgrad import linear_model, losses, optimizers, schedules
+from fusedgrad import layers, linear_model, losses, neural_network, optimizers, schedules
 
-ESTIMATORS = [getattr(linear_model, name) for name in linear_model.__all__]
+LINEAR = [getattr(linear_model, name) for name in linear_model.__all__]
+NEURAL = [getattr(neural_network, name) for name in neural_network.__all__]
+ESTIMATORS = LINEAR + NEURAL
 ROOT = Path(__file__).parents[1]
 
 
-MODULES = [losses, optimizers, schedules, *(sys.modules[estimator.__module__] for estimator in ESTIMATORS)]
+ESTIMATOR_MODULES = {estimator.__module__: sys.modules[estimator.__module__] for estimator in ESTIMATORS}
+MODULES = [layers, losses, optimizers, schedules, *ESTIMATOR_MODULES.values()]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
@@ -56,7 +59,13 @@ def test_fitted_attributes_are_documented(estimator):
     import numpy as np
 
     X = np.random.RandomState(0).randn(30, 3)
-    model = estimator(max_iter=5, tol=None).fit(X, (X[:, 0] > 0).astype(int))
+    if estimator in LINEAR:
+        model = estimator(max_iter=5, tol=None)
+    elif estimator.__name__.startswith("MLP"):
+        model = estimator(max_iter=5, batch_norm=True)
+    else:
+        model = estimator([layers.Dense(4), layers.BatchNorm()], max_epochs=5)
+    model.fit(X, (X[:, 0] > 0).astype(int))
     fitted = {name for name in vars(model) if name.endswith("_") and not name.startswith("_")}
     assert fitted <= set(documented(sections(estimator.__doc__)["Attributes"]))
 

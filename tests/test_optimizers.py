@@ -51,6 +51,8 @@ VARIANTS = [
     SGD(momentum=0.9),
     SGD(momentum=0.9, dampening=0.3),
     SGD(momentum=0.8, nesterov=True),
+    SGD(momentum=0.8, nesterov=True, rate_inside=True),
+    SGD(momentum=0.9, dampening=0.3, rate_inside=True),
     Adagrad(),
     Adagrad(lr_decay=0.1, initial_accumulator=0.5, epsilon=1e-3),
     Adadelta(),
@@ -63,6 +65,7 @@ VARIANTS = [
     Adam(beta_1=0.5, beta_2=0.6, epsilon=1e-2),
     Adam(beta_1=0.0, beta_2=0.0),
     Adam(amsgrad=True, beta_2=0.9),
+    Adam(epsilon_hat=True, beta_2=0.9, epsilon=1e-2),
     AdamW(weight_decay=0.0),
     Adamax(),
     NAdam(),
@@ -462,12 +465,14 @@ def test_numbers_too_small_to_be_normal_count_as_zero():
 # ---- Steps equal torch's ----
 
 NOT_IN_TORCH = (Lion, FTRL)
+FORMS_NOT_IN_TORCH = ("rate_inside", "epsilon_hat")
 TORCH_FIELDS = {"epsilon": "eps", "initial_accumulator": "initial_accumulator_value", "learning_rate": "lr"}
 
 
 def torch_twin(torch, optimizer, params):
     """torch's optimizer of the same formula."""
-    values = {name: value for name, value in vars_of(optimizer).items() if name not in ("clip_value", "clip_norm")}
+    left_out = ("clip_value", "clip_norm", *FORMS_NOT_IN_TORCH)
+    values = {name: value for name, value in vars_of(optimizer).items() if name not in left_out}
     if "beta_2" in values:
         values["betas"] = (values.pop("beta_1"), values.pop("beta_2"))
     kind = getattr(torch.optim, type(optimizer).__name__)
@@ -505,8 +510,12 @@ def compare_with_torch(torch, optimizer, shapes, count):
         assert_near(flat([state.average(i) for i in range(len(ws))]), averages, 2 * room)
 
 
+def is_in_torch(variant):
+    return not isinstance(variant, NOT_IN_TORCH) and not any(getattr(variant, f, False) for f in FORMS_NOT_IN_TORCH)
+
+
 @pytest.mark.parametrize("rate", [1e-8, 0.01, 1e3])
-@pytest.mark.parametrize("variant", [v for v in VARIANTS if not isinstance(v, NOT_IN_TORCH)], ids=repr)
+@pytest.mark.parametrize("variant", list(filter(is_in_torch, VARIANTS)), ids=repr)
 def test_steps_equal_torch(torch, variant, rate):
     compare_with_torch(torch, with_rate(variant, rate), ((67,),), 200)
 

@@ -14,8 +14,9 @@ namespace {
 
 py::list activation_catalog() {
     py::list catalog;
-    Activations::each(
-        [&](auto activation) { catalog.append(py::make_tuple(activation.name, activation.doc, fields_of(activation))); });
+    Activations::each([&](auto activation) {
+        catalog.append(py::make_tuple(activation.name, activation.doc, fields_of(activation)));
+    });
     return catalog;
 }
 
@@ -96,8 +97,7 @@ py::array_t<T> predict(const std::vector<NodeSpec>& specs, const py::list& train
         const double work = network.work() * double(design->rows);
         const int members = int(std::clamp<double>(std::min(work / 1e6, double(blocks)), 1.0, std::max(threads, 1)));
         std::vector<std::unique_ptr<Inference<T>>> inferences;
-        for (int m = 0; m < members; ++m)
-            inferences.push_back(std::make_unique<Inference<T>>(network, *design, last));
+        for (int m = 0; m < members; ++m) inferences.push_back(std::make_unique<Inference<T>>(network, *design, last));
         Team::together(members, [&](int m) {
             const Index begin = blocks * m / members * block, end = blocks * (m + 1) / members * block;
             inferences[std::size_t(m)]->run(begin, std::min(end, design->rows), to + begin * network.size_of(last));
@@ -155,8 +155,8 @@ public:
         }
         auto kept = py::cast<py::array>(a["kept"]);
         T* const statistics = mutable_data_of<T>(kept, network->kept_size(), "kept");
-        training_ = std::make_unique<NetworkTraining<T>>(std::move(network), std::move(X), std::move(goals), recipe, flat,
-                                                         statistics);
+        training_ = std::make_unique<NetworkTraining<T>>(std::move(network), std::move(X), std::move(goals), recipe,
+                                                         flat, statistics);
     }
 
     Index batches() const override { return training_->batches(); }
@@ -218,15 +218,12 @@ public:
     explicit Layers(const py::list& nodes) : specs_(nodes_of(nodes)) {}
 
     // Lengths of the flat arrays, and where in them what lies; (node, name, offset, rows, columns) each.
-    py::tuple layout(int itemsize) const {
-        return itemsize == 4 ? layout_as<float>() : layout_as<double>();
-    }
+    py::tuple layout(int itemsize) const { return itemsize == 4 ? layout_as<float>() : layout_as<double>(); }
     py::array predict_on(const py::list& trained, const py::list& kept, const py::object& X, Index last,
                          int threads) const {
-        const auto values = py::cast<py::array>(trained.empty() ? py::isinstance<py::tuple>(X)
-                                                                      ? py::object(py::cast<py::tuple>(X)[0])
-                                                                      : X
-                                                                : py::object(trained[0]));
+        const auto values = py::cast<py::array>(
+            trained.empty() ? py::isinstance<py::tuple>(X) ? py::object(py::cast<py::tuple>(X)[0]) : X
+                            : py::object(trained[0]));
         if (values.itemsize() == 4) return predict<float>(specs_, trained, kept, X, last, threads);
         return predict<double>(specs_, trained, kept, X, last, threads);
     }
@@ -247,11 +244,13 @@ private:
 void bind_network(py::module_& m) {
     m.def("activation_catalog", &activation_catalog, "(name, doc, fields) of every activation.");
     m.def("activation_points", &activation_points<float>, py::arg("name"), py::arg("fields"), py::arg("x").noconvert());
-    m.def("activation_points", &activation_points<double>, py::arg("name"), py::arg("fields"), py::arg("x").noconvert());
+    m.def("activation_points", &activation_points<double>, py::arg("name"), py::arg("fields"),
+          py::arg("x").noconvert());
     py::class_<Layers>(m, "Network", "Layers in a row; see cpp/README.md.")
         .def(py::init<const py::list&>())
         .def("layout", &Layers::layout, py::arg("itemsize"),
-             "(length, pieces) of what is trained, then of what is kept; a piece is (node, name, offset, rows, columns).")
+             "(length, pieces) of what is trained, then of what is kept; a piece is (node, name, offset, rows, "
+             "columns).")
         .def("predict", &Layers::predict_on, py::arg("trained"), py::arg("kept"), py::arg("X"), py::arg("last"),
              py::arg("threads"), "What node `last` (1, 2, ...) makes of X.");
     py::class_<TrainingOnArrays>(m, "NetworkTraining", "Training of a network; see cpp/README.md.")

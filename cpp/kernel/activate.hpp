@@ -12,8 +12,8 @@ template <class T>
 class Activate {
 public:
     virtual ~Activate() = default;
-    virtual bool from_output() const = 0;          // what `slope` is told: outputs, or inputs
-    virtual void forward(T* x, Index n) const = 0;  // x becomes the output
+    virtual bool from_output() const = 0;                     // what `slope` is told: outputs, or inputs
+    virtual void forward(T* x, Index n) const = 0;            // x becomes the output
     virtual void slope(const T* v, T* d, Index n) const = 0;  // d *= slope
 };
 

@@ -196,8 +196,8 @@ void multiply(Left<T> a, Panels<T> b, Index m, Index n, Index k, StartAt<T> star
     }
 }
 
-// The same sums, in the same order, for a few rows and a B (k, n) that is not packed: columns of a block stay in registers
-// while the entries of a row pass by. visit(f) calls f(index of a row of B, entry of the row of A).
+// The same sums, in the same order, for a few rows and a B (k, n) that is not packed: columns of a block stay in
+// registers while the entries of a row pass by. visit(f) calls f(index of a row of B, entry of the row of A).
 namespace detail {
 
 template <class T, class Visit>

@@ -156,8 +156,8 @@ private:
     const Loss loss_;
 };
 
-// log(sum of e^p_k) - sum of t_k p_k over all outputs: multinomial logistic regression. The targets t are 1 for the class;
-// with label smoothing 1 - s for it, and s / outputs for all: Szegedy et al. (2016), "Rethinking the Inception
+// log(sum of e^p_k) - sum of t_k p_k over all outputs: multinomial logistic regression. The targets t are 1 for the
+// class; with label smoothing 1 - s for it, and s / outputs for all: Szegedy et al. (2016), "Rethinking the Inception
 // architecture". The largest margin is taken out first.
 template <class T>
 class Softmax final : public TileLoss<T> {

@@ -46,8 +46,7 @@ namespace fg {
 
 using Losses = List<Hinge, Perceptron, SquaredHinge, LogLoss, ModifiedHuber, SquaredError, Huber, EpsilonInsensitive,
                     SquaredEpsilonInsensitive, AbsoluteError, Quantile, Poisson, Gamma>;
-using Activations =
-    List<Identity, Logistic, Tanh, Relu, LeakyRelu, Elu, Selu, Gelu, Silu, Softplus, HardSwish, Mish>;
+using Activations = List<Identity, Logistic, Tanh, Relu, LeakyRelu, Elu, Selu, Gelu, Silu, Softplus, HardSwish, Mish>;
 using Rules = List<Sgd, Adagrad, Adadelta, Rmsprop, Adam, Adamax, Nadam, Radam, Lion, Ftrl, Asgd>;
 
 // A part by name, with values for (some of) its fields.

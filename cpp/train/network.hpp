@@ -1,6 +1,7 @@
 // A network: layers in a row, their parameters in one flat array, and what happens to a batch.
 //
-// Value 0 is the input, value k + 1 the output of node k. A node that ends a residual block also takes an earlier value.
+// Value 0 is the input, value k + 1 the output of node k. A node that ends a residual block also takes an earlier
+// value.
 #pragma once
 
 #include <algorithm>
@@ -58,14 +59,13 @@ public:
             place(layer.pieces(), k, trained_, trained_size_);
             place(layer.kept(), k, kept_, kept_size_);
             adders_.push_back(dynamic_cast<AddLayer<T>*>(&layer));
-            require((adders_.back() != nullptr) == (spec.earlier >= 0), "only a layer that adds takes an earlier value");
+            require((adders_.back() != nullptr) == (spec.earlier >= 0),
+                    "only a layer that adds takes an earlier value");
         }
     }
 
     Index nodes() const { return Index(specs_.size()); }
-    Index size_of(Index value) const {
-        return value == 0 ? specs_[0].in : specs_[std::size_t(value) - 1].out;
-    }
+    Index size_of(Index value) const { return value == 0 ? specs_[0].in : specs_[std::size_t(value) - 1].out; }
     Layer<T>& layer(Index k) const { return *layers_[std::size_t(k)]; }
     Index earlier(Index k) const { return specs_[std::size_t(k)].earlier; }
     AddLayer<T>* adder(Index k) const { return adders_[std::size_t(k)]; }
@@ -182,8 +182,7 @@ class Inference {
 public:
     Inference(const Network<T>& network, const Design<T>& X, Index last) : network_(network), X_(X), last_(last) {
         const Index rows = std::min<Index>(block, X.rows);
-        for (Index v = 0; v < last; ++v)
-            values_.push_back(Buffer<T>(needs_copy(v) ? rows * network.size_of(v) : 0));
+        for (Index v = 0; v < last; ++v) values_.push_back(Buffer<T>(needs_copy(v) ? rows * network.size_of(v) : 0));
         sparse_.resize(std::size_t(takes_sparse() ? rows : 0));
     }
 

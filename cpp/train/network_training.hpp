@@ -5,10 +5,9 @@
 //   2  tiles of parameters: gradient over all rows of the batch, penalty, update rule, packing for the next step. The
 //      gradient of a tile never leaves the cache. (To clip the norm, gradients are a phase of their own.)
 // Where a batch has many rows and the network few parameters, the values of the rows are more than the parameters, and
-// should stay with the member that has them: then gradients are made in phase 1, a part for each block of rows, and summed
-// in phase 2 in the order of the blocks.
-// What belongs to a row or to a parameter does not depend on who does it, and sums over rows are made granule by granule;
-// so results are the same bits for any number of threads.
+// should stay with the member that has them: then gradients are made in phase 1, a part for each block of rows, and
+// summed in phase 2 in the order of the blocks. What belongs to a row or to a parameter does not depend on who does it,
+// and sums over rows are made granule by granule; so results are the same bits for any number of threads.
 #pragma once
 
 #include <chrono>
@@ -26,10 +25,10 @@ namespace fg {
 struct NetworkRecipe {
     PartSpec loss, rule;
     bool multinomial = false;
-    Penalty penalty;                       // l2 and l1 on what is penalised
-    bool penalty_of_batch = false;         // l2 is divided by the weight of the batch: scikit-learn's networks
+    Penalty penalty;                // l2 and l1 on what is penalised
+    bool penalty_of_batch = false;  // l2 is divided by the weight of the batch: scikit-learn's networks
     double clip_value = no_limit, clip_norm = no_limit;
-    double average_share = 0.0;            // of the weights in their running mean, a step; 0: no mean
+    double average_share = 0.0;  // of the weights in their running mean, a step; 0: no mean
     Index batch = 1;
     std::uint64_t seed = 0;
 };
@@ -45,8 +44,8 @@ struct NetworkPassed {
 template <class T>
 class NetworkTraining {
 public:
-    // Flat arrays are the caller's, trained in place; `gradient`, if given, receives the gradient of the last step instead
-    // of it being made.
+    // Flat arrays are the caller's, trained in place; `gradient`, if given, receives the gradient of the last step
+    // instead of it being made.
     NetworkTraining(std::unique_ptr<Network<T>> network, std::unique_ptr<Design<T>> X, Goals<T> goals,
                     const NetworkRecipe& recipe, const Flat<T>& flat, T* kept)
         : network_(std::move(network)),
@@ -58,7 +57,8 @@ public:
           batch_(std::min(recipe.batch, X_->rows)) {
         auto& net = *network_;
         require(net.size_of(0) == X_->cols, "X: not as many columns as the network takes");
-        require(net.size_of(net.nodes()) == goals_.outputs, "the network's last layer has not as many units as outputs");
+        require(net.size_of(net.nodes()) == goals_.outputs,
+                "the network's last layer has not as many units as outputs");
         net.bind(flat.w, kept);
         loss_ = make_tile_loss<T>(recipe.loss, recipe.multinomial, goals_);
         sparse_input_ = X_->sparse() && net.layer(0).takes_sparse();
@@ -67,7 +67,8 @@ public:
             const bool wanted = v > 0 || !sparse_input_;
             values_.push_back(Buffer<T>(wanted ? batch_ * net.size_of(v) : 0));
             slopes_.push_back(Buffer<T>(v > net.first_trained() ? batch_ * net.size_of(v) : 0));
-            workspace_ += (wanted ? batch_ * net.size_of(v) : 0) + (v > net.first_trained() ? batch_ * net.size_of(v) : 0);
+            workspace_ +=
+                (wanted ? batch_ * net.size_of(v) : 0) + (v > net.first_trained() ? batch_ * net.size_of(v) : 0);
         }
         margins_ = Buffer<T>(batch_ * goals_.width);
         for (Index k = 0; k < net.nodes(); ++k) {
@@ -102,9 +103,9 @@ public:
     Index batches() const { return (X_->rows + batch_ - 1) / batch_; }
     Index workspace() const { return workspace_; }
 
-    // Epochs with the given orders of rows (`order` (epochs, rows); null: as they are) and rates (one a batch). look() is
-    // called about every 50 ms on the calling thread; when it returns false training ends early. An epoch that is not
-    // finite ends training.
+    // Epochs with the given orders of rows (`order` (epochs, rows); null: as they are) and rates (one a batch). look()
+    // is called about every 50 ms on the calling thread; when it returns false training ends early. An epoch that is
+    // not finite ends training.
     template <class Look>
     NetworkPassed train(Index epochs, const std::uint32_t* order, const double* rates, Index first_step, double carry,
                         int threads, Look look) {
@@ -406,7 +407,8 @@ private:
         gradient.limit = recipe_.clip_value;
         Flat<T> flat;
         flat.w = flat_.w + tile.offset;
-        for (int s = 0; s < Flat<T>::most_slots; ++s) flat.slot[s] = flat_.slot[s] ? flat_.slot[s] + tile.offset : nullptr;
+        for (int s = 0; s < Flat<T>::most_slots; ++s)
+            flat.slot[s] = flat_.slot[s] ? flat_.slot[s] + tile.offset : nullptr;
         if (flat_.average && recipe_.average_share > 0.0) {
             flat.average = flat_.average + tile.offset;
             flat.average_weight = step.tick.step == 1 ? 1.0 : recipe_.average_share;

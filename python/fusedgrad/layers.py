@@ -29,8 +29,8 @@ __all__ = [
     "Dense",
     "Dropout",
     "Flatten",
-    "LayerNorm",
     "Layer",
+    "LayerNorm",
     "Residual",
     "activations",
     "initializers",
@@ -66,8 +66,8 @@ def initializers() -> list[str]:
     """Return the names of all initialisations of weights.
 
     ``'glorot'`` (Glorot & Bengio 2010) has variance ``2 / (fan_in + fan_out)``, ``'he'`` (He et al. 2015)
-    ``2 / fan_in``, ``'lecun'`` (LeCun et al. 1998) ``1 / fan_in``, each uniform or normal; ``'orthogonal'`` (Saxe et al.
-    2014) has orthonormal rows or columns; ``'zeros'``. ``'auto'`` is He's (uniform) before the rectifiers, LeCun's
+    ``2 / fan_in``, ``'lecun'`` (LeCun et al. 1998) ``1 / fan_in``, each uniform or normal; ``'orthogonal'`` (Saxe et
+    al. 2014) has orthonormal rows or columns; ``'zeros'``. ``'auto'`` is He's (uniform) before the rectifiers, LeCun's
     (normal) before selu, otherwise Glorot's (uniform).
 
     Examples
@@ -87,7 +87,9 @@ def initial(
         return np.full(shape, float(init))
     fan_in, fan_out = max(shape[0], 1), shape[1]
     if init == "auto":
-        init = "lecun_normal" if activation == "selu" else "he_uniform" if activation in _RECTIFIERS else "glorot_uniform"
+        init = (
+            "lecun_normal" if activation == "selu" else "he_uniform" if activation in _RECTIFIERS else "glorot_uniform"
+        )
     if init == "zeros":
         return np.zeros(shape)
     if init == "orthogonal":
@@ -530,13 +532,11 @@ class Residual(Layer):
         -------
         shape : tuple of int
         """
-        out = shape
-        for _, _, _, out in walk(self.layers, shape):
-            pass
+        out = [shape, *(after for *_, after in walk(self.layers, shape))][-1]
         if out != shape:
             raise ValueError(
-                f"{self!r} makes rows of shape {out} from rows of shape {shape}, and cannot add the two. Its last layer "
-                f"must keep the shape; with Dense, give it {shape[-1]} units."
+                f"{self!r} makes rows of shape {out} from rows of shape {shape}, and cannot add the two. Its last "
+                f"layer must keep the shape; with Dense, give it {shape[-1]} units."
             )
         return shape
 
@@ -558,7 +558,9 @@ def checked(layers: Any, owner: str) -> tuple[Layer, ...]:
         If it is no sequence of layers.
     """
     if isinstance(layers, Layer) or not isinstance(layers, Sequence) or isinstance(layers, str):
-        raise InvalidParameterError(f"The 'layers' parameter of {owner} must be a list of layers. Got {layers!r} instead.")
+        raise InvalidParameterError(
+            f"The 'layers' parameter of {owner} must be a list of layers. Got {layers!r} instead."
+        )
     for k, layer in enumerate(layers):
         if not isinstance(layer, Layer):
             hint = f" Call it: {layer.__name__}(...)." if isinstance(layer, type) and issubclass(layer, Layer) else ""

@@ -384,8 +384,8 @@ class SGD(Optimizer):
     nesterov : bool, default=False
         Whether to look ahead; needs momentum without dampening.
     rate_inside : bool, default=False
-        Whether momentum gathers steps, ``m = momentum * m + rate * (1 - dampening) * g``, as in scikit-learn, rather than
-        gradients, as in torch. The two differ where the rate changes.
+        Whether momentum gathers steps, ``m = momentum * m + rate * (1 - dampening) * g``, as in scikit-learn, rather
+        than gradients, as in torch. The two differ where the rate changes.
     weight_decay : float in [0, inf), default=0.0
         Coupled: ``weight_decay * w`` is added to the gradient.
     clip_value, clip_norm : float in (0, inf) or None, default=None

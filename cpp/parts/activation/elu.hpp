@@ -4,8 +4,8 @@
 
 namespace fg {
 
-// x for x > 0, else alpha (e^x - 1). Clevert, Unterthiner & Hochreiter (2016), "Fast and accurate deep network learning by
-// exponential linear units".
+// x for x > 0, else alpha (e^x - 1). Clevert, Unterthiner & Hochreiter (2016), "Fast and accurate deep network learning
+// by exponential linear units".
 struct Elu {
     static constexpr const char* name = "elu";
     static constexpr const char* doc = "x, for negative x alpha (exp(x) - 1)";
@@ -21,7 +21,8 @@ struct Elu {
     }
     template <class R>
     FG_INLINE R slope(R x) const {
-        return select<R>(x > Scalar<R>(0), all<R>(1.0), (exp_less_one<R>(smaller<R>(0.0, x)) + Scalar<R>(1)) * Scalar<R>(alpha));
+        return select<R>(x > Scalar<R>(0), all<R>(1.0),
+                         (exp_less_one<R>(smaller<R>(0.0, x)) + Scalar<R>(1)) * Scalar<R>(alpha));
     }
 };
 

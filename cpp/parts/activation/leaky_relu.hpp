@@ -4,7 +4,8 @@
 
 namespace fg {
 
-// x for x > 0, else alpha x. Maas, Hannun & Ng (2013), "Rectifier nonlinearities improve neural network acoustic models".
+// x for x > 0, else alpha x. Maas, Hannun & Ng (2013), "Rectifier nonlinearities improve neural network acoustic
+// models".
 struct LeakyRelu {
     static constexpr const char* name = "leaky_relu";
     static constexpr const char* doc = "x, for negative x alpha x";

@@ -4,8 +4,8 @@
 
 namespace fg {
 
-// x tanh(log(1 + e^x)). With t = e^-|x| the tangent is (1 + 2 t) / (1 + 2 t + 2 t^2) for x > 0, else (t^2 + 2 t) / (t^2 + 2 t + 2).
-// Misra (2019), "Mish: a self regularized non-monotonic activation function".
+// x tanh(log(1 + e^x)). With t = e^-|x| the tangent is (1 + 2 t) / (1 + 2 t + 2 t^2) for x > 0, else (t^2 + 2 t) / (t^2
+// + 2 t + 2). Misra (2019), "Mish: a self regularized non-monotonic activation function".
 struct Mish {
     static constexpr const char* name = "mish";
     static constexpr const char* doc = "x tanh(log(1 + exp(x)))";

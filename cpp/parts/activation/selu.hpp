@@ -16,7 +16,8 @@ struct Selu {
 
     template <class R>
     FG_INLINE R at(R x) const {
-        return select<R>(x > Scalar<R>(0), x, exp_less_one<R>(smaller<R>(0.0, x)) * Scalar<R>(alpha)) * Scalar<R>(scale);
+        return select<R>(x > Scalar<R>(0), x, exp_less_one<R>(smaller<R>(0.0, x)) * Scalar<R>(alpha)) *
+               Scalar<R>(scale);
     }
     template <class R>
     FG_INLINE R slope(R y) const {

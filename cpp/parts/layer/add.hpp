@@ -4,8 +4,8 @@
 
 namespace fg {
 
-// y = x + an earlier value, which ends a residual block. He et al. (2016), "Deep residual learning for image recognition".
-// The network adds the slope to the earlier value's, since only it knows whose that is.
+// y = x + an earlier value, which ends a residual block. He et al. (2016), "Deep residual learning for image
+// recognition". The network adds the slope to the earlier value's, since only it knows whose that is.
 template <class T>
 class AddLayer final : public Layer<T> {
 public:

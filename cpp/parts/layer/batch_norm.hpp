@@ -6,10 +6,10 @@
 
 namespace fg {
 
-// y = scale (x - mean) / sqrt(variance + epsilon) + shift, by feature. Ioffe & Szegedy (2015), "Batch normalization". In
-// training mean and variance are those of the batch (all its rows and positions, the variance divided by their number);
-// otherwise running means of them: r <- r + momentum (batch's - r), with the variance divided by one less, as in torch.
-// A batch with a single number a feature has no variance, and counts as one with variance 0.
+// y = scale (x - mean) / sqrt(variance + epsilon) + shift, by feature. Ioffe & Szegedy (2015), "Batch normalization".
+// In training mean and variance are those of the batch (all its rows and positions, the variance divided by their
+// number); otherwise running means of them: r <- r + momentum (batch's - r), with the variance divided by one less, as
+// in torch. A batch with a single number a feature has no variance, and counts as one with variance 0.
 //
 // Slopes, with x^ the normalised x, n numbers a feature, a = sum of dy, b = sum of dy x^:
 //   dscale = b, dshift = a, dx = scale / sqrt(variance + epsilon) (dy - a / n - x^ b / n)
@@ -77,8 +77,8 @@ public:
         T *const running = this->kept_[0], *const running_variance = this->kept_[1];
         for (Index k = 0; k < features_; ++k) {
             running[k] = T(double(running[k]) + momentum_ * (mean[k] - double(running[k])));
-            running_variance[k] = T(double(running_variance[k]) +
-                                    momentum_ * (spread[k] / unbiased - double(running_variance[k])));
+            running_variance[k] =
+                T(double(running_variance[k]) + momentum_ * (spread[k] / unbiased - double(running_variance[k])));
             inverse()[k] = 1.0 / std::sqrt(spread[k] / so_far + epsilon_);
         }
     }
@@ -91,8 +91,8 @@ public:
                 for (Index k = 0; k < n; ++k) {
                     const Index f = first + k;
                     const double mean = pass.training ? moments_[std::size_t(f)] : double(this->kept_[0][f]);
-                    const double inverse = pass.training ? this->inverse()[f]
-                                                         : 1.0 / std::sqrt(double(this->kept_[1][f]) + epsilon_);
+                    const double inverse =
+                        pass.training ? this->inverse()[f] : 1.0 / std::sqrt(double(this->kept_[1][f]) + epsilon_);
                     factor[k] = T(mean);
                     offset[k] = T(inverse);
                 }
@@ -147,7 +147,8 @@ public:
     Index tiles() const override { return affine_ ? 2 : 0; }
     void gradient(const Pass&, Rows rows, Index number, const T*, const SparseRow<T>*, const T*, T* g) override {
         const double* const sums = number == 0 ? sum_b() : sum_a();
-        for (Index k = 0; k < features_; ++k) g[k] = rows.begin == 0 ? T(sums[k]) : T(0);  // the meeting summed them all
+        for (Index k = 0; k < features_; ++k)
+            g[k] = rows.begin == 0 ? T(sums[k]) : T(0);  // the meeting summed them all
     }
 
     Index workspace() const override { return workspace_; }

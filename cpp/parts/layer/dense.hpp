@@ -67,13 +67,15 @@ public:
             activation_->slope(activation_->from_output() ? y + at : z_.data() + at, dy + at, count * units_);
         pack_rows(dy, units_, pass.rows * positions_, units_, begin, begin + count, slopes_.data());
         if (dx)
-            multiply<T>({dy + at, units_, 1}, {transposed_.data(), units_}, count, features_, units_, {}, dx + begin * features_,
-                        features_);
+            multiply<T>({dy + at, units_, 1}, {transposed_.data(), units_}, count, features_, units_, {},
+                        dx + begin * features_, features_);
     }
 
     // A tile has the weights of some features; the last one is the bias.
     Index tiles() const override { return blocks() + bias_; }
-    double cost() const override { return double(std::min(features_, units_ == 1 ? features_ : block_) * units_ * positions_); }
+    double cost() const override {
+        return double(std::min(features_, units_ == 1 ? features_ : block_) * units_ * positions_);
+    }
     TileOf tile(Index number) const override {
         if (number == blocks()) return {1, 0, units_};
         const Rows features = features_of(number);
@@ -98,8 +100,8 @@ public:
             sum_products(dz, x + from * features_, n, features_, g);
         } else {
             const Index whole = pass.rows * positions_;
-            multiply<T>({x + from * features_ + first, 1, features_}, {slopes_.data(), whole, from}, count, units_, n, {},
-                        g, units_);
+            multiply<T>({x + from * features_ + first, 1, features_}, {slopes_.data(), whole, from}, count, units_, n,
+                        {}, g, units_);
         }
     }
     void moved(Index number) override {
@@ -128,8 +130,7 @@ private:
         if (!weights_.data()) weights_ = Buffer<T>(panels_size<T>(features_, units_));
         if (back && !first_ && !transposed_.data()) transposed_ = Buffer<T>(panels_size<T>(units_, features_));
         pack_rows(this->w_[0], units_, features_, units_, 0, features_, weights_.data());
-        if (back && !first_)
-            pack_transposed(this->w_[0], units_, units_, features_, 0, features_, transposed_.data());
+        if (back && !first_) pack_transposed(this->w_[0], units_, units_, features_, 0, features_, transposed_.data());
     }
 
     const Index features_, units_, positions_;

@@ -2,8 +2,8 @@
 //
 // Layers work on the rows of a batch. A member of the team calls them for its own rows, of which it cuts no granule in
 // two; what is summed over rows is summed granule by granule and then in the order of the granules, so sums do not
-// depend on who did what. The gradient of parameters comes later, in tiles of parameters: a layer writes the gradient of
-// a tile, the update rule moves it, and the layer hears of it.
+// depend on who did what. The gradient of parameters comes later, in tiles of parameters: a layer writes the gradient
+// of a tile, the update rule moves it, and the layer hears of it.
 //
 // A layer never allocates after `prepare`.
 #pragma once

@@ -5,7 +5,8 @@
 namespace fg {
 
 // y exp(-p) + p, y > 0: minus the log-likelihood of Gamma regression but for what does not depend on p, where p is the
-// logarithm of the mean. McCullagh & Nelder (1989), "Generalized linear models", chapter 8. exp(-p) is cut at p = +-708.
+// logarithm of the mean. McCullagh & Nelder (1989), "Generalized linear models", chapter 8. exp(-p) is cut at p =
+// +-708.
 struct Gamma {
     static constexpr const char* name = "gamma";
     static constexpr const char* doc = "y exp(-p) + p, y > 0: Gamma regression, where p is the logarithm of the mean";

@@ -14,7 +14,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _network, _rates, optimizers, schedules
+from .. import _rates, optimizers, schedules
 from .._callbacks import CallbackSupport, Epochs, with_callbacks
 from .._checks import (
     BOOLEAN,
@@ -60,9 +60,7 @@ class Neural(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         "n_jobs": Number(Integral, none=True),
     }
     _RATE = Function("a schedule of fusedgrad.schedules or a callable step -> rate")
-    _OPTIMIZER = Either(
-        OneOf(*optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers")
-    )
+    _OPTIMIZER = Either(OneOf(*optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers"))
 
     _net: Net
     _optimizer: State
@@ -165,7 +163,15 @@ class Neural(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         return bool(self.restore_best_weights)
 
     def _learn(
-        self, X: Any, y: Any, sample_weight: Any, given: Rows | None, *, seen: tuple[Any, Any], partial: bool, first: bool
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        given: Rows | None,
+        *,
+        seen: tuple[Any, Any],
+        partial: bool,
+        first: bool,
     ) -> None:
         """Train on checked rows; `first`: from new weights."""
         early = self.early_stopping and given is None and not partial
@@ -268,20 +274,21 @@ class Neural(CallbackSupport, BaseEstimator):  # type: ignore[misc]
                 f"Training interrupted after {self.n_iter_} epochs; the weights reached so far are kept. "
                 "Fit again with warm_start=True to go on.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         elif self.stop_reason_ == "diverged":
             warnings.warn(
                 f"Training diverged after {self.n_iter_ - 1} epochs; the best weights before are kept. A smaller "
                 "learning rate, or clip_norm=1.0, may help.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         elif self.stop_reason_ == "max_iter" and self._wants_convergence():
             warnings.warn(
-                f"Stochastic Optimizer: Maximum iterations ({limit}) reached and the optimization hasn't converged yet.",
+                f"Stochastic Optimizer: Maximum iterations ({limit}) reached and the optimization hasn't converged "
+                "yet.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def _wants_convergence(self) -> bool:

@@ -16,9 +16,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .. import layers as layer_types
 from .. import losses, optimizers
-from .._checks import FLOATS, Either, Instance, InvalidParameterError, Number, OneOf, check_X, unchanged_on_error
-from .._network import Arrays, Goal, Net, Result, Settings, Weights, row_order
-from .._threads import threads_for
+from .._checks import FLOATS, Either, Instance, Number, OneOf, check_X, unchanged_on_error
+from .._network import Arrays, Goal, Result, Settings, Weights, row_order
 from ._common import ENDLESS, Neural
 from ._targets import REGRESSION_LOSSES, Classification, Regression
 
@@ -43,7 +42,9 @@ class Layered(Neural):
     _rules = {
         **Neural._rules,
         "optimizer": Neural._OPTIMIZER,
-        "learning_rate": Either(Number(low=0, high=np.inf, open_low=True, open_high=True), OneOf("adaptive"), Neural._RATE),
+        "learning_rate": Either(
+            Number(low=0, high=np.inf, open_low=True, open_high=True), OneOf("adaptive"), Neural._RATE
+        ),
         "batch_size": Either(Number(Integral, 1), OneOf("full")),
         "max_epochs": Number(Integral, 1),
         "average": Number(low=0, high=1, open_low=True, open_high=True, none=True),
@@ -68,7 +69,7 @@ class Layered(Neural):
         given = list(layer_types.checked(self.layers, type(self).__name__))
         if given and self._is_output(given[-1]):
             return given
-        return [*given, layer_types.Dense(self.n_outputs_, init="glorot_uniform")]
+        return [*given, layer_types.Dense(self.n_outputs_)]
 
     def _input_shape(self, X: Any) -> tuple[int, ...]:
         shape = self.__dict__.get("_row_shape")
@@ -79,8 +80,8 @@ class Layered(Neural):
         shape = tuple(int(n) for n in X.shape[1:]) if given is None else tuple(int(n) for n in given)
         if math.prod(shape) != math.prod(X.shape[1:]):
             raise ValueError(
-                f"input_shape={given!r} has {math.prod(shape)} numbers, but a row of X has {math.prod(X.shape[1:])} (shape "
-                f"{X.shape[1:]})."
+                f"input_shape={given!r} has {math.prod(shape)} numbers, but a row of X has {math.prod(X.shape[1:])} "
+                f"(shape {X.shape[1:]})."
             )
         return shape
 
@@ -102,7 +103,9 @@ class Layered(Neural):
 
     def _flat(self, X: Any) -> Any:
         if math.prod(X.shape[1:]) != math.prod(self._row_shape):
-            raise ValueError(f"X has rows of shape {X.shape[1:]}, but the model was made for rows of shape {self._row_shape}.")
+            raise ValueError(
+                f"X has rows of shape {X.shape[1:]}, but the model was made for rows of shape {self._row_shape}."
+            )
         return np.ascontiguousarray(X).reshape(X.shape[0], -1)
 
     def _check_rows(self, X: Any) -> Any:
@@ -164,7 +167,10 @@ class Layered(Neural):
             "loss_curve_": [*before.get("loss_curve_", []), *result.loss_curve],
             "stop_reason_": result.stop_reason,
         }
-        for name, values in (("validation_scores_", result.scores), ("validation_loss_curve_", result.validation_loss_curve)):
+        for name, values in (
+            ("validation_scores_", result.scores),
+            ("validation_loss_curve_", result.validation_loss_curve),
+        ):
             out[name] = None if values is None else [*(before.get(name) or []), *values]
         return out
 
@@ -218,12 +224,12 @@ class Layered(Neural):
         >>> from fusedgrad.layers import Dense
         >>> from fusedgrad.neural_network import NeuralRegressor
         >>> X = np.ones((8, 3), np.float32)
-        >>> print(NeuralRegressor([Dense(4, "relu")], max_epochs=1, tol=None).fit(X, X[:, 0]).summary())
+        >>> print(NeuralRegressor([Dense(4, "relu")], max_epochs=1, tol=None).fit(X, X[:, 0]).summary())  # doctest: +ELLIPSIS
         layer             shape  parameters
         input             (3,)            0
         Dense(4, 'relu')  (4,)           16
         output: Dense(1)  (1,)            5
-        21 parameters, 84 bytes; with optimizer state 252 bytes, one batch of 8 rows 1,472 bytes
+        21 parameters, 84 bytes; with optimizer state 252 bytes, one batch of 8 rows ... bytes
         """
         check_is_fitted(self)
         net = self._net
@@ -234,7 +240,7 @@ class Layered(Neural):
         for k, layer in enumerate(net.layers):
             count = sum(w.size for w in weights.trained[before : net.pieces[k]])
             before = net.pieces[k]
-            name = f"output: Dense({layer.units})" if k == given else repr(layer)
+            name = f"output: {layer!r}" if k == given else repr(layer)
             rows.append((name, str(net.shapes[k]), f"{count:,}"))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
@@ -252,18 +258,18 @@ class Layered(Neural):
 class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignore[misc]
     """A classifier that is a network of any layers, trained on the cross-entropy.
 
-    The objective is ``mean(loss) + alpha / 2 * sum of ||W||²``; in each batch the mean is weighted by the sample weights
-    relative to their sum.
+    The objective is ``mean(loss) + alpha / 2 * sum of ||W||²``; in each batch the mean is weighted by the sample
+    weights relative to their sum.
 
     Parameters
     ----------
     layers : list of Layer
-        Objects of `fusedgrad.layers`. If the last one is a `Dense` with as many units as there are outputs (one for two classes, or two; otherwise one a class), it is
-        the output layer; otherwise one is added. Softmax and
-        sigmoid belong to the loss; the output layer may name them or not.
+        Objects of `fusedgrad.layers`. If the last one is a `Dense` with as many units as there are outputs (one for two
+        classes, or two; otherwise one a class), it is the output layer; otherwise one is added. Softmax and sigmoid
+        belong to the loss; the output layer may name them or not.
     loss : str, default='auto'
-        'auto' and 'log_loss' are the cross-entropy: softmax for several classes, sigmoid for two and for each label of an
-        indicator matrix.
+        'auto' and 'log_loss' are the cross-entropy: softmax for several classes, sigmoid for two and for each label of
+        an indicator matrix.
     optimizer : str or Optimizer, default='adam'
         A name or an object of `fusedgrad.optimizers`, whose own `learning_rate`, if given, wins.
     learning_rate : float in (0, inf), 'adaptive', schedule or callable, default=1e-3
@@ -326,7 +332,8 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
     validation_scores_, validation_loss_curve_ : list of float or None
         Accuracy and cross-entropy of the validation rows after each epoch; None without such rows.
     stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'diverged', 'interrupted'}
-        Why training ended. 'diverged' needs `restore_best_weights`, which then keeps the best ones; otherwise it is an error.
+        Why training ended. 'diverged' needs `restore_best_weights`, which then keeps the best ones; otherwise it is an
+        error.
     n_iter_ : int
         Epochs of the last fit.
     n_outputs_ : int
@@ -345,8 +352,8 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
 
     Notes
     -----
-    Images are (n, height, width, channels), sequences (n, time, features). Weights, activations and predictions have the
-    type of X at the first fit, float32 or float64. The optimizer's state outlives `partial_fit`, `warm_start` and
+    Images are (n, height, width, channels), sequences (n, time, features). Weights, activations and predictions have
+    the type of X at the first fit, float32 or float64. The optimizer's state outlives `partial_fit`, `warm_start` and
     pickling. Ctrl-C ends a fit within about 0.1 s, with the weights so far and a warning.
 
     Examples
@@ -364,7 +371,9 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
     _rules = {
         **Layered._rules,
         "loss": OneOf("auto", "log_loss"),
-        "class_weight": Either(OneOf("balanced", None), Instance(dict, "a dict of weights"), Instance(list, "a list of dicts")),
+        "class_weight": Either(
+            OneOf("balanced", None), Instance(dict, "a dict of weights"), Instance(list, "a list of dicts")
+        ),
         "label_smoothing": Number(low=0, high=1, open_high=True),
     }
 
@@ -544,17 +553,17 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
 class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc]
     """A regression that is a network of any layers.
 
-    The objective is ``mean(loss) + alpha / 2 * sum of ||W||²``, with the losses of several targets summed; in each batch
-    the mean is weighted by the sample weights relative to their sum.
+    The objective is ``mean(loss) + alpha / 2 * sum of ||W||²``, with the losses of several targets summed; in each
+    batch the mean is weighted by the sample weights relative to their sum.
 
     Parameters
     ----------
     layers : list of Layer
-        Objects of `fusedgrad.layers`. If the last one is a `Dense` with as many units as there are outputs (targets a row), it is
-        the output layer; otherwise one is added.
+        Objects of `fusedgrad.layers`. If the last one is a `Dense` with as many units as there are outputs (targets a
+        row), it is the output layer; otherwise one is added.
     loss : str or Loss, default='auto'
-        'auto' is 'squared_error' (half of it); or 'absolute_error', 'huber', 'quantile', or 'poisson' and 'gamma', which take
-        the output for the logarithm of the mean; or an object of `fusedgrad.losses`.
+        'auto' is 'squared_error' (half of it); or 'absolute_error', 'huber', 'quantile', or 'poisson' and 'gamma',
+        which take the output for the logarithm of the mean; or an object of `fusedgrad.losses`.
     optimizer : str or Optimizer, default='adam'
         A name or an object of `fusedgrad.optimizers`, whose own `learning_rate`, if given, wins.
     learning_rate : float in (0, inf), 'adaptive', schedule or callable, default=1e-3
@@ -611,7 +620,8 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
     validation_scores_, validation_loss_curve_ : list of float or None
         R² and loss of the validation rows after each epoch; None without such rows.
     stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'diverged', 'interrupted'}
-        Why training ended. 'diverged' needs `restore_best_weights`, which then keeps the best ones; otherwise it is an error.
+        Why training ended. 'diverged' needs `restore_best_weights`, which then keeps the best ones; otherwise it is an
+        error.
     n_iter_ : int
         Epochs of the last fit.
     n_outputs_ : int

@@ -60,7 +60,8 @@ class _Patience:
 def _is_stochastic(estimator: MLP) -> bool:
     if isinstance(estimator.solver, str) and estimator.solver == "lbfgs":
         raise AttributeError(
-            "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic; it needs all rows at once."
+            "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic: it needs all rows at "
+            "once."
         )
     return True
 
@@ -71,7 +72,9 @@ class MLP(Neural):
     _rules = {
         **Neural._rules,
         "activation": _Activations(),
-        "solver": Either(OneOf("lbfgs", *optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers")),
+        "solver": Either(
+            OneOf("lbfgs", *optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers")
+        ),
         "batch_size": Either(Number(Integral, 1), OneOf("auto", "full")),
         "learning_rate": Either(OneOf("constant", "invscaling", "adaptive"), Neural._RATE),
         "learning_rate_init": Number(low=0, high=np.inf, open_low=True, open_high=True),
@@ -102,8 +105,8 @@ class MLP(Neural):
         sizes = list(sizes) if isinstance(sizes, Iterable) and not isinstance(sizes, str) else [sizes]
         if not all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes):
             raise InvalidParameterError(
-                f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must be whole numbers, one a hidden layer. "
-                f"Got {self.hidden_layer_sizes!r} instead."
+                f"The 'hidden_layer_sizes' parameter of {type(self).__name__} must be whole numbers, one a hidden "
+                f"layer. Got {self.hidden_layer_sizes!r} instead."
             )
         if any(size <= 0 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
@@ -187,8 +190,8 @@ class MLP(Neural):
             for name in ("dropout", "weight_decay", "clip_norm"):
                 if getattr(self, name):
                     raise ValueError(
-                        f"{name}={getattr(self, name)!r} needs steps, which solver='lbfgs' does not make. Use 'adam', 'sgd' "
-                        "or another optimizer, or leave it out."
+                        f"{name}={getattr(self, name)!r} needs steps, which solver='lbfgs' does not make. Use 'adam', "
+                        "'sgd' or another optimizer, or leave it out."
                     )
             if self.restore_best_weights:
                 raise ValueError(
@@ -207,7 +210,9 @@ class MLP(Neural):
             return self.solver
         if self.solver == "sgd":
             momentum = min(float(self.momentum), 1 - 2.0**-53)
-            return optimizers.SGD(momentum=momentum, nesterov=bool(self.nesterovs_momentum) and momentum > 0, rate_inside=True)
+            return optimizers.SGD(
+                momentum=momentum, nesterov=bool(self.nesterovs_momentum) and momentum > 0, rate_inside=True
+            )
         if self.solver == "adam":
             return optimizers.Adam(
                 beta_1=float(self.beta_1), beta_2=float(self.beta_2), epsilon=float(self.epsilon), epsilon_hat=True
@@ -233,9 +238,17 @@ class MLP(Neural):
             source = self._source(rate, float(self.learning_rate_init), optimizer, state)
         if goal.loss == "squared_error":
             goal.factor = 1.0 if self._is_lbfgs() else 1.0 / goal.outputs  # scikit-learn reports the mean over targets
-        size = n if self.batch_size == "full" or self._is_lbfgs() else min(200, n) if self.batch_size == "auto" else int(self.batch_size)
+        size = (
+            n
+            if self.batch_size == "full" or self._is_lbfgs()
+            else min(200, n)
+            if self.batch_size == "auto"
+            else int(self.batch_size)
+        )
         if size > n:
-            warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=4)
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=5
+            )
         seed = int(rng.randint(2**31 - 1)) if self.dropout else 0
         validated = bool(self.early_stopping)
         best_score = before.get("best_validation_score_") if validated else None
@@ -291,7 +304,11 @@ class MLP(Neural):
 
         epochs.begin()
         reason = "converged"
-        options = {"maxfun": int(min(self.max_fun, 2**31 - 1)), "maxiter": int(min(self.max_iter, 2**31 - 1)), "gtol": float(self.tol)}
+        options = {
+            "maxfun": int(min(self.max_fun, 2**31 - 1)),
+            "maxiter": int(min(self.max_iter, 2**31 - 1)),
+            "gtol": float(self.tol),
+        }
         theta = training.flat.astype(np.float64)
         try:
             found = scipy.optimize.minimize(
@@ -327,7 +344,10 @@ class MLP(Neural):
             "_no_improvement_count": result.idle,
         }
         out["best_loss_"] = None if self.early_stopping and not self._is_lbfgs() else result.best_loss
-        for name, values in (("validation_scores_", result.scores), ("validation_loss_curve_", result.validation_loss_curve)):
+        for name, values in (
+            ("validation_scores_", result.scores),
+            ("validation_loss_curve_", result.validation_loss_curve),
+        ):
             out[name] = [*(before.get(name) or []), *(values or [])] if validated else None
         out["best_validation_score_"] = float(result.best_score) if validated else None
         return out
@@ -349,7 +369,7 @@ class MLP(Neural):
                     f"lbfgs failed to converge after {self.n_iter_} iteration(s) (max_iter={self.max_iter}, "
                     f"max_fun={self.max_fun}). Increase them to improve the convergence, or scale the data.",
                     ConvergenceWarning,
-                    stacklevel=3,
+                    stacklevel=4,
                 )
             else:
                 self._warn(self.max_iter)
@@ -391,9 +411,10 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
     batch_size : int in [1, inf), 'auto' or 'full', default='auto'
         Rows of a batch; 'auto': 200, or all if there are fewer. 'full': all. Not used by 'lbfgs'.
     learning_rate : {'constant', 'invscaling', 'adaptive'}, schedule or callable, default='constant'
-        'constant' is `learning_rate_init`; 'invscaling' ``learning_rate_init / (t + 1) ** power_t``, with t the rows seen
-        before the epoch; 'adaptive' `learning_rate_init`, divided by 5 whenever training would stop, until 1e-6. Or an
-        object of `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so far.
+        'constant' is `learning_rate_init`; 'invscaling' ``learning_rate_init / (t + 1) ** power_t``, with t the rows
+        seen before the epoch; 'adaptive' `learning_rate_init`, divided by 5 whenever training would stop, until 1e-6.
+        Or an object of `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so
+        far.
     learning_rate_init : float in (0, inf), default=0.001
         The (first) learning rate.
     power_t : float in [0, inf), default=0.5
@@ -416,8 +437,8 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
     nesterovs_momentum : bool, default=True
         Whether 'sgd' uses Nesterov's momentum.
     early_stopping : bool, default=False
-        Stop by the score (accuracy) on validation rows: those given to `fit`, else a share of the training rows, which for
-        two classes is stratified. The weights of the best epoch are kept.
+        Stop by the score (accuracy) on validation rows: those given to `fit`, else a share of the training rows, which
+        for two classes is stratified. The weights of the best epoch are kept.
     validation_fraction : float in [0, 1), default=0.1
         That share.
     beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
@@ -515,7 +536,7 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
     >>> from sklearn.datasets import load_digits
     >>> from fusedgrad.neural_network import MLPClassifier
     >>> X, y = load_digits(return_X_y=True)
-    >>> clf = MLPClassifier((64,), activation="gelu", dropout=0.1, max_iter=30, tol=0.0, random_state=0)
+    >>> clf = MLPClassifier((64,), activation="gelu", dropout=0.1, max_iter=30, learning_rate_init=0.01, random_state=0)
     >>> clf.fit(X[:1500] / 16, y[:1500]).score(X[1500:] / 16, y[1500:]) > 0.9
     True
     >>> clf.transform(X[:3] / 16).shape
@@ -524,7 +545,9 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
 
     _rules = {
         **MLP._rules,
-        "class_weight": Either(OneOf("balanced", None), Instance(dict, "a dict of weights"), Instance(list, "a list of dicts")),
+        "class_weight": Either(
+            OneOf("balanced", None), Instance(dict, "a dict of weights"), Instance(list, "a list of dicts")
+        ),
         "label_smoothing": Number(low=0, high=1, open_high=True),
     }
 
@@ -716,7 +739,8 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
     ----------
     loss : str or Loss, default='squared_error'
         'squared_error' (half of it), 'absolute_error', 'huber', 'quantile', or 'poisson' and 'gamma', which take the
-        output for the logarithm of the mean; or an object of `fusedgrad.losses`, such as ``losses.Quantile(quantile=0.9)``.
+        output for the logarithm of the mean; or an object of `fusedgrad.losses`, such as
+        ``losses.Quantile(quantile=0.9)``.
     hidden_layer_sizes : array-like of int, or int, default=(100,)
         Units of each hidden layer, from the first to the last. Empty: none, which makes a linear model.
     activation : str or list of str, default='relu'
@@ -821,9 +845,9 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
 
     Notes
     -----
-    With several targets the gradient is that of the sum of their losses, as in scikit-learn. `loss_` of 'squared_error' is
-    the mean over targets for 'sgd' and 'adam', as in scikit-learn; with 'lbfgs' it is the sum, which is what is minimised
-    (scikit-learn's loss there does not fit its gradient).
+    With several targets the gradient is that of the sum of their losses, as in scikit-learn. `loss_` of 'squared_error'
+    is the mean over targets for 'sgd' and 'adam', as in scikit-learn; with 'lbfgs' it is the sum, which is what is
+    minimised (scikit-learn's loss there does not fit its gradient).
 
     Examples
     --------

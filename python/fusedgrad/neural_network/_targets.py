@@ -157,7 +157,9 @@ def _kind(y: Any) -> str:
     check_classification_targets(y)
     kind = type_of_target(y)
     if kind.startswith("multiclass-multi"):
-        raise ValueError("y has several columns of classes; only indicator matrices (0 and 1) may have several columns.")
+        raise ValueError(
+            "y has several columns of classes; only indicator matrices (0 and 1) may have several columns."
+        )
     return "multilabel" if kind.startswith("multilabel") else kind
 
 
