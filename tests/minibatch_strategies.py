@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from . import strategies
 
 KINDS = ("binary", "multiclass", "multinomial", "regression", "multioutput")
-REGRESSION_LOSSES = (*strategies.REGRESSION_LOSSES, "absolute_error", "quantile", "poisson")
+REGRESSION_LOSSES = (*strategies.REGRESSION_LOSSES, "absolute_error", "quantile", "poisson", "gamma")
 STORAGES = ("C", "F", "csr32", "csr64")
 SHUFFLES = (True, "rows", False)
 RATES = ("eta0", "callable", "schedule", "own number", "own schedule")
@@ -113,8 +113,8 @@ def cases(draw, kinds=KINDS, rules=RULES):
         params["class_weight"] = weights if weight == "dict" else weight
     else:
         y = margin + 1
-        if params["loss"] == "poisson":
-            y = np.abs(y)
+        if params["loss"] in ("poisson", "gamma"):
+            y = np.abs(y) + 0.1 * (params["loss"] == "gamma")
         y = y if outputs > 1 else y[:, 0]
     if draw(st.booleans()):  # in the order of the classes or the targets, so that batches lack some
         order = np.argsort(y if y.ndim == 1 else y[:, 0], kind="stable")

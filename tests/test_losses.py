@@ -30,7 +30,7 @@ def points(loss):
     """(target, prediction) pairs: random, extreme, at the kinks and next to them."""
     rng = np.random.default_rng(0)
     targets = [1.0, loss.negative] if loss.name in CLASSIFICATION else [1.0, -1.0, 0.0, 2.75, -1e3]
-    if loss.name == "poisson":
+    if loss.name in ("poisson", "gamma"):
         targets = np.abs(targets)
     for y in targets:
         kinks = np.array(KINKS[loss.name](y, **loss.fields))

@@ -36,8 +36,8 @@ def data(loss, seed=0):
     Y = X @ rng.normal(size=(D, K)) + 0.3 + rng.normal(size=(N, K)) / 5
     if loss == "softmax":
         return X, np.eye(K)[Y.argmax(axis=1)]
-    if loss == "poisson":
-        return X, np.abs(Y)
+    if loss in ("poisson", "gamma"):
+        return X, np.abs(Y) + 0.01
     if loss in ("hinge", "perceptron", "squared_hinge", "modified_huber", "log_loss"):
         return X, np.where(Y > 0.3, 1.0, 0.0 if loss == "log_loss" else -1.0)
     return X, Y

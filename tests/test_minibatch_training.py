@@ -25,6 +25,7 @@ REGRESSION = (
     "absolute_error",
     "quantile",
     "poisson",
+    "gamma",
 )
 ALPHA = 1e-4
 
@@ -71,7 +72,7 @@ def test_every_loss_of_classification_converges_with_defaults(loss, sparse):
 @pytest.mark.parametrize("loss", REGRESSION)
 def test_every_loss_of_regression_converges_with_defaults(loss, batch_size):
     X, _, y = noisy()
-    y = np.abs(y) if loss == "poisson" else y
+    y = np.abs(y) + 0.5 * (loss == "gamma") if loss in ("poisson", "gamma") else y
     model = SGDRegressor(loss=loss, batch_size=batch_size, random_state=0).fit(X, y)
     reached = objective(loss, X, y, model.coef_, model.intercept_[0])
     nothing = objective(loss, X, y, np.zeros(X.shape[1]), 0.0)

@@ -291,7 +291,8 @@ def test_numbers_are_plain():
 
 
 def test_what_estimators_ask_for():
-    assert Adam(amsgrad=True).rule == ("adam", {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "amsgrad": 1.0})
+    fields = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "amsgrad": 1.0, "epsilon_hat": 0.0}
+    assert Adam(amsgrad=True).rule == ("adam", fields)
     coupled, decoupled = {"coupled": 0.5, "decay": 0.0}, {"coupled": 0.0, "decay": 0.5}
     for kind in CLASSES:
         assert kind(weight_decay=0.5).penalty == (decoupled if kind in (AdamW, Lion) else coupled)

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from fusedgrad.linear_model import SGDClassifier, SGDRegressor
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import PoissonRegressor
+from sklearn.linear_model import GammaRegressor, PoissonRegressor
 from sklearn.metrics import r2_score
 
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
@@ -90,7 +90,33 @@ def test_poisson_takes_no_negative_targets():
     model.fit(X, 0 * y)  # zero is a count
 
 
-@pytest.mark.parametrize("loss", ["absolute_error", "quantile", "poisson"])
+def positives(seed=0):
+    """Rows, and targets whose logarithm is about linear in them."""
+    X, margin = data()
+    return X, np.exp(margin / 2) * np.random.default_rng(seed).gamma(4, 1 / 4, N)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array])
+def test_gamma_is_scikit_learns_gamma_regression(storage):
+    X, y = positives()
+    slow = {**STEPS, "eta0": 0.002, "max_iter": 200, "average": 40_000, "intercept_decay": 1.0}
+    model = SGDRegressor(loss="gamma", alpha=0.1, **slow).fit(storage(X), y)
+    exact = GammaRegressor(alpha=0.1, tol=1e-9).fit(X, y)
+    np.testing.assert_allclose(model.coef_, exact.coef_, atol=0.02)
+    np.testing.assert_allclose(model.intercept_, exact.intercept_, atol=0.02)
+    np.testing.assert_allclose(model.predict(storage(X)), exact.predict(X), rtol=0.05)
+
+
+def test_gamma_takes_positive_targets_only():
+    X, y = positives()
+    model = SGDRegressor(loss="gamma")
+    for call in (model.fit, model.partial_fit):
+        with pytest.raises(ValueError, match=r"^y must be > 0 with loss='gamma', .* 0\.0"):
+            call(X, np.where(np.arange(N) == 7, 0.0, y))
+    assert not hasattr(model, "coef_")
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "quantile", "poisson", "gamma"])
 def test_they_are_losses_of_regression_only(loss):
     X, y = data()
     with pytest.raises(ValueError, match="'loss' parameter of SGDClassifier"):

@@ -189,7 +189,7 @@ public:
     static constexpr Index block = 96;  // rows at a time: a multiple of the groups of any product
 
     void run(Index begin, Index end, T* out) {
-        for (Index i = begin; i < end; i += block) some(i, std::min(end, i + block), out + i * network_.size_of(last_));
+        for (Index i = begin; i < end; i += block) some(i, std::min(end, i + block), out + (i - begin) * network_.size_of(last_));
     }
 
 private:

@@ -118,6 +118,8 @@ public:
         const Index last = epochs * batches();
         for (Index k = 0; k < batches(); ++k) totals_[std::size_t(k)] = total_of(k);
         loss_sum_ = penalty_sum_ = 0.0;
+        passed_.loss.reserve(std::size_t(epochs));
+        passed_.penalty.reserve(std::size_t(epochs));
         Index number = 0;
         for (bool wanted = true; wanted && passed_.finite && number < last;) {
             deadline_ = Clock::now() + std::chrono::milliseconds(50);

@@ -352,7 +352,7 @@ class _Scorer:
             self.weight = None if task.sample_weight is None else task.sample_weight[rows]
         self.coded, self.multinomial = task.labels[0] >= 0, multinomial
         self.loss = losses.get(task.plan["loss"], **task.plan["loss_parameters"])
-        self.link = np.exp if task.plan["loss"] == "poisson" else np.asarray
+        self.link = np.exp if task.plan["loss"] in ("poisson", "gamma") else np.asarray
 
     def __call__(self, coef: NDArray[Any], intercept: NDArray[np.float64]) -> tuple[float, float]:
         raw = np.asarray(self.X @ coef.T, dtype=np.float64) + intercept

@@ -360,6 +360,8 @@ class Training:
             interrupted = self.stop_reason == "interrupted"
             if epochs.end(None if interrupted else lambda: fitted(self.result())) and not interrupted:
                 self.stop_reason = "early_stopping"
+        if self.stop_reason != "diverged" and not np.isfinite(self.flat).all():  # the last step was too long
+            self.stop_reason = "diverged"
         return self.result(ended=True)
 
     def _certain(self) -> int:

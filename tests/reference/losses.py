@@ -66,6 +66,12 @@ def poisson(y, p):
     return mean - y * p, mean - y
 
 
+def gamma(y, p):
+    with np.errstate(over="ignore"):
+        relative = y * np.exp(-np.clip(p, -708, 708))
+    return relative + p, 1 - relative
+
+
 LOSSES = {
     function.__name__: function
     for function in (
@@ -81,6 +87,7 @@ LOSSES = {
         absolute_error,
         quantile,
         poisson,
+        gamma,
     )
 }
 
@@ -98,4 +105,5 @@ KINKS = {
     "absolute_error": lambda y: [y],
     "quantile": lambda y, quantile=0.5: [y],
     "poisson": lambda y: [],
+    "gamma": lambda y: [],
 }

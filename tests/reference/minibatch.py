@@ -154,7 +154,9 @@ class Rule:
             return rate / s["u"]
         if self.name in ("adam", "nadam"):
             v = s["top"] if f.get("amsgrad") else s["v"]
-            felt = rate / (np.sqrt(v / (1 - f["beta_2"] ** t)) + f["epsilon"])
+            correction = np.sqrt(1 - f["beta_2"] ** t)
+            epsilon = f["epsilon"] / correction if f.get("epsilon_hat") else f["epsilon"]
+            felt = rate / (np.sqrt(v) / correction + epsilon)
             return felt * self.nadam_factor() if self.name == "nadam" else felt
         if self.name == "radam":
             return rate * self.radam_factor()

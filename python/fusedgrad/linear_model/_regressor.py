@@ -16,6 +16,9 @@ from . import _seeds
 from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, loss_functions
 
 
+LOG_LINK = ("poisson", "gamma")  # w·x + b is the logarithm of the mean
+
+
 class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]
     """Linear regression trained by stochastic gradient descent.
 
@@ -25,9 +28,10 @@ class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]
     Parameters
     ----------
     loss : {'squared_error', 'huber', 'epsilon_insensitive', 'squared_epsilon_insensitive', 'absolute_error', \
-'quantile', 'poisson'}, default='squared_error'
+'quantile', 'poisson', 'gamma'}, default='squared_error'
         The loss, see `fusedgrad.losses`. 'absolute_error' predicts the median and 'quantile' any quantile. 'poisson'
-        needs y >= 0 and takes w·x + b for the logarithm of the mean, so `predict` returns ``exp(w·x + b)``.
+        (for y >= 0) and 'gamma' (for y > 0) take w·x + b for the logarithm of the mean, so `predict` returns
+        ``exp(w·x + b)``.
     penalty : {'l2', 'l1', 'elasticnet', None}, default='l2'
         The penalty on the weights; the intercept is never penalised.
     alpha : float in [0, inf), default=0.0001
@@ -119,7 +123,7 @@ class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]
     """
 
     _curves = ("loss_curve", "validation_scores", "validation_loss_curve")
-    loss_functions = loss_functions(*REGRESSION_LOSSES, "absolute_error", "quantile", "poisson")
+    loss_functions = loss_functions(*REGRESSION_LOSSES, "absolute_error", "quantile", *LOG_LINK)
     _rules = {
         **SUPERVISED_RULES,
         "loss": OneOf(*loss_functions),
@@ -222,7 +226,7 @@ class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            For parameters or data out of range (y < 0 with 'poisson' too), or weights that overflow. The estimator is
+            For parameters or data out of range (y < 0 with 'poisson' or 'gamma' too), or weights that overflow. The estimator is
             then as before the call.
         """
         self._check_parameters()
@@ -318,15 +322,16 @@ class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]
 
     def _targets(self, y: Any, dtype: Any, name: str) -> Any:
         y = np.ascontiguousarray(y, dtype=dtype)
-        if self.loss == "poisson" and (y < 0).any():
+        least = {"poisson": ">= 0", "gamma": "> 0"}.get(self.loss)
+        if least and ((y < 0) if self.loss == "poisson" else (y <= 0)).any():
             raise ValueError(
-                f"{name} must be >= 0 with loss='poisson', but its smallest value is {y.min()}. Use another loss, such "
-                "as 'squared_error'."
+                f"{name} must be {least} with loss={self.loss!r}, but its smallest value is {y.min()}. Use another loss, "
+                "such as 'squared_error'."
             )
         return y
 
     def predict(self, X: Any) -> Any:
-        """Return the predictions: w·x + b, or exp(w·x + b) with ``loss='poisson'``.
+        """Return the predictions: w·x + b, or exp(w·x + b) with ``loss='poisson'`` and 'gamma'.
 
         Parameters
         ----------
@@ -338,10 +343,10 @@ class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]
         """
         raw = self._raw_prediction(X)
         raw = (raw if self._y_ndim > 1 else np.ravel(raw)) + self.intercept_
-        return np.exp(np.clip(raw, -708, 708)) if self.loss == "poisson" else raw  # cut as in training
+        return np.exp(np.clip(raw, -708, 708)) if self.loss in LOG_LINK else raw  # cut as in training
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.target_tags.positive_only = self.loss == "poisson"
+        tags.target_tags.positive_only = self.loss in LOG_LINK
         tags.target_tags.multi_output = self._is_batched()
         return tags

@@ -62,6 +62,7 @@ class Neural(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     _RATE = Function("a schedule of fusedgrad.schedules or a callable step -> rate")
     _OPTIMIZER = Either(OneOf(*optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers"))
 
+    _fitted_by: str  # the attribute that tells
     _net: Net
     _optimizer: State
     n_outputs_: int
@@ -296,11 +297,11 @@ class Neural(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 
     # ---- predictions ----
 
-    def _raw(self, X: Any, layer: int = -1, *, checked: bool = False) -> Any:
-        check_is_fitted(self)
+    def _raw(self, X: Any, layer: int = -1) -> Any:
+        if self._fitted_by not in self.__dict__:
+            check_is_fitted(self)  # raises; for a single row the look alone would take a third of the time
         weights = self._weights()
-        if not checked:
-            X = self._check_rows(X)
+        X = self._check_rows(X)
         if "_net" not in self.__dict__:
             self._net = Net(self._layers(), self._input_shape(X))
         work = float(X.shape[0]) * sum(w.size for w in weights.trained)

@@ -21,8 +21,6 @@ from .._network import Arrays, Goal, Result, Settings, Weights, row_order
 from ._common import ENDLESS, Neural
 from ._targets import REGRESSION_LOSSES, Classification, Regression
 
-_BELONGS = {"softmax": ("softmax",), "logistic": ("logistic", "sigmoid")}
-
 
 class _Shape:
     """A rule: a tuple of positive whole numbers, or None."""
@@ -55,6 +53,7 @@ class Layered(Neural):
         "restore_best_weights": OneOf(True, False),
     }
 
+    _fitted_by = "weights_"
     layers: Sequence[layer_types.Layer]
     weights_: Arrays
     statistics_: Arrays
@@ -224,7 +223,8 @@ class Layered(Neural):
         >>> from fusedgrad.layers import Dense
         >>> from fusedgrad.neural_network import NeuralRegressor
         >>> X = np.ones((8, 3), np.float32)
-        >>> print(NeuralRegressor([Dense(4, "relu")], max_epochs=1, tol=None).fit(X, X[:, 0]).summary())  # doctest: +ELLIPSIS
+        >>> net = NeuralRegressor([Dense(4, "relu")], max_epochs=1, tol=None).fit(X, X[:, 0])
+        >>> print(net.summary())  # doctest: +ELLIPSIS
         layer             shape  parameters
         input             (3,)            0
         Dense(4, 'relu')  (4,)           16
@@ -255,6 +255,11 @@ class Layered(Neural):
         return "\n".join(lines)
 
 
+def _has_two_scores(layer: layer_types.Layer) -> bool:
+    """Whether a layer gives two classes a score each, for a softmax."""
+    return isinstance(layer, layer_types.Dense) and layer.units == 2 and layer.activation in (None, "identity")
+
+
 class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignore[misc]
     """A classifier that is a network of any layers, trained on the cross-entropy.
 
@@ -264,9 +269,10 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
     Parameters
     ----------
     layers : list of Layer
-        Objects of `fusedgrad.layers`. If the last one is a `Dense` with as many units as there are outputs (one for two
-        classes, or two; otherwise one a class), it is the output layer; otherwise one is added. Softmax and sigmoid
-        belong to the loss; the output layer may name them or not.
+        Objects of `fusedgrad.layers`. If the last one is a `Dense` without activation that has as many units as there
+        are outputs (one for two classes, or two; otherwise one a class or label), it is the output layer; otherwise one
+        is added. Softmax and sigmoid belong to the loss, so the output layer needs none; a 'logistic' there counts as
+        the loss's own.
     loss : str, default='auto'
         'auto' and 'log_loss' are the cross-entropy: softmax for several classes, sigmoid for two and for each label of
         an indicator matrix.
@@ -427,6 +433,12 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
         self.random_state = random_state
         self.verbose = verbose
         self.n_jobs = n_jobs
+
+    def _meet(self, y: Any, classes: Any = None) -> None:
+        super()._meet(y, classes)
+        last = layer_types.checked(self.layers, type(self).__name__)[-1:]
+        if self._y_kind == "binary" and len(self.classes_) == 2 and last and _has_two_scores(last[0]):
+            self._y_kind, self.n_outputs_ = "multiclass", 2
 
     def _is_output(self, layer: layer_types.Layer) -> bool:
         if not isinstance(layer, layer_types.Dense) or layer.activation not in (None, "identity", "logistic"):

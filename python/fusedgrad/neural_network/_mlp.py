@@ -95,6 +95,7 @@ class MLP(Neural):
         "restore_best_weights": Either(BOOLEAN, OneOf(None)),
     }
 
+    _fitted_by = "coefs_"
     coefs_: Arrays
     intercepts_: Arrays
 
@@ -356,7 +357,7 @@ class MLP(Neural):
         self._check_parameters()
         with unchanged_on_error(self):
             seen = X, y
-            first = not self.warm_start or "coefs_" not in self.__dict__
+            first = not self.warm_start or self._fitted_by not in self.__dict__
             X, y, given = self._begin_fit(X, y, X_val, y_val, sample_weight_val, reset=first)
             if first:
                 self.__dict__.pop("_net", None)
@@ -379,7 +380,7 @@ class MLP(Neural):
         self._check_parameters(partial=True)
         with unchanged_on_error(self):
             seen = X, y
-            first = "coefs_" not in self.__dict__
+            first = self._fitted_by not in self.__dict__
             dtypes = (np.float64, np.float32) if first else (self._dtype(),)
             X, y = self._check_data(X, y, reset=first, dtypes=dtypes)
             y = self._check_y(y)
