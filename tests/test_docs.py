@@ -74,11 +74,13 @@ def test_the_readme_examples_run(capsys):
     readme = ROOT / "README.md"
     if not readme.exists():
         pytest.skip("the tests run outside the repository, without its README")
-    fit, steps = re.findall(r"```python\n(.*?)```", readme.read_text(), flags=re.DOTALL)
+    fit, network, steps = re.findall(r"```python\n(.*?)```", readme.read_text(), flags=re.DOTALL)
     exec(compile(fit, "README.md", "exec"), {})
     accuracy, reason = re.match(r"accuracy ([\d.]+), (\w+) after \d+ epochs", capsys.readouterr().out).groups()
     assert float(accuracy) > 0.9
     assert reason == "converged"
+    exec(compile(network, "README.md", "exec"), {})
+    assert float(re.search(r" bytes\naccuracy ([\d.]+)\n$", capsys.readouterr().out)[1]) > 0.95
     exec(compile(steps, "README.md", "exec"), {})
     assert capsys.readouterr().out == "[1. 2. 3.] True\n"
 
