@@ -100,3 +100,13 @@ def test_the_readme_table_is_the_newest_report():
 
     shown = re.search(r"<!-- table: begin -->\n(.*?)\n<!-- table: end -->", (ROOT / "README.md").read_text(), re.DOTALL)
     assert shown.group(1).strip() == table.markdown(json.loads(reports[-1].read_text())).strip()
+
+
+def test_the_readme_table_of_networks_is_the_newest_report():
+    reports = sorted((ROOT / "bench" / "results" / "networks").glob("*.json"))
+    if not reports:
+        pytest.skip("the tests run outside the repository, without its benchmark")
+    from bench import networks
+
+    shown = (ROOT / "README.md").read_text().split("<!-- networks: begin -->\n")[1].split("\n<!-- networks: end -->")[0]
+    assert shown.strip() == networks.markdown(json.loads(reports[-1].read_text())).strip()

@@ -370,7 +370,7 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
     >>> X, y = load_digits(return_X_y=True)
     >>> net = NeuralClassifier([Dense(64), BatchNorm(), Dropout(0.1), Dense(32, "gelu")], max_epochs=20, tol=None,
     ...                        random_state=0)
-    >>> net.fit(X[:1500], y[:1500]).score(X[1500:], y[1500:]) > 0.9
+    >>> net.fit(X[:1500], y[:1500]).score(X[1500:], y[1500:]) > 0.85
     True
     """
 

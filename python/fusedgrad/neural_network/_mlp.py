@@ -538,7 +538,7 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
     >>> from fusedgrad.neural_network import MLPClassifier
     >>> X, y = load_digits(return_X_y=True)
     >>> clf = MLPClassifier((64,), activation="gelu", dropout=0.1, max_iter=30, learning_rate_init=0.01, random_state=0)
-    >>> clf.fit(X[:1500] / 16, y[:1500]).score(X[1500:] / 16, y[1500:]) > 0.9
+    >>> clf.fit(X[:1500] / 16, y[:1500]).score(X[1500:] / 16, y[1500:]) > 0.85
     True
     >>> clf.transform(X[:3] / 16).shape
     (3, 64)
