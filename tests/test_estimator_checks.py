@@ -1,7 +1,9 @@
 """scikit-learn's own checks of what an estimator must be."""
 
 import pytest
+from fusedgrad.layers import Dense
 from fusedgrad.linear_model import SGDClassifier, SGDOneClassSVM, SGDRegressor
+from fusedgrad.neural_network import MLPClassifier, MLPRegressor, NeuralClassifier, NeuralRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -19,4 +21,16 @@ def expected_failures(estimator):
     expected_failed_checks=expected_failures,
 )
 def test_estimator(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(
+    [
+        MLPClassifier(max_iter=100),
+        MLPRegressor(max_iter=100),
+        NeuralClassifier([Dense(8, "relu")], learning_rate=0.02, max_epochs=60),
+        NeuralRegressor([Dense(8, "relu")], learning_rate=0.02, max_epochs=60),
+    ]
+)
+def test_network(estimator, check):
     check(estimator)

@@ -80,7 +80,9 @@ def test_regressor(loss, penalty, rate):
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("loss, field", [("absolute_error", {}), ("quantile", {"quantile": 0.8}), ("poisson", {}), ("gamma", {})])
+@pytest.mark.parametrize(
+    "loss, field", [("absolute_error", {}), ("quantile", {"quantile": 0.8}), ("poisson", {}), ("gamma", {})]
+)
 def test_losses_that_scikit_learn_lacks(loss, field, penalty, rate):
     X, margin = data()
     params = {"loss": loss, "penalty": penalty, "learning_rate": rate, **field, **RATES[rate]}

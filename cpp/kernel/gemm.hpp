@@ -203,20 +203,28 @@ namespace detail {
 template <class T, class Visit>
 FG_INLINE void combine_rows(const Visit& visit, const T* B, Index n, const T* start, T* c) {
     constexpr int L = lanes<T>, V = 8;
-    const auto columns = [&](Index j, auto registers, auto width) __attribute__((always_inline)) {
-        constexpr int R = decltype(registers)::value, N = decltype(width)::value;
-        Vector<T, N> s[R];
-        for (int r = 0; r < R; ++r) s[r] = start ? load<N>(start + j + r * N) : Vector<T, N>{};
+    const auto columns = [&](Index j, auto registers) __attribute__((always_inline)) {
+        constexpr int R = decltype(registers)::value;
+        Vector<T, L> s[R];
+        for (int r = 0; r < R; ++r) s[r] = start ? load<L>(start + j + r * L) : Vector<T, L>{};
         visit([&](Index k, T x) __attribute__((always_inline)) {
             const T* const b = B + k * n + j;
-            for (int r = 0; r < R; ++r) s[r] += x * load<N>(b + r * N);
+            for (int r = 0; r < R; ++r) s[r] += x * load<L>(b + r * L);
         });
-        for (int r = 0; r < R; ++r) store<N>(c + j + r * N, s[r]);
+        for (int r = 0; r < R; ++r) store<L>(c + j + r * L, s[r]);
     };
     Index j = 0;
-    for (; j + V * L <= n; j += V * L) columns(j, Width<V>{}, Width<L>{});
-    for (; j + 2 * L <= n; j += 2 * L) columns(j, Width<2>{}, Width<L>{});
-    tail<L>(j, n - j, [&](Index k, auto width) __attribute__((always_inline)) { columns(k, Width<1>{}, width); });
+    for (; j + V * L <= n; j += V * L) columns(j, Width<V>{});
+    for (; j + 2 * L <= n; j += 2 * L) columns(j, Width<2>{});
+    tail<L>(j, n - j, [&](Index k, auto width) __attribute__((always_inline)) {
+        // Whole registers here too: of sums of single numbers the compiler makes other roundings.
+        constexpr int N = decltype(width)::value;
+        Vector<T, L> s = start ? load_wide<N>(start + k) : Vector<T, L>{};
+        visit([&](Index q, T x) __attribute__((always_inline)) { s += x * load_wide<N>(B + q * n + k); });
+        alignas(64) T rest[L];
+        store<L>(rest, s);
+        std::copy_n(rest, N, c + k);
+    });
 }
 
 }  // namespace detail
@@ -230,19 +238,6 @@ void multiply_rows(Left<T> a, const T* B, Index m, Index n, Index k, const T* st
                 for (Index q = 0; q < k; ++q) f(q, row[q * a.column]);
             },
             B, n, start, c + i * n);
-    }
-}
-
-// c (m,) = A b + start: the products of one column, row by row.
-template <class T>
-void multiply_column(const T* a, const T* b, Index m, Index k, const T* start, T* c) {
-    for (Index i = 0; i < m; ++i) {
-        const T* const row = a + i * k;
-        const auto dot = sums<1, T>(k, [=](Index q, auto width, auto* s) __attribute__((always_inline)) {
-            constexpr int N = decltype(width)::value;
-            s[0] += load_wide<N>(row + q) * load_wide<N>(b + q);
-        });
-        c[i] = start ? *start + dot[0] : dot[0];
     }
 }
 

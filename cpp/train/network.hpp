@@ -70,6 +70,12 @@ public:
     Index earlier(Index k) const { return specs_[std::size_t(k)].earlier; }
     AddLayer<T>* adder(Index k) const { return adders_[std::size_t(k)]; }
     Index first_trained() const { return first_trained_; }
+    // Whether rows may stay sparse: the first layer takes them so, and nobody else wants them.
+    bool takes_sparse() const {
+        bool others = false;
+        for (const auto& spec : specs_) others |= spec.earlier == 0;
+        return layer(0).takes_sparse() && !others;
+    }
 
     // Flat arrays: lengths, and what lies where. A piece begins with a line of memory.
     Index trained_size() const { return trained_size_; }
@@ -189,11 +195,12 @@ public:
     static constexpr Index block = 96;  // rows at a time: a multiple of the groups of any product
 
     void run(Index begin, Index end, T* out) {
-        for (Index i = begin; i < end; i += block) some(i, std::min(end, i + block), out + (i - begin) * network_.size_of(last_));
+        for (Index i = begin; i < end; i += block)
+            some(i, std::min(end, i + block), out + (i - begin) * network_.size_of(last_));
     }
 
 private:
-    bool takes_sparse() const { return X_.sparse() && network_.layer(0).takes_sparse(); }
+    bool takes_sparse() const { return X_.sparse() && network_.takes_sparse(); }
     bool needs_copy(Index value) const { return value > 0 || (X_.sparse() && !takes_sparse()); }
 
     void some(Index begin, Index end, T* out) {

@@ -61,7 +61,7 @@ public:
                 "the network's last layer has not as many units as outputs");
         net.bind(flat.w, kept);
         loss_ = make_tile_loss<T>(recipe.loss, recipe.multinomial, goals_);
-        sparse_input_ = X_->sparse() && net.layer(0).takes_sparse();
+        sparse_input_ = X_->sparse() && net.takes_sparse();
         if (sparse_input_) sparse_.resize(std::size_t(batch_));
         for (Index v = 0; v <= net.nodes(); ++v) {
             const bool wanted = v > 0 || !sparse_input_;

@@ -73,6 +73,11 @@ class Net:
         return Net, (self.layers, self.input_shape)
 
     @property
+    def piece_shapes(self) -> list[tuple[int, int]]:
+        """The shapes of the parameters."""
+        return [(rows, columns) for *_, rows, columns in self.core.layout(8)[1]]
+
+    @property
     def core(self) -> _core.Network:
         """The core's network."""
         if "_core" not in self.__dict__:
@@ -146,7 +151,7 @@ class Weights:
 class Goal:
     """What is to be predicted: class codes (`coded`), or one number an output; and the loss.
 
-    `factor` turns the core's sums over outputs into the loss that is reported; `constant` is added to it.
+    `factor` turns the core's sums over outputs into the loss that is reported; `constants` (one a row) are added to it.
     """
 
     y: NDArray[Any]
@@ -157,7 +162,7 @@ class Goal:
     multinomial: bool = False
     smoothing: float = 0.0
     factor: float = 1.0
-    constant: float = 0.0
+    constants: NDArray[np.float64] | None = None
 
 
 @dataclass
@@ -266,6 +271,7 @@ class Training:
     ):
         self.net, self.weights, self.X, self.goal = net, weights, X, goal
         self.settings, self.validate, self.threads = settings, validate, threads
+        self.sample_weight = sample_weight
         dtype = weights.trained[0].dtype
         size, pieces, kept_size, kept_pieces = net.core.layout(dtype.itemsize)
         self.n = X.shape[0]
@@ -391,12 +397,26 @@ class Training:
         )
         self.t += made * self.n
         goal = self.goal
-        for value in (goal.factor * np.array(losses) + goal.constant + np.array(penalties)).tolist():
+        constants = np.array([self._constant(None if order is None else order[k * self.n :]) for k in range(made)])
+        for value in (goal.factor * np.array(losses) + constants + np.array(penalties)).tolist():
             self._judge(value)
         if not finite:
             self._diverged()
         elif interrupted and self.stop_reason == "none":
             self.stop_reason = "interrupted"
+
+    def _constant(self, order: NDArray[np.uint32] | None) -> float:
+        """Mean over the batches of an epoch, as the loss is, of what the core leaves out."""
+        values, weight = self.goal.constants, self.sample_weight
+        if values is None:
+            return 0.0
+        if weight is None:
+            return float(values.mean())
+        rows = slice(None) if order is None else order[: self.n]
+        starts = np.cumsum(self.sizes) - self.sizes
+        totals = np.add.reduceat(weight[rows].astype(np.float64), starts)
+        sums = np.add.reduceat(weight[rows] * values[rows], starts)
+        return float(np.sum(self.sizes * sums / np.where(totals > 0, totals, 1.0)) / self.n)
 
     def _judge(self, loss: float) -> None:
         """Note an epoch; stop, or tell the rates how it went."""
@@ -479,7 +499,7 @@ class Training:
     def loss_gradient(self, gradient: NDArray[Any]) -> tuple[float, float]:
         """Return loss and penalty over all rows, and write the gradient; for weights as they stand in `flat`."""
         loss, penalty = self.engine.evaluate(gradient, self.threads)
-        return self.goal.factor * loss + self.goal.constant, penalty
+        return self.goal.factor * loss + self._constant(None), penalty
 
 
 def _copy(values: Arrays, into: Arrays) -> None:

@@ -279,7 +279,9 @@ class Dense(Layer):
         sizes = {"features": features, "units": units, "positions": positions, "bias": float(self.bias)}
         weights = [Weight(lambda rng: initial(self.init, (features, units), rng, self.activation))]
         if self.bias:
-            weights.append(Weight(lambda rng: initial(self.bias_init, (features, units), rng, self.activation)[:1]))
+            weights.append(
+                Weight(lambda rng: initial(self.bias_init, (max(features, 1), units), rng, self.activation)[:1])
+            )
         activation = self.activation or "identity"
         plan.add(
             "dense",

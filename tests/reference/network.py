@@ -311,9 +311,7 @@ class Network:
             l2 = l2 / total
         self.backward(weight[:, None] * slope / total)
         penalised = {id(W) for W in self.matrices()}
-        gradients = [
-            g + l2 * w if id(w) in penalised else g for w, g in zip(self.weights, self.gradients, strict=True)
-        ]
+        gradients = [g + l2 * w if id(w) in penalised else g for w, g in zip(self.weights, self.gradients, strict=True)]
         return weight @ value / total, l2 / 2 * sum(np.sum(W**2) for W in self.matrices()), gradients
 
 

@@ -6,8 +6,8 @@
 //   fields()      a tuple of Field, its parameters
 //   at(x)         the output
 //   slope(v)      its derivative, where v is the output if from_output, else the input
-// `at` and `slope` are written for a vector R of floats or doubles (see core/math.hpp). At a kink the slope is the one
-// from the left, as in scikit-learn and torch.
+// `at` and `slope` are written for a vector R of floats or doubles (see core/math.hpp). At a kink the slope is
+// scikit-learn's and torch's, which is the one from the left (at 3, hard_swish's is the one from the right).
 #pragma once
 
 #include "core/math.hpp"
@@ -20,6 +20,15 @@ template <class R>
 FG_INLINE R sigmoid(R x) {
     const auto [over, under] = exp_minus<R>(x);
     return under / (over + under);
+}
+
+// Up to here e^-|x| is a normal number. Beyond, exp_minus stays where it is, and what multiplies by x would go wrong.
+template <class R>
+inline constexpr double range_end = sizeof(Scalar<R>) == 8 ? 708.0 : 87.0;
+
+template <class R>
+FG_INLINE R within_range(R x) {
+    return smaller<R>(range_end<R>, larger<R>(-range_end<R>, x));
 }
 
 // Near zero a continued fraction (Lambert 1770; its ninth convergent, error below 1e-20 for |x| < 0.55), else by the

@@ -26,8 +26,10 @@ struct Gelu {
     }
     template <class R>
     FG_INLINE R slope(R x) const {
-        const auto [over, under] = exp_minus<R>(x * x * Scalar<R>(0.5));
-        return distribution<R>(x) + x * Scalar<R>(0.39894228040143267794) * (over / under);
+        constexpr double far = sizeof(Scalar<R>) == 8 ? 37.0 : 13.0;  // beyond it the density is next to nothing
+        const R near = smaller<R>(far, larger<R>(-far, x));
+        const auto [over, under] = exp_minus<R>(near * near * Scalar<R>(0.5));
+        return distribution<R>(x) + near * Scalar<R>(0.39894228040143267794) * (over / under);
     }
 };
 

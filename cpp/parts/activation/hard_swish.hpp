@@ -13,7 +13,7 @@ struct HardSwish {
 
     template <class R>
     FG_INLINE R at(R x) const {
-        return x * smaller<R>(6.0, larger<R>(0.0, x + Scalar<R>(3))) / Scalar<R>(6);
+        return x * (smaller<R>(6.0, larger<R>(0.0, x + Scalar<R>(3))) / Scalar<R>(6));
     }
     template <class R>
     FG_INLINE R slope(R x) const {

@@ -22,12 +22,12 @@ struct Mish {
     }
     template <class R>
     FG_INLINE R at(R x) const {
-        return x * gate<R>(x);
+        return larger<R>(-range_end<R>, x) * gate<R>(x);
     }
     template <class R>
     FG_INLINE R slope(R x) const {
         const R w = gate<R>(x);
-        return w + x * (Scalar<R>(1) - w * w) * sigmoid<R>(x);
+        return w + within_range<R>(x) * (Scalar<R>(1) - w * w) * sigmoid<R>(x);
     }
 };
 

@@ -14,12 +14,12 @@ struct Silu {
 
     template <class R>
     FG_INLINE R at(R x) const {
-        return x * sigmoid<R>(x);
+        return larger<R>(-range_end<R>, x) * sigmoid<R>(x);
     }
     template <class R>
     FG_INLINE R slope(R x) const {
         const R s = sigmoid<R>(x);
-        return s * (Scalar<R>(1) + x * (Scalar<R>(1) - s));
+        return s * (Scalar<R>(1) + within_range<R>(x) * (Scalar<R>(1) - s));
     }
 };
 

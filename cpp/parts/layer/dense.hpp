@@ -44,9 +44,7 @@ public:
         const Index begin = rows.begin * positions_, count = rows.count() * positions_;
         const Left<T> left{x + begin * features_, features_, 1};
         T* const z = y + begin * units_;
-        if (units_ == 1) {
-            multiply_column(left.data, this->w_[0], count, features_, this->bias(), z);
-        } else if (weights_.data()) {
+        if (weights_.data()) {
             multiply<T>(left, {weights_.data(), features_}, count, units_, features_, {this->bias(), 0}, z, units_);
         } else {
             multiply_rows(left, this->w_[0], count, units_, features_, this->bias(), z);
@@ -107,7 +105,7 @@ public:
     void moved(Index number) override {
         if (number == blocks()) return;
         const auto [begin, end] = features_of(number);
-        if (units_ > 1) pack_rows(this->w_[0], units_, features_, units_, begin, end, weights_.data());
+        pack_rows(this->w_[0], units_, features_, units_, begin, end, weights_.data());
         if (!first_) pack_transposed(this->w_[0], units_, units_, features_, begin, end, transposed_.data());
     }
 

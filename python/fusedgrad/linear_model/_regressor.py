@@ -15,7 +15,6 @@ from .._threads import threads_for
 from . import _seeds
 from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, loss_functions
 
-
 LOG_LINK = ("poisson", "gamma")  # w·x + b is the logarithm of the mean
 
 
@@ -226,8 +225,8 @@ class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            For parameters or data out of range (y < 0 with 'poisson' or 'gamma' too), or weights that overflow. The estimator is
-            then as before the call.
+            For parameters or data out of range (y < 0 with 'poisson' or 'gamma' too), or weights that overflow. The
+            estimator is then as before the call.
         """
         self._check_parameters()
         with unchanged_on_error(self):
@@ -325,8 +324,8 @@ class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]
         least = {"poisson": ">= 0", "gamma": "> 0"}.get(self.loss)
         if least and ((y < 0) if self.loss == "poisson" else (y <= 0)).any():
             raise ValueError(
-                f"{name} must be {least} with loss={self.loss!r}, but its smallest value is {y.min()}. Use another loss, "
-                "such as 'squared_error'."
+                f"{name} must be {least} with loss={self.loss!r}, but its smallest value is {y.min()}. Use another "
+                "loss, such as 'squared_error'."
             )
         return y
 

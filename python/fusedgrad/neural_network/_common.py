@@ -8,7 +8,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
@@ -43,7 +43,7 @@ class Rows:
         self.X, self.y, self.weight = X, y, weight
 
 
-class Neural(CallbackSupport, BaseEstimator):  # type: ignore[misc]
+class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """What all neural estimators share. What a network is made of, and where its weights stand, they say themselves."""
 
     _rules: dict[str, Any] = {
@@ -69,8 +69,8 @@ class Neural(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 
     # ---- what the estimators say ----
 
-    def _layers(self) -> list[Any]:
-        """The layers, output layer included."""
+    def _layers(self, shape: tuple[int, ...]) -> list[Any]:
+        """The layers, output layer included, for rows of a shape."""
         raise NotImplementedError
 
     def _weights(self) -> Weights:
@@ -185,13 +185,12 @@ class Neural(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         if given is not None:
             self._goal(given.y, X.dtype, "y_val")  # raises for labels that are unknown
         rng = check_random_state(self.random_state)
+        self._net = self._make_net(X)
         if first:
-            self._net = Net(self._layers(), self._input_shape(X))
             weights = self._fresh(self._net, rng, X.dtype)
         else:
-            if "_net" not in self.__dict__:
-                self._net = Net(self._layers(), self._input_shape(X))
             now = self._weights()
+            self._check_same_shapes(now)
             weights = Weights(
                 [np.asarray(w, X.dtype) for w in now.trained],
                 [np.asarray(w, X.dtype) for w in now.kept],
@@ -199,11 +198,10 @@ class Neural(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             )
         if early:
             X, y, sample_weight, given = self._split(X, y, sample_weight, rng)
-        user_weight = sample_weight
         sample_weight = self._weights_of(y, sample_weight, X.dtype)
         goal = self._goal(y, X.dtype)
         self.out_activation_ = self._link
-        goal.constant = self._constant(y, user_weight)
+        goal.constants = self._constants(y)
         settings = self._settings(X, goal, rng, partial=partial, going_on=not first)
         state = self.__dict__.get("_optimizer") if not first and (partial or self._carries_on()) else None
         threads = threads_for(self.n_jobs, None, float(X.shape[0]) * sum(w.size for w in weights.trained))
@@ -226,6 +224,28 @@ class Neural(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         )
         self._batch_rows, self._batch_bytes = int(training.sizes[0]), training.workspace
         self._train(training, seen=seen, weight=sample_weight, going_on=not first, partial=partial)
+
+    def _make_net(self, X: Any) -> Net:
+        shape = self._input_shape(X)
+        layers = self._layers(shape)
+        net = self.__dict__.get("_net")
+        if net is None or net.layers != tuple(layers) or net.input_shape != shape:
+            net = Net(layers, shape)
+        if net.shapes[-1] != (self.n_outputs_,):
+            raise ValueError(
+                f"The output layer, {layers[-1]!r}, gives rows of shape {net.shapes[-1]}; they must be of shape "
+                f"{(self.n_outputs_,)}. Put a Flatten() before it."
+            )
+        return net
+
+    def _check_same_shapes(self, weights: Weights) -> None:
+        """Training can go on with other dropout or activations, but not with other weights."""
+        before, now = [w.shape for w in weights.trained], self._net.piece_shapes
+        if before != now:
+            raise ValueError(
+                f"The network has changed since the last fit, and training cannot go on: its weights had shapes "
+                f"{before}, now {now}. Fit with warm_start=False, or set the parameters as they were."
+            )
 
     def _carries_on(self) -> bool:
         """Whether a warm start goes on with the optimizer's state."""
@@ -303,14 +323,14 @@ class Neural(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         weights = self._weights()
         X = self._check_rows(X)
         if "_net" not in self.__dict__:
-            self._net = Net(self._layers(), self._input_shape(X))
+            self._net = self._make_net(X)
         work = float(X.shape[0]) * sum(w.size for w in weights.trained)
         return self._net.predict(
             weights.answer, weights.kept, X, layer=layer, threads=threads_for(self.n_jobs, None, work)
         )
 
     def transform(self, X: Any, layer: int = -2) -> Any:
-        """Return what a layer makes of each row: hidden features.
+        """Return what a layer makes of each row: hidden features. (`fit_transform` fits, then returns them.)
 
         Parameters
         ----------
@@ -347,4 +367,5 @@ class Neural(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

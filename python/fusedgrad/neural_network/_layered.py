@@ -22,6 +22,11 @@ from ._common import ENDLESS, Neural
 from ._targets import REGRESSION_LOSSES, Classification, Regression
 
 
+def _ndim(X: Any) -> int:
+    shape = getattr(X, "shape", None)
+    return np.asarray(X).ndim if shape is None else len(shape)
+
+
 class _Shape:
     """A rule: a tuple of positive whole numbers, or None."""
 
@@ -64,11 +69,17 @@ class Layered(Neural):
         """Whether the last layer of the list is the output layer."""
         return isinstance(layer, layer_types.Dense) and layer.units == self.n_outputs_
 
-    def _layers(self) -> list[layer_types.Layer]:
+    def _layers(self, shape: tuple[int, ...]) -> list[layer_types.Layer]:
         given = list(layer_types.checked(self.layers, type(self).__name__))
         if given and self._is_output(given[-1]):
             return given
-        return [*given, layer_types.Dense(self.n_outputs_)]
+        last = [shape, *(after for *_, after in layer_types.walk(given, shape))][-1]
+        flat = [layer_types.Flatten()] if len(last) > 1 else []
+        return [*given, *flat, layer_types.Dense(self.n_outputs_)]
+
+    def _check_parameters(self, *, partial: bool = False) -> None:
+        super()._check_parameters(partial=partial)
+        layer_types.checked(self.layers, type(self).__name__)
 
     def _input_shape(self, X: Any) -> tuple[int, ...]:
         shape = self.__dict__.get("_row_shape")
@@ -86,7 +97,7 @@ class Layered(Neural):
 
     def _check_data(self, X: Any, y: Any, *, reset: bool, dtypes: Any = FLOATS) -> tuple[Any, Any]:
         """X as rows of numbers; of more than two dimensions it is flattened, and its shape kept."""
-        if np.ndim(X) <= 2 or sp.issparse(X):
+        if _ndim(X) <= 2 or sp.issparse(X):
             X, y = super()._check_data(X, y, reset=reset, dtypes=dtypes)
             if reset:
                 self._row_shape = self._shape_of_rows(X)
@@ -108,7 +119,7 @@ class Layered(Neural):
         return np.ascontiguousarray(X).reshape(X.shape[0], -1)
 
     def _check_rows(self, X: Any) -> Any:
-        if np.ndim(X) <= 2 or sp.issparse(X):
+        if _ndim(X) <= 2 or sp.issparse(X):
             return check_X(self, X, dtypes=(self._dtype(),))
         return self._flat(check_array(X, dtype=self._dtype(), order="C", allow_nd=True, input_name="X", estimator=self))
 
@@ -234,13 +245,12 @@ class Layered(Neural):
         check_is_fitted(self)
         net = self._net
         weights = self._weights()
-        given = len(layer_types.checked(self.layers, type(self).__name__))
         rows = [("layer", "shape", "parameters"), ("input", str(net.input_shape), "0")]
         before = 0
         for k, layer in enumerate(net.layers):
             count = sum(w.size for w in weights.trained[before : net.pieces[k]])
             before = net.pieces[k]
-            name = f"output: {layer!r}" if k == given else repr(layer)
+            name = f"output: {layer!r}" if k == len(net.layers) - 1 else repr(layer)
             rows.append((name, str(net.shapes[k]), f"{count:,}"))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
@@ -271,8 +281,8 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
     layers : list of Layer
         Objects of `fusedgrad.layers`. If the last one is a `Dense` without activation that has as many units as there
         are outputs (one for two classes, or two; otherwise one a class or label), it is the output layer; otherwise one
-        is added. Softmax and sigmoid belong to the loss, so the output layer needs none; a 'logistic' there counts as
-        the loss's own.
+        is added (after a `Flatten`, where rows have several dimensions). Softmax and sigmoid belong to the loss, so the
+        output layer needs none; a 'logistic' there counts as the loss's own.
     loss : str, default='auto'
         'auto' and 'log_loss' are the cross-entropy: softmax for several classes, sigmoid for two and for each label of
         an indicator matrix.
@@ -297,7 +307,8 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
         Weights of the classes, multiplied with sample weights; 'balanced': inversely to their frequency.
     average : float in (0, 1) or None, default=None
         Predict with a running mean of the weights, ``mean = average * mean + (1 - average) * weights`` in each step
-        (exponential moving average). None: with the weights themselves.
+        (exponential moving average, which begins with the weights after the first step). None: with the weights
+        themselves.
     input_shape : tuple of int or None, default=None
         The shape of a row. None: that of X's rows. Given, rows of flat X are brought into this shape, so that pipelines
         and grid search can work on tables.
@@ -447,8 +458,8 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
             return False
         return layer.units == self.n_outputs_
 
-    def _layers(self) -> list[layer_types.Layer]:
-        made = super()._layers()
+    def _layers(self, shape: tuple[int, ...]) -> list[layer_types.Layer]:
+        made = super()._layers(shape)
         last = made[-1]
         if isinstance(last, layer_types.Dense) and last.activation == "logistic":  # the loss has it
             made[-1] = layer_types.Dense(last.units, bias=last.bias, init=last.init, bias_init=last.bias_init)
@@ -593,7 +604,8 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
         The gradient, of all parameters together, is shortened to this Euclidean norm.
     average : float in (0, 1) or None, default=None
         Predict with a running mean of the weights, ``mean = average * mean + (1 - average) * weights`` in each step
-        (exponential moving average). None: with the weights themselves.
+        (exponential moving average, which begins with the weights after the first step). None: with the weights
+        themselves.
     input_shape : tuple of int or None, default=None
         The shape of a row. None: that of X's rows. Given, rows of flat X are brought into this shape, so that pipelines
         and grid search can work on tables.

@@ -124,7 +124,7 @@ class MLP(Neural):
             )
         return list(self.activation)
 
-    def _layers(self) -> list[layers.Layer]:
+    def _layers(self, shape: tuple[int, ...]) -> list[layers.Layer]:
         made: list[layers.Layer] = []
         for size, activation in zip(self._sizes(), self._activations(), strict=True):
             if self.batch_norm:
@@ -144,7 +144,8 @@ class MLP(Neural):
         """scikit-learn's initial weights: Glorot's uniform bound, or a smaller one for 'logistic', biases included."""
         weights = super()._fresh(net, np.random.RandomState(0) if self.init == "auto" else rng, dtype)
         dense = [layer for layer in net.layers if isinstance(layer, layers.Dense)]
-        names = [*self._activations(), self._activations()[-1] if self._activations() else "identity"]
+        hidden = self._activations()
+        names = [*hidden, hidden[-1] if hidden else self.activation]
         at = 0
         for layer, name in zip(dense, names, strict=True):
             shape = weights.trained[at].shape
@@ -164,10 +165,10 @@ class MLP(Neural):
         norms = self.__dict__.get("norms_", [])
         trained: Arrays = []
         for k, (coef, intercept) in enumerate(zip(self.coefs_, self.intercepts_, strict=True)):
-            trained += [np.ascontiguousarray(coef), np.ascontiguousarray(intercept)]
+            trained += [np.ascontiguousarray(coef), np.ascontiguousarray(intercept).reshape(1, -1)]
             if k < len(norms):
-                trained += [norms[k][name] for name in _NORM_PIECES]
-        return Weights(trained, [norm[name] for norm in norms for name in _NORM_STATISTICS])
+                trained += [norms[k][name].reshape(1, -1) for name in _NORM_PIECES]
+        return Weights(trained, [norm[name].reshape(1, -1) for norm in norms for name in _NORM_STATISTICS])
 
     def _keep_weights(self, weights: Weights) -> dict[str, Any]:
         step = 4 if weights.kept else 2
@@ -188,7 +189,7 @@ class MLP(Neural):
         super()._check_parameters(partial=partial)
         self._activations()
         if self._is_lbfgs():
-            for name in ("dropout", "weight_decay", "clip_norm"):
+            for name in ("dropout", "batch_norm", "weight_decay", "clip_norm"):
                 if getattr(self, name):
                     raise ValueError(
                         f"{name}={getattr(self, name)!r} needs steps, which solver='lbfgs' does not make. Use 'adam', "
@@ -319,9 +320,11 @@ class MLP(Neural):
             loss, steps = float(found.fun), int(found.nit)
             if found.status == 1:
                 reason = "max_iter"
+            elif found.status != 0:
+                warnings.warn(f"lbfgs stopped early: {found.message}", ConvergenceWarning, stacklevel=7)
         except KeyboardInterrupt:
             reason, loss, steps = "interrupted", curve[-1] if curve else math.nan, len(curve)
-        if not np.isfinite(training.flat).all():
+        if not np.isfinite(training.flat).all() or (reason != "interrupted" and not np.isfinite(loss)):
             reason = "diverged"
         training.curve, training.stop_reason = curve, reason
         training.best_loss = loss
@@ -520,7 +523,9 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
     **Differences from scikit-learn 1.9.** The same ``random_state`` gives the same weights to rounding, except:
 
     * `learning_rate` acts with every solver (scikit-learn: with 'sgd' alone);
-    * a warm start does not inherit the idle epochs of the fit before, so it can train for more than one epoch;
+    * a warm start does not inherit the idle epochs of the fit before, so it can train for more than one epoch; with
+      'invscaling' it goes on with the rate (scikit-learn: one epoch at the first rate); with early stopping it keeps
+      the best weights (scikit-learn: those that it has just trained);
     * `partial_fit` is not there with ``solver='lbfgs'``, for regression too;
     * losses are exact: scikit-learn cuts probabilities at the precision of the type before their logarithm;
     * 'lbfgs' has a `loss_curve_`;

@@ -105,11 +105,14 @@ class Classification:
         weights = compute_sample_weight(self.class_weight, y).astype(dtype)
         return weights if sample_weight is None else weights * sample_weight
 
-    def _constant(self, y: Any, weight: Any) -> float:
-        return 0.0
+    def _constants(self, y: Any) -> Any:
+        return None
 
     def _stratify(self, y: Any) -> Any:
-        return self._codes(y, "y") if self._y_kind == "binary" else None
+        if self._y_kind != "binary":
+            return None
+        self._codes(y, "y")  # raises for labels that are unknown
+        return y
 
     # ---- predictions; raw: what the last layer gives, (n, n_outputs) ----
 
@@ -196,12 +199,12 @@ class Regression:
             raise ValueError(f"loss='gamma' needs {name} > 0; the smallest value is {y.min()}.")
         return Goal(np.ascontiguousarray(y, dtype=dtype), outputs, loss.name, dict(loss.fields))
 
-    def _constant(self, y: Any, weight: Any) -> float:
-        """What the core leaves out of the half Poisson deviance."""
+    def _constants(self, y: Any) -> Any:
+        """What the core leaves out of the half Poisson deviance, row by row."""
         if self._loss.name != "poisson":
-            return 0.0
+            return None
         y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
-        return float(np.average((xlogy(y, y) - y).sum(axis=1), weights=weight))
+        return (xlogy(y, y) - y).sum(axis=1)
 
     def _weights_of(self, y: Any, sample_weight: Any, dtype: Any) -> Any:
         return sample_weight

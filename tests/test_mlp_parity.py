@@ -1,0 +1,621 @@
+"""The same networks as scikit-learn's for the same random state, to rounding, but for the documented differences."""
+
+import warnings
+
+import fusedgrad.neural_network
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.sparse as sp
+import sklearn
+import sklearn.neural_network
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy.special import expit, log_expit, log_softmax, xlogy
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.fixes import parse_version
+
+if parse_version(sklearn.__version__) < parse_version("1.9"):
+    pytest.skip("the algorithm is that of scikit-learn 1.9", allow_module_level=True)
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore", category=ConvergenceWarning),
+    pytest.mark.filterwarnings("ignore:Got `batch_size` less than 1 or larger:UserWarning"),
+]
+
+THEIRS, OURS = sklearn.neural_network, fusedgrad.neural_network
+RTOL = {np.float64: 1e-9, np.float32: 1e-3}
+KINDS = ("binary", "multiclass", "multilabel", "regression", "targets", "poisson")
+ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
+RATES = ("constant", "invscaling", "adaptive")
+STORAGES = {"dense": np.asarray, "fortran": np.asfortranarray, "csr": sp.csr_array, "csc": sp.csc_array}
+repeatably = settings(
+    max_examples=120, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+
+
+def name_of(kind):
+    return "MLPClassifier" if kind in KINDS[:3] else "MLPRegressor"
+
+
+def data(kind, n=60, d=5, seed=0):
+    """Rows, and targets that depend on them, with noise."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d))
+    X[rng.random(X.shape) < 0.2] = 0.0
+    score = X @ rng.normal(size=(d, 3)) + 0.5 * rng.normal(size=(n, 3))
+    if kind == "binary":
+        y = np.array(["no", "yes"])[(score[:, 0] > 0).astype(int)]
+        y[:4] = ["no", "yes", "no", "yes"]
+    elif kind == "multiclass":
+        y = score.argmax(axis=1)
+        y[:3] = [0, 1, 2]
+    elif kind == "multilabel":
+        y = (score > 0).astype(int)
+        y[:2] = [[1, 1, 0], [0, 1, 1]]  # an indicator matrix, whatever the noise
+    else:
+        y = {"regression": score[:, 0], "targets": score, "poisson": rng.poisson(np.exp(score[:, 0] / 3))}[kind]
+    return X, y
+
+
+def make(kind, params):
+    """scikit-learn's model and ours."""
+    loss = {"loss": "poisson"} if kind == "poisson" else {}
+    return [getattr(library, name_of(kind))(**loss, **params) for library in (THEIRS, OURS)]
+
+
+def both(kind, X, y, params, **fit):
+    return [model.fit(X, y, **fit) for model in make(kind, params)]
+
+
+def assert_equal_models(theirs, ours, rtol=1e-9):
+    assert ours.n_iter_ == theirs.n_iter_
+    assert ours.t_ == theirs.t_
+    assert ours.n_layers_ == theirs.n_layers_
+    assert ours.n_outputs_ == theirs.n_outputs_
+    assert ours.out_activation_ == theirs.out_activation_
+    assert len(ours.coefs_) == len(theirs.coefs_)
+    for name in ("coefs_", "intercepts_"):
+        for our, their in zip(getattr(ours, name), getattr(theirs, name), strict=True):
+            assert our.dtype == their.dtype
+            scale = max(np.abs(their).max(initial=0.0), 1e-3)
+            np.testing.assert_allclose(our, their, rtol=0, atol=rtol * scale, err_msg=name)
+    for name in ("loss_curve_", "validation_scores_", "best_loss_", "best_validation_score_", "loss_"):
+        if name == "loss_curve_" and theirs.solver == "lbfgs":
+            continue
+        our, their = getattr(ours, name), getattr(theirs, name)
+        if their is None:
+            assert our is None, name
+        else:
+            np.testing.assert_allclose(our, their, rtol=rtol, atol=rtol, err_msg=name)
+
+
+def assert_equal_predictions(theirs, ours, X, rtol=1e-9):
+    if hasattr(theirs, "predict_proba"):
+        their = theirs.predict_proba(X)
+        our = ours.predict_proba(X)
+        assert our.dtype == their.dtype
+        np.testing.assert_allclose(our, their, rtol=rtol, atol=rtol)
+        np.testing.assert_allclose(ours.predict_log_proba(X), theirs.predict_log_proba(X), rtol=10 * rtol, atol=rtol)
+        # labels may differ only where the two best probabilities are equal to rounding
+        multilabel = theirs.out_activation_ == "logistic" and their.shape[1] == theirs.n_outputs_
+        near = np.abs(their - 0.5) if multilabel else np.ptp(np.sort(their, axis=1)[:, -2:], axis=1)
+        our, their = ours.predict(X), theirs.predict(X)
+        assert our.dtype == their.dtype
+        assert our.shape == their.shape
+        assert np.all((our == their) | (near < 10 * rtol))
+    else:
+        their = theirs.predict(X)
+        our = ours.predict(X)
+        assert our.shape == their.shape
+        assert our.dtype == their.dtype
+        np.testing.assert_allclose(our, their, rtol=rtol, atol=rtol * max(1.0, np.abs(their).max()))
+
+
+# ---- a random grid ----
+
+
+@st.composite
+def cases(draw):
+    kind = draw(st.sampled_from(KINDS))
+    n, d = draw(st.integers(12, 70)), draw(st.integers(1, 11))
+    solver = draw(st.sampled_from(["sgd", "adam"]))
+    early = draw(st.booleans())
+    params = {
+        "hidden_layer_sizes": tuple(draw(st.lists(st.integers(1, 19), max_size=3))),
+        "activation": draw(st.sampled_from(ACTIVATIONS)),
+        "solver": solver,
+        "alpha": draw(st.sampled_from([0.0, 1e-4, 0.5])),
+        "batch_size": draw(st.sampled_from(["auto", 1, 7, 16, n, n + 5])),
+        "learning_rate_init": draw(st.sampled_from([1e-3, 1e-2])),
+        "max_iter": draw(st.integers(1, 12)),
+        "shuffle": draw(st.booleans()),
+        "tol": draw(st.sampled_from([0.0, 1e-4, 1e-2])),
+        "n_iter_no_change": draw(st.integers(1, 4)),
+        "early_stopping": early,
+        "validation_fraction": draw(st.sampled_from([0.25, 0.4])),
+        "random_state": draw(st.integers(0, 5)),
+    }
+    if solver == "sgd":
+        params["learning_rate"] = draw(st.sampled_from(RATES))
+        params["power_t"] = draw(st.sampled_from([0.5, 0.2]))
+        params["momentum"] = draw(st.sampled_from([0.0, 0.5, 0.9]))
+        params["nesterovs_momentum"] = draw(st.booleans())
+    else:
+        params["beta_1"] = draw(st.sampled_from([0.0, 0.9]))
+        params["beta_2"] = draw(st.sampled_from([0.9, 0.999]))
+        params["epsilon"] = draw(st.sampled_from([1e-8, 1e-3]))
+    X, y = data(kind, n, d, draw(st.integers(0, 1000)))
+    dtype = draw(st.sampled_from([np.float64, np.float64, np.float64, np.float32]))
+    X = STORAGES[draw(st.sampled_from(list(STORAGES)))](X.astype(dtype))
+    weight = draw(st.sampled_from([None, "random"]))
+    if weight is not None:
+        weight = np.random.default_rng(n).uniform(0.1, 3.0, n)
+    return kind, X, y, params, weight
+
+
+@repeatably
+@given(cases())
+def test_any_fit(case):
+    kind, X, y, params, weight = case
+    if X.dtype == np.float32:  # a decision that hangs on a rounding error would send the two on different ways
+        params.update(tol=0.0, n_iter_no_change=100, early_stopping=False)
+    theirs, ours = both(kind, X, y, params, sample_weight=weight)
+    assert_equal_models(theirs, ours, RTOL[X.dtype.type])
+    assert_equal_predictions(theirs, ours, X, RTOL[X.dtype.type])
+
+
+def test_the_grid_reaches_every_option():
+    seen = set()
+
+    @settings(repeatably, max_examples=250)
+    @given(cases())
+    def collect(case):
+        kind, X, _, params, weight = case
+        seen.add(("kind", kind))
+        seen.add(("dtype", X.dtype.name))
+        seen.add(("storage", X.format if sp.issparse(X) else "fortran" if X.flags.f_contiguous else "dense"))
+        seen.add(("weight", weight is not None))
+        seen.add(("layers", len(params["hidden_layer_sizes"])))
+        for name in ("activation", "solver", "alpha", "shuffle", "early_stopping"):
+            seen.add((name, params[name]))
+        if params["solver"] == "sgd":
+            plain = params["momentum"] == 0
+            seen.add(("momentum", "plain" if plain else "nesterov" if params["nesterovs_momentum"] else "heavy"))
+            seen.add(("rate", params["learning_rate"]))
+        size = params["batch_size"]
+        seen.add(("batch", "auto" if size == "auto" else "tail" if X.shape[0] % size else "even"))
+
+    collect()
+    wanted = {
+        "kind": KINDS,
+        "dtype": ("float32", "float64"),
+        "storage": STORAGES,
+        "weight": (False, True),
+        "layers": (0, 1, 2, 3),
+        "activation": ACTIVATIONS,
+        "solver": ("sgd", "adam"),
+        "alpha": (0.0, 1e-4, 0.5),
+        "shuffle": (False, True),
+        "early_stopping": (False, True),
+        "momentum": ("plain", "nesterov", "heavy"),
+        "rate": RATES,
+        "batch": ("auto", "tail", "even"),
+    }
+    assert {(name, value) for name, values in wanted.items() for value in values} <= seen
+
+
+@st.composite
+def sequences(draw):
+    """Calls of partial_fit on changing rows."""
+    kind = draw(st.sampled_from(KINDS))
+    solver = draw(st.sampled_from(["sgd", "adam"]))
+    params = {
+        "hidden_layer_sizes": (draw(st.integers(1, 9)),),
+        "solver": solver,
+        "alpha": draw(st.sampled_from([0.0, 0.1])),
+        "batch_size": draw(st.sampled_from(["auto", 5])),
+        "shuffle": draw(st.booleans()),
+        "random_state": draw(st.integers(0, 3)),
+        "learning_rate_init": 0.01,
+        "learning_rate": draw(st.sampled_from(RATES)) if solver == "sgd" else "constant",
+        "tol": draw(st.sampled_from([1e-4, 10.0])),
+        "n_iter_no_change": draw(st.sampled_from([1, 10])),
+    }
+    rows = draw(st.lists(st.tuples(st.integers(8, 30), st.booleans()), min_size=1, max_size=6))
+    return kind, params, rows
+
+
+@repeatably
+@given(sequences())
+def test_any_sequence_of_partial_fits(sequence):
+    kind, params, rows = sequence
+    theirs, ours = make(kind, params)
+    for number, (n, weighted) in enumerate(rows):
+        X, y = data(kind, n, seed=number)
+        classes = {"classes": np.unique(data(kind)[1])} if kind in ("binary", "multiclass") else {}
+        if kind == "multilabel":
+            classes = {"classes": np.arange(3)}
+        weight = np.random.default_rng(number).uniform(0.1, 2.0, n) if weighted else None
+        for model in (theirs, ours):
+            model.partial_fit(X, y, weight, **classes)
+        assert_equal_models(theirs, ours)
+    assert_equal_predictions(theirs, ours, X)
+
+
+# ---- one thing at a time ----
+
+SOLVERS = {
+    "adam": {"solver": "adam", "learning_rate_init": 0.01},
+    "sgd": {"solver": "sgd", "learning_rate_init": 0.02},
+    "heavy": {"solver": "sgd", "nesterovs_momentum": False, "learning_rate_init": 0.01},
+    "plain": {"solver": "sgd", "momentum": 0.0, "learning_rate_init": 0.1},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_solvers_and_activations(kind, solver, activation):
+    X, y = data(kind)
+    params = {"hidden_layer_sizes": (7, 4), "activation": activation, "random_state": 1, "max_iter": 30, "tol": 0.0}
+    theirs, ours = both(kind, X, y, {**params, **SOLVERS[solver], "batch_size": 16})
+    assert ours.loss_curve_[-1] < ours.loss_curve_[0]
+    assert_equal_models(theirs, ours)
+    assert_equal_predictions(theirs, ours, X)
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_rates_until_training_stops_by_itself(rate, early_stopping, momentum):
+    X, y = data("binary", 120)
+    params = {"solver": "sgd", "learning_rate": rate, "learning_rate_init": 0.2, "momentum": momentum, "tol": 1e-3}
+    params |= {"hidden_layer_sizes": 6, "early_stopping": early_stopping, "n_iter_no_change": 2, "random_state": 0}
+    theirs, ours = both("binary", X, y, {**params, "max_iter": 400})
+    assert 2 < ours.n_iter_ < 400
+    assert ours.stop_reason_ == ("early_stopping" if early_stopping else "converged")
+    assert_equal_models(theirs, ours)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_early_stopping_keeps_the_best_weights(kind, weighted, solver):
+    X, y = data(kind, 90)
+    weight = np.random.default_rng(3).uniform(0.1, 3.0, 90) if weighted else None
+    params = {**SOLVERS[solver], "early_stopping": True, "validation_fraction": 0.3, "n_iter_no_change": 4}
+    theirs, ours = both(kind, X, y, {**params, "random_state": 2, "max_iter": 80}, sample_weight=weight)
+    assert ours.best_validation_score_ == max(ours.validation_scores_)
+    assert_equal_models(theirs, ours)
+    assert_equal_predictions(theirs, ours, X)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_warm_starts(kind, solver):
+    X, y = data(kind)
+    params = {**SOLVERS[solver], "hidden_layer_sizes": 5, "warm_start": True, "max_iter": 3, "tol": 0.0}
+    theirs, ours = make(kind, {**params, "random_state": 0, "n_iter_no_change": 50})
+    for number in range(3):
+        for model in (theirs, ours):
+            model.fit(X[::-1] if number == 1 else X, y[::-1] if number == 1 else y)
+        assert_equal_models(theirs, ours)
+        assert len(ours.loss_curve_) == 3 * (number + 1)
+
+
+def test_warm_starts_with_early_stopping():
+    X, y = data("regression", 300)
+    params = {"hidden_layer_sizes": 5, "warm_start": True, "max_iter": 3, "early_stopping": True, "random_state": 0}
+    theirs, ours = make("regression", {**params, "solver": "sgd", "learning_rate_init": 0.01})
+    for number in range(5):
+        before = theirs.best_validation_score_ if number else -np.inf
+        for model in (theirs, ours):
+            model.fit(X, y)
+        assert theirs.best_validation_score_ > before  # otherwise the two differ: see below
+        assert_equal_models(theirs, ours)
+        assert len(ours.validation_scores_) == 3 * (number + 1)
+
+
+@pytest.mark.parametrize("rate", ["constant", "adaptive"])
+def test_warm_starts_begin_with_the_first_rate(rate):
+    X, y = data("binary")
+    params = {"solver": "sgd", "learning_rate": rate, "learning_rate_init": 0.3, "warm_start": True, "max_iter": 40}
+    theirs, ours = make("binary", {**params, "random_state": 0, "tol": 0.5, "n_iter_no_change": 15})
+    for number in range(3):
+        for model in (theirs, ours):
+            model.fit(X, y)
+            theirs._no_improvement_count = 0  # see below
+        assert_equal_models(theirs, ours)
+        assert ours.n_iter_ == (40 if rate == "adaptive" else 17 - (number > 0))
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_partial_fit_after_fit_and_after_a_warm_start(solver):
+    X, y = data("multiclass")
+    theirs, ours = make("multiclass", {**SOLVERS[solver], "random_state": 0, "max_iter": 4, "warm_start": True})
+    for call in ("fit", "partial_fit", "partial_fit", "fit", "partial_fit"):
+        for model in (theirs, ours):
+            getattr(model, call)(X, y)
+        assert_equal_models(theirs, ours)
+
+
+def test_one_random_state_object_serves_both_alike():
+    X, y = data("binary")
+    theirs, ours = make("binary", {"max_iter": 3, "batch_size": 9})
+    for model in (theirs, ours):
+        model.set_params(random_state=np.random.RandomState(5)).fit(X, y).partial_fit(X, y)
+    assert_equal_models(theirs, ours)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 59, 60, 61, "auto"])
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_batches_that_do_not_divide_the_rows(batch_size, shuffle, weighted):
+    X, y = data("multiclass")
+    weight = np.random.default_rng(3).uniform(0.1, 3.0, 60) if weighted else None
+    params = {"hidden_layer_sizes": (6,), "batch_size": batch_size, "shuffle": shuffle, "max_iter": 6, "alpha": 0.3}
+    assert_equal_models(*both("multiclass", X, y, {**params, "random_state": 0}, sample_weight=weight))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_sample_weights_are_relative_to_those_of_their_batch(kind, shuffle):
+    X, y = data(kind)
+    weight = np.random.default_rng(3).uniform(0.1, 3.0, 60)
+    params = {"hidden_layer_sizes": (6,), "batch_size": 13, "max_iter": 5, "shuffle": shuffle, "random_state": 0}
+    theirs, ours = both(kind, X, y, params, sample_weight=weight)
+    assert_equal_models(theirs, ours)
+    assert np.abs(ours.coefs_[0] - both(kind, X, y, params)[1].coefs_[0]).max() > 1e-4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_no_hidden_layers(kind, activation):
+    X, y = data(kind)
+    params = {"hidden_layer_sizes": (), "activation": activation, "max_iter": 5, "random_state": 0}
+    assert_equal_models(*both(kind, X, y, params))
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_storages(storage, kind, dtype):
+    X, y = data(kind, d=9)
+    X = STORAGES[storage](X.astype(dtype))
+    params = {"hidden_layer_sizes": (8,), "max_iter": 10, "tol": 0.0, "random_state": 0, "batch_size": 13}
+    theirs, ours = both(kind, X, y, params)
+    assert_equal_models(theirs, ours, RTOL[dtype])
+    assert_equal_predictions(theirs, ours, X, RTOL[dtype])
+    other = sp.csr_array(X.toarray()[:7] if sp.issparse(X) else X[:7])
+    assert_equal_predictions(theirs, ours, other, RTOL[dtype])
+
+
+# ---- L-BFGS ----
+
+
+def raw_and_penalty(model, X):
+    """What the output layer gives, and half the sum of the squares of the weights; by NumPy."""
+    functions = {"identity": lambda a: a, "logistic": expit, "tanh": np.tanh, "relu": lambda a: np.maximum(a, 0)}
+    a = X
+    for k, (coef, intercept) in enumerate(zip(model.coefs_, model.intercepts_, strict=True)):
+        a = a @ coef + intercept
+        if k + 1 < len(model.coefs_):
+            a = functions[model.activation](a)
+    return a, sum((coef**2).sum() for coef in model.coefs_) / 2
+
+
+def objective(kind, model, X, y, weight):
+    """The mean loss (summed over outputs), and the penalty; by NumPy."""
+    raw, squares = raw_and_penalty(model, X)
+    if kind == "multiclass":
+        values = -log_softmax(raw, axis=1)[np.arange(len(y)), y]
+    elif name_of(kind) == "MLPClassifier":
+        target = (y == "yes").astype(float)[:, None] if kind == "binary" else y
+        values = -(target * log_expit(raw) + (1 - target) * log_expit(-raw)).sum(axis=1)
+    elif kind == "poisson":
+        values = xlogy(y, y) - y - y * raw[:, 0] + np.exp(raw[:, 0])
+    else:
+        values = 0.5 * ((raw - np.reshape(y, raw.shape)) ** 2).sum(axis=1)
+    total = len(y) if weight is None else weight.sum()
+    return np.average(values, weights=weight) + model.alpha * squares / total
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_lbfgs_reaches_the_same_optimum(kind, weighted):
+    """Without hidden layers and with a penalty there is one optimum."""
+    X, y = data(kind)
+    weight = np.random.default_rng(3).uniform(0.1, 3.0, 60) if weighted else None
+    params = {"solver": "lbfgs", "hidden_layer_sizes": (), "alpha": 1.0, "tol": 1e-9, "max_iter": 5000}
+    theirs, ours = both(kind, X, y, {**params, "random_state": 0}, sample_weight=weight)
+    values = [objective(kind, model, X, y, weight) for model in (theirs, ours)]
+    assert values[1] <= values[0] * (1 + 1e-10)
+    if kind != "targets":  # scikit-learn's loss of several targets does not fit its gradient
+        np.testing.assert_allclose(values[1], values[0], rtol=1e-8)
+        for our, their in zip(ours.coefs_ + ours.intercepts_, theirs.coefs_ + theirs.intercepts_, strict=True):
+            np.testing.assert_allclose(our, their, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(ours.loss_, values[1], rtol=1e-10)
+    assert ours.stop_reason_ == "converged"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "targets"])
+@pytest.mark.parametrize("activation", ["tanh", "logistic"])
+def test_lbfgs_makes_the_same_first_iterations(kind, activation):
+    X, y = data(kind)
+    params = {"solver": "lbfgs", "hidden_layer_sizes": (6,), "activation": activation, "max_iter": 8, "random_state": 0}
+    theirs, ours = both(kind, X, y, params)
+    assert_equal_models_of_lbfgs(theirs, ours)
+    assert_equal_predictions(theirs, ours, X, 1e-5)
+
+
+def assert_equal_models_of_lbfgs(theirs, ours):
+    assert ours.n_iter_ == theirs.n_iter_
+    np.testing.assert_allclose(ours.loss_, theirs.loss_, rtol=1e-6)
+    for our, their in zip(ours.coefs_ + ours.intercepts_, theirs.coefs_ + theirs.intercepts_, strict=True):
+        np.testing.assert_allclose(our, their, rtol=0, atol=1e-5 * max(1.0, np.abs(their).max()))
+
+
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+def test_lbfgs_warm_starts_go_on_from_the_weights(kind):
+    X, y = data(kind)
+    params = {"solver": "lbfgs", "hidden_layer_sizes": (5,), "activation": "tanh", "max_iter": 3, "warm_start": True}
+    theirs, ours = make(kind, {**params, "random_state": 0})
+    for _ in range(2):
+        for model in (theirs, ours):
+            model.fit(X, y)
+        assert_equal_models_of_lbfgs(theirs, ours)
+
+
+# ---- the differences that the docstrings name: what scikit-learn does, and what we do ----
+
+
+@pytest.mark.parametrize("rate", ["invscaling", "adaptive"])
+def test_difference_learning_rate_acts_with_every_solver(rate):
+    X, y = data("binary")
+    params = {"solver": "adam", "learning_rate_init": 0.05, "max_iter": 60, "random_state": 0, "tol": 1e-2}
+    params |= {"n_iter_no_change": 2, "hidden_layer_sizes": (5,)}
+    their_constant, our_constant = both("binary", X, y, params)
+    theirs, ours = both("binary", X, y, {**params, "learning_rate": rate})
+    assert_equal_models(their_constant, our_constant)
+    assert_equal_models(their_constant, theirs)  # not used
+    if rate == "adaptive":
+        assert ours.n_iter_ > our_constant.n_iter_  # goes on at a smaller rate where the constant one stops
+    else:
+        assert np.abs(ours.coefs_[0] - our_constant.coefs_[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_difference_idle_epochs_are_not_inherited_by_a_warm_start(early_stopping):
+    X, y = data("binary", 100)
+    params = {"tol": 10.0, "n_iter_no_change": 3, "warm_start": True, "random_state": 0, "solver": "sgd"}
+    theirs, ours = both("binary", X, y, {**params, "early_stopping": early_stopping})
+    assert ours.n_iter_ == theirs.n_iter_ > 3
+    assert_equal_models(theirs, ours)
+    for model in (theirs, ours):
+        model.fit(X, y)
+    assert theirs.n_iter_ == 1
+    assert ours.n_iter_ == 4
+
+
+def test_difference_a_warm_start_goes_on_with_the_rates_of_invscaling():
+    """scikit-learn goes back to the first rate for one epoch, then on to where ours is."""
+    X, y = data("binary")
+    params = {"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.3, "momentum": 0.0}
+    params |= {"hidden_layer_sizes": 4, "random_state": 0, "max_iter": 1, "warm_start": True, "shuffle": False}
+    theirs, ours = both("binary", X, y, params)
+    assert_equal_models(theirs, ours)
+    before = [coef.copy() for coef in ours.coefs_]
+    for model in (theirs, ours):
+        model.fit(X, y)
+    for start, our, their in zip(before, ours.coefs_, theirs.coefs_, strict=True):  # one batch: one step
+        np.testing.assert_allclose((their - start) / 61**0.5, our - start, rtol=1e-6, atol=1e-12)
+
+
+def test_difference_a_warm_start_keeps_the_best_weights_of_before():
+    """scikit-learn keeps their score, but trains in the arrays that it keeps them in."""
+    X, y = data("regression", 100)
+    params = {"early_stopping": True, "warm_start": True, "random_state": 0, "learning_rate_init": 0.05}
+    theirs, ours = both("regression", X, y, {**params, "max_iter": 100})
+    assert_equal_models(theirs, ours)
+    before = [coef.copy() for coef in ours.coefs_]
+    for model in (theirs, ours):
+        model.set_params(max_iter=1, learning_rate_init=1.0).fit(X, y)  # worse
+        assert model.best_validation_score_ > model.validation_scores_[-1]
+    for start, our, their in zip(before, ours.coefs_, theirs.coefs_, strict=True):
+        np.testing.assert_array_equal(our, start)
+        assert np.abs(their - start).max() > 0.1
+
+
+def test_difference_partial_fit_is_not_there_with_lbfgs():
+    X, y = data("regression")
+    for name in ("MLPClassifier", "MLPRegressor"):
+        model = getattr(OURS, name)(solver="lbfgs")
+        assert not hasattr(model, "partial_fit")
+        with pytest.raises(AttributeError, match="partial_fit"):
+            model.partial_fit(X, y)
+    assert not hasattr(THEIRS.MLPClassifier(solver="lbfgs"), "partial_fit")
+    assert hasattr(THEIRS.MLPRegressor(solver="lbfgs"), "partial_fit")
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_difference_losses_are_exact(dtype):
+    X = np.array([[-1.0], [1.0]], dtype=dtype)
+    params = {"hidden_layer_sizes": (), "solver": "sgd", "learning_rate_init": 1e-9, "random_state": 0, "alpha": 0.0}
+    theirs, ours = make("binary", params)
+    for model in (theirs, ours):
+        model.partial_fit(X, [0, 1], classes=[0, 1])
+        model.coefs_, model.intercepts_ = [np.array([[1000.0]], dtype)], [np.zeros(1, dtype)]
+        model.partial_fit(X, [1, 0])  # both wrong, by 1000
+    assert ours.loss_curve_[-1] == pytest.approx(1000.0, rel=1e-6)
+    assert theirs.loss_curve_[-1] == pytest.approx(-np.log(np.finfo(dtype).eps), rel=1e-3)
+
+
+def test_difference_lbfgs_has_a_loss_curve():
+    X, y = data("regression")
+    params = {"solver": "lbfgs", "hidden_layer_sizes": (5,), "max_iter": 20, "random_state": 0}
+    theirs, ours = both("regression", X, y, params)
+    assert not getattr(theirs, "loss_curve_", [])
+    assert len(ours.loss_curve_) == ours.n_iter_ == 20
+    assert ours.loss_curve_[-1] == ours.loss_
+    assert np.all(np.diff(ours.loss_curve_) <= 0)
+    assert ours.loss_curve_[0] == pytest.approx(
+        objective("regression", OURS.MLPRegressor(**{**params, "max_iter": 1}).fit(X, y), X, y, None), rel=1e-9
+    )
+
+
+def test_difference_training_that_diverges_is_an_error():
+    X, y = data("regression")
+    params = {"solver": "sgd", "activation": "identity", "learning_rate_init": 50.0, "max_iter": 20, "random_state": 0}
+    theirs, ours = make("regression", params)
+    with pytest.raises(ValueError, match=r"non-finite parameter weights.*after [0-9]+ epochs"):
+        ours.fit(X, y)
+    assert not hasattr(ours, "coefs_")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        with pytest.raises(ValueError, match="non-finite parameter weights"):
+            theirs.fit(X, y)
+    assert hasattr(theirs, "coefs_")  # left there, half trained
+
+    theirs, ours = make("regression", {**params, "early_stopping": True, "n_iter_no_change": 30})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        theirs.fit(X, y)
+    assert theirs.n_iter_ == 20  # of which the last ones train on NaN
+    with pytest.warns(ConvergenceWarning, match="diverged after [0-9]+ epochs; the best weights"):
+        ours.fit(X, y)
+    assert ours.stop_reason_ == "diverged"
+    assert ours.n_iter_ < 20
+    assert np.isfinite(ours.predict(X)).all()
+    for our, their in zip(ours.coefs_, theirs.coefs_, strict=True):
+        np.testing.assert_allclose(our, their, rtol=1e-9)
+
+
+def test_note_the_loss_of_several_targets():
+    X, y = data("targets")
+    params = {"hidden_layer_sizes": (), "random_state": 0, "max_iter": 1, "alpha": 0.0, "learning_rate_init": 1e-12}
+    theirs, ours = both("targets", X, y, params)
+    mean = 0.5 * ((ours.predict(X) - y) ** 2).mean()
+    np.testing.assert_allclose([theirs.loss_, ours.loss_], mean, rtol=1e-8)
+
+    theirs, ours = both("targets", X, y, {**params, "solver": "lbfgs", "alpha": 1.0, "max_iter": 2000, "tol": 1e-10})
+    raw, squares = raw_and_penalty(ours, X)
+    np.testing.assert_allclose(ours.loss_, 0.5 * ((raw - y) ** 2).sum() / 60 + squares / 60, rtol=1e-12)
+    raw, squares = raw_and_penalty(theirs, X)
+    np.testing.assert_allclose(theirs.loss_, 0.5 * ((raw - y) ** 2).mean() + squares / 60, rtol=1e-12)
+
+    def gradient(coef):
+        """Of the sum of losses, at the weights of the mean."""
+        model_raw = X @ coef.reshape(5, 3) + ours.intercepts_[0]
+        return (X.T @ (model_raw - y) + coef.reshape(5, 3)) / 60
+
+    assert np.abs(gradient(ours.coefs_[0])).max() < 1e-5
+    assert (
+        scipy.optimize.check_grad(
+            lambda c: 0.5 * ((X @ c.reshape(5, 3) + ours.intercepts_[0] - y) ** 2).sum() / 60 + (c**2).sum() / 120,
+            lambda c: gradient(c).ravel(),
+            ours.coefs_[0].ravel(),
+        )
+        < 1e-5
+    )
+    assert objective("targets", ours, X, y, None) < objective("targets", theirs, X, y, None)
