@@ -465,41 +465,6 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
             made[-1] = layer_types.Dense(last.units, bias=last.bias, init=last.init, bias_init=last.bias_init)
         return made
 
-    def fit(
-        self,
-        X: Any,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        *,
-        X_val: Any = None,
-        y_val: ArrayLike | None = None,
-        sample_weight_val: ArrayLike | None = None,
-    ) -> NeuralClassifier:
-        """Train from the start, or with `warm_start` from the last fit.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
-            Training rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Class labels; or an indicator matrix (0 and 1), for several labels a row.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples, relative to those of their batch.
-        X_val, y_val, sample_weight_val : default=None
-            Validation rows: scored after every epoch, and used by `early_stopping` in place of a split.
-
-        Returns
-        -------
-        self : NeuralClassifier
-
-        Raises
-        ------
-        ValueError
-            For parameters or data out of range, layers that do not fit, or weights that overflow. The estimator is then
-            as before the call.
-        """
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
-
     def partial_fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
     ) -> NeuralClassifier:
@@ -526,46 +491,6 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
             As for `fit`; also if `classes` is missing in the first call or changes later, or if y has another label.
         """
         return self._partial(X, y, sample_weight, classes)
-
-    def predict(self, X: Any) -> Any:
-        """Return the class of each row; of an indicator matrix, its labels.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-        """
-        return self._labels(self._raw(X))
-
-    def predict_proba(self, X: Any) -> Any:
-        """Return the probability of each class; of an indicator matrix, of each label by itself.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes), columns as in `classes_`
-        """
-        return self._probabilities(self._raw(X))
-
-    def predict_log_proba(self, X: Any) -> Any:
-        """Return the logarithm of `predict_proba`; -inf where that is 0.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
-
-        Returns
-        -------
-        log_probabilities : ndarray of shape (n_samples, n_classes)
-        """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -730,41 +655,6 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
     def _loss(self) -> losses.Loss:
         return losses.get("squared_error") if isinstance(self.loss, str) and self.loss == "auto" else super()._loss
 
-    def fit(
-        self,
-        X: Any,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        *,
-        X_val: Any = None,
-        y_val: ArrayLike | None = None,
-        sample_weight_val: ArrayLike | None = None,
-    ) -> NeuralRegressor:
-        """Train from the start, or with `warm_start` from the last fit.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
-            Training rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples, relative to those of their batch.
-        X_val, y_val, sample_weight_val : default=None
-            Validation rows: scored after every epoch, and used by `early_stopping` in place of a split.
-
-        Returns
-        -------
-        self : NeuralRegressor
-
-        Raises
-        ------
-        ValueError
-            For parameters or data out of range, layers that do not fit, or weights that overflow. The estimator is then
-            as before the call.
-        """
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
-
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> NeuralRegressor:
         """Train for one epoch on these rows, starting from the weights so far.
 
@@ -787,16 +677,3 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
             As for `fit`.
         """
         return self._partial(X, y, sample_weight)
-
-    def predict(self, X: Any) -> Any:
-        """Return the prediction for each row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
-        """
-        return self._values(self._raw(X))

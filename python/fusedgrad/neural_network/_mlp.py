@@ -626,40 +626,6 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
         self.restore_best_weights = restore_best_weights
         self.n_jobs = n_jobs
 
-    def fit(
-        self,
-        X: Any,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        *,
-        X_val: Any = None,
-        y_val: ArrayLike | None = None,
-        sample_weight_val: ArrayLike | None = None,
-    ) -> MLPClassifier:
-        """Train from the start, or with `warm_start` from the weights of the last fit.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Class labels; or an indicator matrix (0 and 1), for several labels a row.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples, relative to those of their batch.
-        X_val, y_val, sample_weight_val : default=None
-            Validation rows: scored after every epoch, and used by `early_stopping` in place of a split.
-
-        Returns
-        -------
-        self : MLPClassifier
-
-        Raises
-        ------
-        ValueError
-            For parameters or data out of range, or weights that overflow. The estimator is then as before the call.
-        """
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
-
     @available_if(_is_stochastic)  # type: ignore[untyped-decorator]
     def partial_fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
@@ -687,46 +653,6 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
             As for `fit`; also if `classes` is missing in the first call or changes later, or if y has another label.
         """
         return self._partial(X, y, sample_weight, classes)
-
-    def predict(self, X: Any) -> Any:
-        """Return the class of each row; of an indicator matrix, its labels.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-        """
-        return self._labels(self._raw(X))
-
-    def predict_proba(self, X: Any) -> Any:
-        """Return the probability of each class; of an indicator matrix, of each label by itself.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes), columns as in `classes_`
-        """
-        return self._probabilities(self._raw(X))
-
-    def predict_log_proba(self, X: Any) -> Any:
-        """Return the logarithm of `predict_proba`; -inf where that is 0.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_probabilities : ndarray of shape (n_samples, n_classes)
-        """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -938,40 +864,6 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
         self.restore_best_weights = restore_best_weights
         self.n_jobs = n_jobs
 
-    def fit(
-        self,
-        X: Any,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        *,
-        X_val: Any = None,
-        y_val: ArrayLike | None = None,
-        sample_weight_val: ArrayLike | None = None,
-    ) -> MLPRegressor:
-        """Train from the start, or with `warm_start` from the weights of the last fit.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples, relative to those of their batch.
-        X_val, y_val, sample_weight_val : default=None
-            Validation rows: scored after every epoch, and used by `early_stopping` in place of a split.
-
-        Returns
-        -------
-        self : MLPRegressor
-
-        Raises
-        ------
-        ValueError
-            For parameters or data out of range, or weights that overflow. The estimator is then as before the call.
-        """
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
-
     @available_if(_is_stochastic)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MLPRegressor:
         """Train for one epoch on these rows, starting from the weights so far.
@@ -995,19 +887,6 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
             As for `fit`.
         """
         return self._partial(X, y, sample_weight)
-
-    def predict(self, X: Any) -> Any:
-        """Return the prediction for each row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
-        """
-        return self._values(self._raw(X))
 
 
 def _shuffled(n: int, batch_size: int, rng: Any) -> Any:

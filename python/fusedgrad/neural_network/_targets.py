@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import ArrayLike
 from scipy.special import expit, log_expit, log_softmax, softmax, xlogy
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
@@ -22,12 +24,13 @@ REGRESSION_LOSSES = ("squared_error", "absolute_error", "huber", "quantile", "po
 class Classification:
     """Labels of two classes, of several, or several labels a row (an indicator matrix)."""
 
-    _estimator_type = "classifier"
     classes_: Any
     n_outputs_: int
     _y_kind: str  # "binary", "multiclass" or "multilabel"
     label_smoothing: float
     class_weight: Any
+    _fit: Callable[..., Any]
+    _raw: Callable[..., Any]
 
     def _meet(self, y: Any, classes: Any = None) -> None:
         """Learn which classes there are: those of y, or those given."""
@@ -155,6 +158,83 @@ class Classification:
             y = column_or_1d(y, warn=True)
         return y
 
+    # ---- what users call ----
+
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Any:
+        """Train from the start, or with `warm_start` from the last fit.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels; or an indicator matrix (0 and 1), for several labels a row.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, relative to those of their batch.
+        X_val, y_val, sample_weight_val : default=None
+            Validation rows: scored after every epoch, and used by `early_stopping` in place of a split.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            For parameters or data out of range, layers that do not fit, or weights that overflow. The estimator is then
+            as before the call.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+
+    def predict(self, X: Any) -> Any:
+        """Return the class of each row; of an indicator matrix, its labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+        """
+        return self._labels(self._raw(X))
+
+    def predict_proba(self, X: Any) -> Any:
+        """Return the probability of each class; of an indicator matrix, of each label by itself.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), columns as in `classes_`
+        """
+        return self._probabilities(self._raw(X))
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """Return the logarithm of `predict_proba`; -inf where that is 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
 
 def _kind(y: Any) -> str:
     check_classification_targets(y)
@@ -169,10 +249,11 @@ def _kind(y: Any) -> str:
 class Regression:
     """One number a row, or several."""
 
-    _estimator_type = "regressor"
     loss: Any
     n_outputs_: int
     out_activation_: str
+    _fit: Callable[..., Any]
+    _raw: Callable[..., Any]
 
     def _meet(self, y: Any, classes: Any = None) -> None:
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
@@ -234,3 +315,53 @@ class Regression:
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return y if y.dtype.kind == "f" else y.astype(np.float64)
+
+    # ---- what users call ----
+
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Any:
+        """Train from the start, or with `warm_start` from the last fit.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, relative to those of their batch.
+        X_val, y_val, sample_weight_val : default=None
+            Validation rows: scored after every epoch, and used by `early_stopping` in place of a split.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            For parameters or data out of range, layers that do not fit, or weights that overflow. The estimator is then
+            as before the call.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+
+    def predict(self, X: Any) -> Any:
+        """Return the prediction for each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
+        """
+        return self._values(self._raw(X))
