@@ -169,16 +169,21 @@ public:
     explicit SparseDesign(const Csr<T, I>& X) : X_(X) {
         this->rows = X.rows;
         this->cols = X.cols;
+        for (Index i = 0; i < X.rows && sorted_; ++i) {
+            const auto row = X.row(i);
+            sorted_ = std::is_sorted(row.index, row.index + row.n);
+        }
     }
     bool sparse() const override { return true; }
     const T* dense(Index) const override { return nullptr; }
     SparseRow<T> sparse_row(Index i) const override {
         const auto row = X_.row(i);
-        return {row.x, row.index, row.n, sizeof(I) == 8};
+        return {row.x, row.index, row.n, sizeof(I) == 8, sorted_};
     }
 
 private:
     const Csr<T, I> X_;
+    bool sorted_ = true;
 };
 
 // What node `last` makes of rows begin, ..., end - 1 of X, into out (rows, size). Weights must be bound, and layers

@@ -73,7 +73,7 @@ public:
         margins_ = Buffer<T>(batch_ * goals_.width);
         for (Index k = 0; k < net.nodes(); ++k) {
             auto& layer = net.layer(k);
-            layer.prepare(batch_);
+            layer.prepare(batch_, k == 0 && sparse_input_);
             workspace_ += layer.workspace();
             if (net.adder(k)) {
                 const Index from = net.earlier(k);

@@ -32,7 +32,7 @@ public:
         return {{"mean", 1, features_, false}, {"variance", 1, features_, false}};
     }
 
-    void prepare(Index rows) override {
+    void prepare(Index rows, bool) override {
         sums_ = Buffer<T>(2 * granules_of(rows) * features_);
         moments_.resize(std::size_t(6 * features_));
         workspace_ = 2 * granules_of(rows) * features_;

@@ -28,7 +28,9 @@ public:
         return pieces;
     }
 
-    void prepare(Index rows) override {
+    void prepare(Index rows, bool sparse) override {
+        // Each tile looks for its features in every sparse row, so there must not be too many.
+        if (sparse) block_ = std::max(block_, (features_ + most_sparse_tiles - 1) / most_sparse_tiles);
         const Index n = rows * positions_;
         slopes_ = Buffer<T>(panels_size<T>(n, units_));
         if (activation_ && !activation_->from_output()) z_ = Buffer<T>(n * units_);
@@ -63,7 +65,7 @@ public:
         const Index begin = rows.begin * positions_, count = rows.count() * positions_, at = begin * units_;
         if (activation_)
             activation_->slope(activation_->from_output() ? y + at : z_.data() + at, dy + at, count * units_);
-        pack_rows(dy, units_, pass.rows * positions_, units_, begin, begin + count, slopes_.data());
+        if (units_ > 1) pack_rows(dy, units_, pass.rows * positions_, units_, begin, begin + count, slopes_.data());
         if (dx)
             multiply<T>({dy + at, units_, 1}, {transposed_.data(), units_}, count, features_, units_, {},
                         dx + begin * features_, features_);
@@ -91,8 +93,8 @@ public:
         if (sparse) {
             std::fill_n(g, count * units_, T(0));
             for (Index i = 0; i < n; ++i)
-                sparse[from + i].each([&](Index j, T value) {
-                    if (j >= first && j < first + count) axpy(value, dz + i * units_, g + (j - first) * units_, units_);
+                sparse[from + i].each_within(first, first + count, [&](Index j, T value) {
+                    axpy(value, dz + i * units_, g + (j - first) * units_, units_);
                 });
         } else if (units_ == 1) {
             sum_products(dz, x + from * features_, n, features_, g);
@@ -113,6 +115,8 @@ public:
     Index workspace() const override { return workspace_; }
 
 private:
+    static constexpr Index most_sparse_tiles = 64;
+
     Index blocks() const { return units_ == 1 ? 1 : (features_ + block_ - 1) / block_; }
     Rows features_of(Index number) const {
         return {number * block_, units_ == 1 ? features_ : std::min(features_, (number + 1) * block_)};
@@ -133,7 +137,7 @@ private:
 
     const Index features_, units_, positions_;
     const bool bias_, first_;  // first: nobody wants dx
-    const Index block_;        // features of a tile
+    Index block_;              // features of a tile
     const std::unique_ptr<Activate<T>> activation_;
     Index workspace_ = 0;
     Buffer<T> weights_, transposed_;  // in panels

@@ -8,6 +8,7 @@
 // A layer never allocates after `prepare`.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -51,7 +52,7 @@ struct SparseRow {
     const T* x;
     const void* index;
     Index n;
-    bool wide;
+    bool wide, sorted;  // sorted: indices ascend
 
     template <class F>
     FG_INLINE void each(F&& f) const {
@@ -60,6 +61,20 @@ struct SparseRow {
         } else {
             for (Index k = 0; k < n; ++k) f(Index(static_cast<const std::int32_t*>(index)[k]), x[k]);
         }
+    }
+    // Only the entries with first <= index < end.
+    template <class F>
+    FG_INLINE void each_within(Index first, Index end, F&& f) const {
+        wide ? within(static_cast<const std::int64_t*>(index), first, end, f)
+             : within(static_cast<const std::int32_t*>(index), first, end, f);
+    }
+
+private:
+    template <class I, class F>
+    FG_INLINE void within(const I* at, Index first, Index end, F&& f) const {
+        Index k = sorted ? std::lower_bound(at, at + n, I(first)) - at : 0;
+        for (; k < n && !(sorted && Index(at[k]) >= end); ++k)
+            if (const Index j = Index(at[k]); j >= first && j < end) f(j, x[k]);
     }
 };
 
@@ -79,8 +94,8 @@ public:
         kept_ = std::move(kept);
     }
 
-    // Before training in batches of at most `rows`.
-    virtual void prepare(Index rows) { (void)rows; }
+    // Before training in batches of at most `rows`, which are sparse or not.
+    virtual void prepare(Index rows, bool sparse) { (void)rows, (void)sparse; }
     // All weights may have changed; training goes on.
     virtual void changed() {}
     // Before `forward`, outside training, with weights that stay as they are for so many rows.

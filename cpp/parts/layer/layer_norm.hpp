@@ -24,7 +24,7 @@ public:
         return {{"scale", 1, features_, false}, {"shift", 1, features_, false}};
     }
 
-    void prepare(Index rows) override {
+    void prepare(Index rows, bool) override {
         parts_ = Buffer<T>(2 * granules_of(rows) * features_);
         moments_ = Buffer<T>(2 * rows * positions_);
         workspace_ = 2 * granules_of(rows) * features_ + 2 * rows * positions_;
