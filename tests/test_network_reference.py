@@ -868,3 +868,28 @@ assert used() >= before + kept.nbytes  # it would have been seen
 """
     done = python(code, GLIBC_TUNABLES="glibc.malloc.tcache_count=0")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("features", [30, 700, 5000])  # one tile, several, more than there may be of equal size
+def test_sparse_rows_train_as_dense_ones_do_to_the_last_bit(features, ordered, threads):
+    rng = np.random.default_rng(features)
+    X = sp.random_array((60, features), density=min(1.0, 20 / features), format="csr", rng=rng)
+    net = _network.Net([L.Dense(7, "tanh"), L.Dense(3)], (features,))
+    weights, kept = net.fresh(np.random.RandomState(0), np.float64)
+    goal = goal_of(rng.integers(3, size=60), 3, "softmax")
+    dense = training_of(net, _network.Weights(weights, kept), X.toarray(), goal)
+    if not ordered:
+        for i in range(60):
+            row = slice(X.indptr[i], X.indptr[i + 1])
+            mixed = rng.permutation(X.indptr[i + 1] - X.indptr[i])
+            X.indices[row], X.data[row] = X.indices[row][mixed], X.data[row][mixed]
+        X.has_sorted_indices = False
+    sparse = training_of(net, _network.Weights(weights, kept), X, goal, threads=threads)
+    g, h = np.zeros_like(dense.flat), np.zeros_like(sparse.flat)
+    assert dense.loss_gradient(g) == pytest.approx(sparse.loss_gradient(h), rel=1e-13)
+    if ordered:
+        np.testing.assert_array_equal(h, g)
+    else:  # a row's products come in another order
+        np.testing.assert_allclose(h, g, rtol=1e-10, atol=1e-13)
