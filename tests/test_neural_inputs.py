@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from fusedgrad import layers, losses, optimizers, schedules
-from fusedgrad.layers import Activation, BatchNorm, Dense, Dropout, Flatten, LayerNorm, Residual
+from fusedgrad.layers import Activation, BatchNorm, Dense, Dropout, Flatten, LayerNorm, Residual, activations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, log_expit, log_softmax, ndtr, softmax
@@ -1563,3 +1563,9 @@ print(process.exitcode, there == here, fit() == here)
 def test_a_forked_child_trains_with_threads_of_its_own():
     result = child.python(FORK)
     assert result.stdout.strip() == "0 True True", result.stdout + result.stderr
+
+
+def test_sigmoid_is_another_name_of_logistic():
+    assert Dense(3, "sigmoid") == Dense(3, "logistic")
+    assert repr(Activation("sigmoid")) == "Activation('logistic')"
+    assert "sigmoid" not in activations()

@@ -138,7 +138,13 @@ class Plan:
 
 
 def _activation_rule(none: bool) -> OneOf:
-    return OneOf(*_ACTIVATIONS, None) if none else OneOf(*_ACTIVATIONS)
+    return OneOf(*_ACTIVATIONS, *([None] if none else []), hidden=("sigmoid",))
+
+
+def _settle(layer: Layer, name: str) -> None:
+    """Give an activation that goes by another name, elsewhere, ours."""
+    if getattr(layer, name) == "sigmoid":
+        object.__setattr__(layer, name, "logistic")  # the dataclass is frozen
 
 
 class _InitRule:
@@ -226,8 +232,8 @@ class Dense(Layer):
     units : int in [1, inf)
         Numbers of an output.
     activation : str or None, default=None
-        A name of `activations`. None: the products themselves. (Its parameters, where it has some, can be given to
-        `Activation` as a layer of its own.)
+        A name of `activations` ('sigmoid' means 'logistic'). None: the products themselves. (Its parameters, where it
+        has some, can be given to `Activation` as a layer of its own.)
     bias : bool, default=True
         Whether to add a bias.
     init : str or float, default='auto'
@@ -257,6 +263,10 @@ class Dense(Layer):
         "init": _InitRule(),
         "bias_init": _InitRule(),
     }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _settle(self, "activation")
 
     def shape(self, shape: Shape) -> Shape:
         """Return the shape of a row of its output; see `Layer.shape`.
@@ -323,6 +333,7 @@ class Activation(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _settle(self, "name")
         if self.alpha is not None and "alpha" not in _ACTIVATIONS[self.name]:
             having = [name for name, parameters in _ACTIVATIONS.items() if parameters]
             raise InvalidParameterError(
