@@ -467,6 +467,19 @@ def test_lbfgs_warm_starts_go_on_from_the_weights(kind):
         assert_equal_models_of_lbfgs(theirs, ours)
 
 
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+def test_lbfgs_keeps_no_rows_aside_and_scores_those_given(kind):
+    X, y = data(kind)
+    params = {"solver": "lbfgs", "hidden_layer_sizes": (5,), "activation": "tanh", "max_iter": 6, "random_state": 0}
+    theirs, ours = both(kind, X, y, {**params, "early_stopping": True})
+    assert_equal_models_of_lbfgs(theirs, ours)
+    seen = make(kind, params)[1].fit(X, y, X_val=X[:20], y_val=y[:20])
+    assert len(seen.validation_scores_) == len(seen.validation_loss_curve_) == seen.n_iter_ == 6
+    assert seen.validation_scores_[-1] == pytest.approx(seen.score(X[:20], y[:20]))
+    for our, their in zip(seen.coefs_, ours.coefs_, strict=True):
+        np.testing.assert_array_equal(our, their)  # to look changes nothing
+
+
 # ---- the differences that the docstrings name: what scikit-learn does, and what we do ----
 
 

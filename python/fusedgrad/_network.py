@@ -431,11 +431,7 @@ class Training:
 
     def _watch(self, loss: float) -> None:
         settings = self.settings
-        score = None
-        if self.validate is not None:
-            score, validation_loss = self.validate(self._now())
-            self.scores.append(score)
-            self.validation_curve.append(validation_loss)
+        score = self.validate_now()
         tol = 0.0 if settings.tol is None else settings.tol
         if settings.tol is None:
             improved = True
@@ -457,6 +453,15 @@ class Training:
                 self.idle = 0
             else:
                 self.stop_reason = "early_stopping" if settings.by_score else "converged"
+
+    def validate_now(self) -> float | None:
+        """Score the validation rows, if there are any, with the weights of the moment."""
+        if self.validate is None:
+            return None
+        score, loss = self.validate(self._now())
+        self.scores.append(score)
+        self.validation_curve.append(loss)
+        return score
 
     def _diverged(self) -> None:
         """The loss is not finite: what remains can only be the best weights so far, if there are any."""

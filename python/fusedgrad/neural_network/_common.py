@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from numbers import Integral
@@ -160,6 +161,10 @@ class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[
         weights = check_weights(sample_weight_val, X_val, name="sample_weight_val")
         return Rows(X_val, self._check_y(y_val), weights)
 
+    def _splits(self) -> bool:
+        """Whether early stopping keeps rows aside, if none are given."""
+        return bool(self.early_stopping)
+
     def _restores_best(self) -> bool:
         return bool(self.restore_best_weights)
 
@@ -175,7 +180,7 @@ class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[
         first: bool,
     ) -> None:
         """Train on checked rows; `first`: from new weights."""
-        early = self.early_stopping and given is None and not partial
+        early = self._splits() and given is None and not partial
         sample_weight = check_weights(sample_weight, X, zeros=early)
         if self._restores_best() and given is None and not self.early_stopping:
             raise ValueError(
@@ -278,10 +283,12 @@ class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[
         if partial and result.stop_reason == "interrupted":
             raise KeyboardInterrupt  # part of an epoch would be neither the old model nor the new
         if result.stop_reason == "diverged" and training.best is None:
+            rate = result.state.learning_rate
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-                f"preprocessed. Or the learning rate was too large ({result.state.learning_rate:g} in the end), after "
-                f"{result.n_iter - 1} epochs; a smaller one, or clip_norm=1.0, may help."
+                "preprocessed."
+                + f" Or the learning rate was too large ({rate:g} in the end): a smaller one, or clip_norm=1.0, may help."
+                * math.isfinite(rate)
             )
         attributes = fitted(result)
         self.__dict__.pop("norms_", None)

@@ -203,6 +203,9 @@ class MLP(Neural):
     def _is_lbfgs(self) -> bool:
         return isinstance(self.solver, str) and self.solver == "lbfgs"
 
+    def _splits(self) -> bool:
+        return bool(self.early_stopping) and not self._is_lbfgs()  # which scikit-learn gives all rows
+
     def _restores_best(self) -> bool:
         return False if self.restore_best_weights is None else bool(self.restore_best_weights)
 
@@ -252,7 +255,7 @@ class MLP(Neural):
                 "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=5
             )
         seed = int(rng.randint(2**31 - 1)) if self.dropout else 0
-        validated = bool(self.early_stopping)
+        validated = self._splits()
         best_score = before.get("best_validation_score_") if validated else None
         best_loss = before.get("best_loss_")
         return Settings(
@@ -290,17 +293,17 @@ class MLP(Neural):
             return None
         gradient = np.zeros_like(training.flat)
         curve: list[float] = []
-        values: dict[bytes, float] = {}
 
         def loss_gradient(theta: Any) -> tuple[float, Any]:
             training.flat[:] = theta
             gradient[:] = 0
             loss, penalty = training.loss_gradient(gradient)
-            values["last"] = loss + penalty  # type: ignore[index]
             return loss + penalty, gradient.astype(np.float64)
 
         def after(intermediate_result: Any) -> None:
             curve.append(float(intermediate_result.fun))
+            training.flat[:] = intermediate_result.x
+            training.validate_now()
             if self.verbose:
                 print(f"Iteration {len(curve)}, loss = {curve[-1]:.8f}")
 
@@ -331,7 +334,7 @@ class MLP(Neural):
         training.t += steps * training.n
         result = training.result()
         result.n_iter = min(steps, int(self.max_iter))
-        epochs.end(None if reason == "interrupted" else lambda: {**self._keep_weights(training.weights)})
+        epochs.end(None if reason == "interrupted" else lambda: self._keep_weights(training.weights))
         return result
 
     def _history(self, result: Result, *, going_on: bool) -> dict[str, Any]:
@@ -442,7 +445,7 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
         Whether 'sgd' uses Nesterov's momentum.
     early_stopping : bool, default=False
         Stop by the score (accuracy) on validation rows: those given to `fit`, else a share of the training rows, which
-        for two classes is stratified. The weights of the best epoch are kept.
+        for two classes is stratified. The weights of the best epoch are kept. Not used by 'lbfgs'.
     validation_fraction : float in [0, 1), default=0.1
         That share.
     beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
@@ -708,7 +711,7 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
         Whether 'sgd' uses Nesterov's momentum.
     early_stopping : bool, default=False
         Stop by the score (R²) on validation rows: those given to `fit`, else a share of the training rows. The weights
-        of the best epoch are kept.
+        of the best epoch are kept. Not used by 'lbfgs'.
     validation_fraction : float in [0, 1), default=0.1
         That share.
     beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
