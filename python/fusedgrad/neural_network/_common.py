@@ -284,11 +284,12 @@ class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[
             raise KeyboardInterrupt  # part of an epoch would be neither the old model nor the new
         if result.stop_reason == "diverged" and training.best is None:
             rate = result.state.learning_rate
+            large = (
+                f" Or the learning rate was too large ({rate:g} in the end): a smaller one, or clip_norm=1.0, may help."
+            )
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-                "preprocessed."
-                + f" Or the learning rate was too large ({rate:g} in the end): a smaller one, or clip_norm=1.0, may help."
-                * math.isfinite(rate)
+                f"preprocessed.{large if math.isfinite(rate) else ''}"
             )
         attributes = fitted(result)
         self.__dict__.pop("norms_", None)
