@@ -285,7 +285,8 @@ class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[
         if result.stop_reason == "diverged" and training.best is None:
             rate = result.state.learning_rate
             large = (
-                f" Or the learning rate was too large ({rate:g} in the end): a smaller one, or clip_norm=1.0, may help."
+                f" Or the learning rate was too large ({rate:g} in the end), after {result.n_iter - 1} epochs; a "
+                "smaller one, or clip_norm=1.0, may help."
             )
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
