@@ -14,6 +14,7 @@ from scipy.special import log_softmax
 from sklearn.metrics import r2_score
 
 from . import _core, _rates, losses, schedules
+from ._batches import aligned_zeros, batch_sizes
 from ._callbacks import Epochs
 from ._checks import as_core
 from ._fit import Result, Start, State, Task, Validation
@@ -68,7 +69,7 @@ class _Training:
         n_slots, self.answer = _core.rule_slots(rule, fields)
 
         def padded(values: Any = 0.0, last: Any = 0.0) -> NDArray[Any]:
-            array = _aligned((n_features + 1, width), dtype)
+            array = aligned_zeros((n_features + 1, width), dtype)
             array[:-1, : self.n_outputs], array[-1, : self.n_outputs] = values, last
             return array
 
@@ -87,9 +88,7 @@ class _Training:
         held_out = None if task.validation is None else task.validation.held_out
         self.rows = None if held_out is None else np.flatnonzero(~held_out).astype(np.uint32)
         self.n = task.X.shape[0] if self.rows is None else len(self.rows)
-        size = min(self.batches.size, self.n)
-        self.sizes = np.full(-(-self.n // size), size)
-        self.sizes[-1] = self.n - size * (len(self.sizes) - 1)
+        self.sizes = batch_sizes(self.n, self.batches.size)
         self.side_weight = self._side_weight()
         self.source = self._source()
         self.engine = _core.MiniBatch(
@@ -113,7 +112,7 @@ class _Training:
             clip_value=self.batches.optimizer.clip_value,
             clip_norm=self.batches.optimizer.clip_norm,
             intercept_decay=self.plan["intercept_decay"],
-            batch_size=size,
+            batch_size=int(self.sizes[0]),
             shuffle=_SHUFFLES[self.plan["shuffle"]],
             seed=task.seeds[0],
             threads=threads,
@@ -331,14 +330,6 @@ class _Training:
         )
 
 
-def _aligned(shape: tuple[int, int], dtype: Any) -> NDArray[Any]:
-    """Zeros that begin with a cache line, so that a vector of weights is one."""
-    n_bytes = shape[0] * shape[1] * dtype.itemsize
-    memory = np.zeros(n_bytes + 64, dtype=np.uint8)
-    first = -memory.ctypes.data % 64
-    return memory[first : first + n_bytes].view(dtype).reshape(shape)
-
-
 class _Scorer:
     """Score and mean loss of the validation rows."""
 
@@ -352,7 +343,7 @@ class _Scorer:
             self.weight = None if task.sample_weight is None else task.sample_weight[rows]
         self.coded, self.multinomial = task.labels[0] >= 0, multinomial
         self.loss = losses.get(task.plan["loss"], **task.plan["loss_parameters"])
-        self.link = np.exp if task.plan["loss"] in ("poisson", "gamma") else np.asarray
+        self.link = np.exp if task.plan["loss"] in losses.LOG_LINK else np.asarray
 
     def __call__(self, coef: NDArray[Any], intercept: NDArray[np.float64]) -> tuple[float, float]:
         raw = np.asarray(self.X @ coef.T, dtype=np.float64) + intercept

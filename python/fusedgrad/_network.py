@@ -1,4 +1,4 @@
-"""The bridge from neural estimators to the core: a `Net` is what layers become, `run` trains it.
+"""The bridge from neural estimators to the core: a `Net` is what layers become, a `Training` trains it.
 
 Epochs are the core's; orders of rows, rates, history, validation and stopping are decided here.
 """
@@ -6,7 +6,6 @@ Epochs are the core's; orders of rows, rates, history, validation and stopping a
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,6 +15,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from . import _core, _rates
+from ._batches import aligned_zeros, batch_sizes
 from ._callbacks import Epochs
 from ._checks import as_core
 from .layers import Layer, Plan, Shape, walk
@@ -60,13 +60,11 @@ class Net:
         self.shapes: list[Shape] = []
         self.ends: list[int] = []
         self.pieces: list[int] = []  # of parameters up to and with each layer
-        self.kept_pieces: list[int] = []
         for _, layer, before, after in walk(self.layers, self.input_shape):
             layer.build(plan, before)
             self.shapes.append(after)
             self.ends.append(len(plan.nodes))
             self.pieces.append(len(plan.weights))
-            self.kept_pieces.append(len(plan.statistics))
         self.plan = plan
 
     def __reduce__(self) -> Any:
@@ -204,7 +202,6 @@ class Settings:
     average: float | None = None
     restore_best: bool = False
     by_score: bool = False  # whether the validation score decides on stopping, rather than the loss
-    verbose: int = 0
     t: float = 0.0  # rows seen before
     idle: int = 0  # idle epochs before, and the best loss and score
     best_loss: float = np.inf
@@ -283,9 +280,7 @@ class Training:
         self.state = state
 
         def flat(length: int) -> NDArray[Any]:
-            memory = np.zeros((length + 32) * dtype.itemsize, dtype=np.uint8)  # begins with a line of memory
-            first = -memory.ctypes.data % 64
-            return memory[first : first + length * dtype.itemsize].view(dtype)
+            return aligned_zeros((length,), dtype)
 
         def views(array: NDArray[Any], where: Any) -> Arrays:
             return [array[o : o + r * c].reshape(r, c) for _, _, o, r, c in where]
@@ -306,9 +301,7 @@ class Training:
             _copy(weights.trained if weights.average is None else weights.average, self.average_parts)
         elif self.answer >= 0:
             self.average_parts = self.slot_parts[self.answer]
-        batch = min(settings.batch_size, self.n)
-        self.sizes = np.full(-(-self.n // batch), batch)
-        self.sizes[-1] = self.n - batch * (len(self.sizes) - 1)
+        self.sizes = batch_sizes(self.n, settings.batch_size)
         self.engine = _core.NetworkTraining(
             nodes=net.plan.nodes,
             X=as_core(X),
@@ -330,7 +323,7 @@ class Training:
             clip_value=optimizer.clip_value,
             clip_norm=optimizer.clip_norm if settings.clip_norm is None else settings.clip_norm,
             average_share=0.0 if settings.average is None else 1.0 - settings.average,
-            batch_size=batch,
+            batch_size=int(self.sizes[0]),
             seed=settings.seed,
             weights=self.flat,
             slots=self.slots,
@@ -348,7 +341,6 @@ class Training:
         self.best = self._copies() if settings.restore_best and settings.best_score > -np.inf else None
         self.stop_reason = "none"
         self.t = settings.t
-        self.began = time.monotonic()
 
     # ---- epochs ----
 
@@ -374,7 +366,7 @@ class Training:
         """How many epochs will happen in any case, and need no look in between."""
         settings = self.settings
         left = settings.max_epochs - len(self.curve)
-        if self.validate is not None or settings.verbose or not settings.source.steady:
+        if self.validate is not None or settings.say is not None or not settings.source.steady:
             return 1
         if settings.tol is not None:
             left = int(min(left, max(1.0, settings.patience + 1 - self.idle)))

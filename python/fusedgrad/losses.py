@@ -24,6 +24,8 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core
 from ._checks import Number
 
+LOG_LINK = ("poisson", "gamma")  # whose raw predictions are logarithms of the mean
+
 
 class _Field:
     """A hyper-parameter: its default, its range, its meaning."""

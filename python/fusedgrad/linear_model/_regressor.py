@@ -12,10 +12,9 @@ from sklearn.base import RegressorMixin
 from .. import _fit
 from .._checks import Number, OneOf, check_weights, check_X_y, unchanged_on_error
 from .._threads import threads_for
+from ..losses import LOG_LINK
 from . import _seeds
 from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, loss_functions
-
-LOG_LINK = ("poisson", "gamma")  # w·x + b is the logarithm of the mean
 
 
 class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from numbers import Integral
 from typing import Any
@@ -27,7 +26,7 @@ from .._checks import (
     OneOf,
     check_finite,
     check_parameters,
-    check_weights,
+    check_validation,
     check_X,
     check_X_y,
 )
@@ -366,19 +365,15 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 
     def _given_validation(self, X: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> _fit.Validation | None:
         """The user's own validation set, in X's storage; targets are encoded by the estimator."""
-        if X_val is None:
-            if y_val is not None or sample_weight_val is not None:
-                raise ValueError("y_val and sample_weight_val belong to X_val, which was not given.")
-            return None
-        if y_val is None:
-            raise ValueError("X_val was given without y_val.")
         several = self._y_ndim > 1
-        try:
-            X_val, y_val = check_X_y(self, X_val, y_val, dtypes=(X.dtype.type,), name="X_val", multi_output=several)
-        except ValueError as error:  # the checks speak of X and y
-            text = re.sub(r"\bX has\b", "X_val has", str(error))
-            raise ValueError(re.sub(r"^(Input )?y\b", r"\1y_val", text)) from error
-        weights = check_weights(sample_weight_val, X_val, name="sample_weight_val")
+
+        def check(X_val: Any, y_val: Any) -> tuple[Any, Any]:
+            return check_X_y(self, X_val, y_val, dtypes=(X.dtype.type,), name="X_val", multi_output=several)
+
+        given = check_validation(check, X_val, y_val, sample_weight_val)
+        if given is None:
+            return None
+        X_val, y_val, weights = given
         if sp.issparse(X):
             X_val = sp.csr_array(X_val)
             if X_val.nnz and X_val.indices.max() >= X_val.shape[1]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import warnings
 from numbers import Integral
 from typing import Any
@@ -27,9 +26,11 @@ from .._checks import (
     Number,
     OneOf,
     check_parameters,
+    check_validation,
     check_weights,
     check_X,
     check_X_y,
+    unchanged_on_error,
 )
 from .._network import Goal, Net, Result, Settings, State, Training, Weights
 from .._threads import threads_for
@@ -89,6 +90,10 @@ class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[
         """The attributes that tell how training went."""
         raise NotImplementedError
 
+    def _most_epochs(self) -> int:
+        """Epochs of a fit at most."""
+        raise NotImplementedError
+
     def _fresh(self, net: Net, rng: Any, dtype: Any) -> Weights:
         return Weights(*net.fresh(rng, dtype))
 
@@ -132,9 +137,38 @@ class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[
 
     # ---- fit ----
 
-    def _begin_fit(self, X: Any, y: Any, X_val: Any, y_val: Any, weight_val: Any, *, reset: bool) -> Any:
-        X, y = self._check_data(X, y, reset=reset)
-        return X, self._check_y(y), self._given_rows(X, X_val, y_val, weight_val)
+    def _fit(self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> Any:
+        self._check_parameters()
+        with unchanged_on_error(self):
+            seen = X, y
+            first = not self.warm_start or self._fitted_by not in self.__dict__
+            X, y = self._check_data(X, y, reset=first)
+            y, given = self._check_y(y), self._given_rows(X, X_val, y_val, sample_weight_val)
+            if first:
+                self._forget()
+                self._meet(y)
+            else:
+                self._check_same_classes(y)
+            self._learn(X, y, sample_weight, given, seen=seen, partial=False, first=first)
+            if owed := self._owed():
+                warnings.warn(owed, ConvergenceWarning, stacklevel=3)
+        return self
+
+    def _partial(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Any:
+        self._check_parameters(partial=True)
+        with unchanged_on_error(self):
+            seen = X, y
+            first = self._fitted_by not in self.__dict__
+            X, y = self._check_data(X, y, reset=first, dtypes=FLOATS if first else (self._dtype(),))
+            y = self._check_y(y)
+            self._check_classes(y, classes, first=first)
+            self._learn(X, y, sample_weight, None, seen=seen, partial=True, first=first)
+        return self
+
+    def _forget(self) -> None:
+        """Drop what a fit from the start must not find."""
+        for name in ("_net", "_optimizer"):
+            self.__dict__.pop(name, None)
 
     def _check_data(self, X: Any, y: Any, *, reset: bool, dtypes: Any = FLOATS) -> tuple[Any, Any]:
         return check_X_y(self, X, y, dtypes=dtypes, reset=reset, multi_output=True)
@@ -146,20 +180,13 @@ class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[
         return self._weights().trained[0].dtype.type
 
     def _given_rows(self, X: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> Rows | None:
-        if X_val is None:
-            if y_val is not None or sample_weight_val is not None:
-                raise ValueError("y_val and sample_weight_val belong to X_val, which was not given.")
-            return None
-        if y_val is None:
-            raise ValueError("X_val was given without y_val.")
-        try:
-            X_val, y_val = self._check_data(X_val, y_val, reset=False, dtypes=(X.dtype.type,))
-        except ValueError as error:  # the checks speak of X and y
-            text = re.sub(r"\bX has\b", "X_val has", str(error))
-            text = re.sub(r"\bInput X\b", "Input X_val", text)
-            raise ValueError(re.sub(r"^(Input )?y\b", r"\1y_val", text)) from error
-        weights = check_weights(sample_weight_val, X_val, name="sample_weight_val")
-        return Rows(X_val, self._check_y(y_val), weights)
+        given = check_validation(
+            lambda X_val, y_val: self._check_data(X_val, y_val, reset=False, dtypes=(X.dtype.type,)),
+            X_val,
+            y_val,
+            sample_weight_val,
+        )
+        return None if given is None else Rows(given[0], self._check_y(given[1]), given[2])
 
     def _splits(self) -> bool:
         """Whether early stopping keeps rows aside, if none are given."""
@@ -297,29 +324,24 @@ class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[
         self.__dict__.update(attributes)
         epochs.close()
 
-    def _warn(self, limit: int) -> None:
-        """The warnings that a finished `fit` owes."""
+    def _owed(self) -> str | None:
+        """The warning that a finished `fit` owes."""
         if self.stop_reason_ == "interrupted":
-            warnings.warn(
+            return (
                 f"Training interrupted after {self.n_iter_} epochs; the weights reached so far are kept. "
-                "Fit again with warm_start=True to go on.",
-                ConvergenceWarning,
-                stacklevel=4,
+                "Fit again with warm_start=True to go on."
             )
-        elif self.stop_reason_ == "diverged":
-            warnings.warn(
+        if self.stop_reason_ == "diverged":
+            return (
                 f"Training diverged after {self.n_iter_ - 1} epochs; the best weights before are kept. A smaller "
-                "learning rate, or clip_norm=1.0, may help.",
-                ConvergenceWarning,
-                stacklevel=4,
+                "learning rate, or clip_norm=1.0, may help."
             )
-        elif self.stop_reason_ == "max_iter" and self._wants_convergence():
-            warnings.warn(
-                f"Stochastic Optimizer: Maximum iterations ({limit}) reached and the optimization hasn't converged "
-                "yet.",
-                ConvergenceWarning,
-                stacklevel=4,
+        if self.stop_reason_ == "max_iter" and self._wants_convergence():
+            return (
+                f"Stochastic Optimizer: Maximum iterations ({self._most_epochs()}) reached and the optimization "
+                "hasn't converged yet."
             )
+        return None
 
     def _wants_convergence(self) -> bool:
         return True

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .. import layers as layer_types
 from .. import losses, optimizers
-from .._checks import FLOATS, Either, Instance, Number, OneOf, check_X, unchanged_on_error
+from .._checks import FLOATS, Either, Instance, Number, OneOf, check_X
 from .._network import Arrays, Goal, Result, Settings, Weights, row_order
 from ._common import ENDLESS, Neural
 from ._targets import REGRESSION_LOSSES, Classification, Regression
@@ -139,6 +139,9 @@ class Layered(Neural):
     def _rule(self) -> optimizers.Optimizer:
         return optimizers.get(self.optimizer) if isinstance(self.optimizer, str) else self.optimizer
 
+    def _most_epochs(self) -> int:
+        return int(self.max_epochs)
+
     def _settings(self, X: Any, goal: Goal, rng: Any, *, partial: bool, going_on: bool) -> Settings:
         n = X.shape[0]
         optimizer = self._rule()
@@ -150,7 +153,7 @@ class Layered(Neural):
             optimizer=optimizer,
             source=self._source(self.learning_rate, 1e-3, optimizer, before.get("_optimizer")),
             batch_size=size,
-            max_epochs=1 if partial else min(int(self.max_epochs), ENDLESS),
+            max_epochs=1 if partial else min(self._most_epochs(), ENDLESS),
             l2=float(self.alpha),
             l2_of_batch=False,
             tol=None if self.tol is None or partial else float(self.tol),
@@ -162,7 +165,6 @@ class Layered(Neural):
             average=None if self.average is None else float(self.average),
             restore_best=bool(self.restore_best_weights),
             by_score=bool(self.early_stopping),
-            verbose=int(self.verbose),
             say=self._say if self.verbose else None,
         )
 
@@ -187,32 +189,10 @@ class Layered(Neural):
     def _wants_convergence(self) -> bool:
         return self.tol is not None
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> Any:
-        self._check_parameters()
-        with unchanged_on_error(self):
-            seen = X, y
-            first = not self.warm_start or "weights_" not in self.__dict__
-            X, y, given = self._begin_fit(X, y, X_val, y_val, sample_weight_val, reset=first)
-            if first:
-                for name in ("_net", "_trained", "_average", "_optimizer"):
-                    self.__dict__.pop(name, None)
-                self._meet(y)
-            else:
-                self._check_same_classes(y)
-            self._learn(X, y, sample_weight, given, seen=seen, partial=False, first=first)
-            self._warn(self.max_epochs)
-        return self
-
-    def _partial(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Any:
-        self._check_parameters(partial=True)
-        with unchanged_on_error(self):
-            seen = X, y
-            first = "weights_" not in self.__dict__
-            X, y = self._check_data(X, y, reset=first, dtypes=FLOATS if first else (self._dtype(),))
-            y = self._check_y(y)
-            self._check_classes(y, classes, first=first)
-            self._learn(X, y, sample_weight, None, seen=seen, partial=True, first=first)
-        return self
+    def _forget(self) -> None:
+        super()._forget()
+        for name in ("_trained", "_average"):
+            self.__dict__.pop(name, None)
 
     def summary(self) -> str:
         """Return a table of the layers, with the shape of a row after each and the number of its parameters.

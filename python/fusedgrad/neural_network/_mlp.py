@@ -25,7 +25,6 @@ from .._checks import (
     InvalidParameterError,
     Number,
     OneOf,
-    unchanged_on_error,
 )
 from .._network import Arrays, Goal, Net, Result, Settings, Training, Weights
 from ._common import ENDLESS, Neural
@@ -72,9 +71,7 @@ class MLP(Neural):
     _rules = {
         **Neural._rules,
         "activation": _Activations(),
-        "solver": Either(
-            OneOf("lbfgs", *optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers")
-        ),
+        "solver": Either(OneOf("lbfgs", *optimizers.names()), *Neural._OPTIMIZER.rules[1:]),
         "batch_size": Either(Number(Integral, 1), OneOf("auto", "full")),
         "learning_rate": Either(OneOf("constant", "invscaling", "adaptive"), Neural._RATE),
         "learning_rate_init": Number(low=0, high=np.inf, open_low=True, open_high=True),
@@ -126,14 +123,15 @@ class MLP(Neural):
 
     def _layers(self, shape: tuple[int, ...]) -> list[layers.Layer]:
         made: list[layers.Layer] = []
+        init = "zeros" if self.init == "auto" else self.init  # scikit-learn's weights come later, see _fresh
         for size, activation in zip(self._sizes(), self._activations(), strict=True):
             if self.batch_norm:
-                made += [layers.Dense(size), layers.BatchNorm(), layers.Activation(activation)]
+                made += [layers.Dense(size, init=init), layers.BatchNorm(), layers.Activation(activation)]
             else:
-                made.append(layers.Dense(size, activation))
+                made.append(layers.Dense(size, activation, init=init))
             if self.dropout:
                 made.append(layers.Dropout(float(self.dropout)))
-        return [*made, layers.Dense(self.n_outputs_)]
+        return [*made, layers.Dense(self.n_outputs_, init=init)]
 
     def _stages(self) -> list[int]:
         step = 1 + 2 * bool(self.batch_norm) + bool(self.dropout)
@@ -142,21 +140,17 @@ class MLP(Neural):
 
     def _fresh(self, net: Net, rng: Any, dtype: Any) -> Weights:
         """scikit-learn's initial weights: Glorot's uniform bound, or a smaller one for 'logistic', biases included."""
-        weights = super()._fresh(net, np.random.RandomState(0) if self.init == "auto" else rng, dtype)
-        dense = [layer for layer in net.layers if isinstance(layer, layers.Dense)]
+        weights = super()._fresh(net, rng, dtype)
+        if self.init != "auto":
+            return weights
         hidden = self._activations()
-        names = [*hidden, hidden[-1] if hidden else self.activation]
         at = 0
-        for layer, name in zip(dense, names, strict=True):
+        for name in [*hidden, hidden[-1] if hidden else self.activation]:
             shape = weights.trained[at].shape
-            if self.init == "auto":
-                bound = math.sqrt((2.0 if name == "logistic" else 6.0) / sum(shape))
-                weights.trained[at] = rng.uniform(-bound, bound, shape).astype(dtype)
-                weights.trained[at + 1] = rng.uniform(-bound, bound, (1, shape[1])).astype(dtype)
-            else:
-                last = layer is dense[-1]
-                weights.trained[at] = layers.initial(self.init, shape, rng, None if last else name).astype(dtype)
-            at += 2 + (2 if self.batch_norm and layer is not dense[-1] else 0)
+            bound = math.sqrt((2.0 if name == "logistic" else 6.0) / sum(shape))
+            weights.trained[at] = rng.uniform(-bound, bound, shape).astype(dtype)
+            weights.trained[at + 1] = rng.uniform(-bound, bound, (1, shape[1])).astype(dtype)
+            at += 4 if self.batch_norm else 2
         return weights
 
     # ---- weights ----
@@ -230,6 +224,9 @@ class MLP(Neural):
         """scikit-learn's solvers begin a warm start anew."""
         return not (isinstance(self.solver, str) and self.solver in ("sgd", "adam", "lbfgs"))
 
+    def _most_epochs(self) -> int:
+        return int(self.max_iter)
+
     def _settings(self, X: Any, goal: Goal, rng: Any, *, partial: bool, going_on: bool) -> Settings:
         n = X.shape[0]
         optimizer = self._rule()
@@ -262,7 +259,7 @@ class MLP(Neural):
             optimizer=optimizer,
             source=source,
             batch_size=size,
-            max_epochs=1 if partial else min(int(self.max_iter), ENDLESS),
+            max_epochs=1 if partial else min(self._most_epochs(), ENDLESS),
             l2=float(self.alpha),
             l2_of_batch=True,
             tol=float(self.tol),
@@ -273,7 +270,6 @@ class MLP(Neural):
             clip_norm=self.clip_norm,
             restore_best=validated if self.restore_best_weights is None else bool(self.restore_best_weights),
             by_score=validated,
-            verbose=int(self.verbose),
             say=self._say if self.verbose else None,
             t=float(before.get("t_", 0)),
             idle=before.get("_no_improvement_count", 0) if partial else 0,
@@ -359,40 +355,13 @@ class MLP(Neural):
         out["best_validation_score_"] = float(result.best_score) if validated else None
         return out
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> Any:
-        self._check_parameters()
-        with unchanged_on_error(self):
-            seen = X, y
-            first = not self.warm_start or self._fitted_by not in self.__dict__
-            X, y, given = self._begin_fit(X, y, X_val, y_val, sample_weight_val, reset=first)
-            if first:
-                self.__dict__.pop("_net", None)
-                self._meet(y)
-            else:
-                self._check_same_classes(y)
-            self._learn(X, y, sample_weight, given, seen=seen, partial=False, first=first)
-            if self._is_lbfgs() and self.stop_reason_ == "max_iter":
-                warnings.warn(
-                    f"lbfgs failed to converge after {self.n_iter_} iteration(s) (max_iter={self.max_iter}, "
-                    f"max_fun={self.max_fun}). Increase them to improve the convergence, or scale the data.",
-                    ConvergenceWarning,
-                    stacklevel=4,
-                )
-            else:
-                self._warn(self.max_iter)
-        return self
-
-    def _partial(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Any:
-        self._check_parameters(partial=True)
-        with unchanged_on_error(self):
-            seen = X, y
-            first = self._fitted_by not in self.__dict__
-            dtypes = (np.float64, np.float32) if first else (self._dtype(),)
-            X, y = self._check_data(X, y, reset=first, dtypes=dtypes)
-            y = self._check_y(y)
-            self._check_classes(y, classes, first=first)
-            self._learn(X, y, sample_weight, None, seen=seen, partial=True, first=first)
-        return self
+    def _owed(self) -> str | None:
+        if self._is_lbfgs() and self.stop_reason_ == "max_iter":
+            return (
+                f"lbfgs failed to converge after {self.n_iter_} iteration(s) (max_iter={self.max_iter}, "
+                f"max_fun={self.max_fun}). Increase them to improve the convergence, or scale the data."
+            )
+        return super()._owed()
 
 
 class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]

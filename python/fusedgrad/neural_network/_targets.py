@@ -17,7 +17,6 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from .. import losses
 from .._network import Goal
 
-LOG_LINK = ("poisson", "gamma")
 REGRESSION_LOSSES = ("squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma")
 
 
@@ -295,7 +294,7 @@ class Regression:
 
     @property
     def _link(self) -> str:
-        return "exp" if self._loss.name in LOG_LINK else "identity"
+        return "exp" if self._loss.name in losses.LOG_LINK else "identity"
 
     def _values(self, raw: Any) -> Any:
         values = np.exp(raw) if self.out_activation_ == "exp" else raw

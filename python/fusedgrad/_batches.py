@@ -1,0 +1,25 @@
+"""What both training loops begin with: memory, and the rows of each batch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Return zeros that begin with a cache line, so that a vector of weights is one."""
+    n_bytes = math.prod(shape) * dtype.itemsize
+    memory = np.zeros(n_bytes + 64, dtype=np.uint8)
+    first = -memory.ctypes.data % 64
+    return memory[first : first + n_bytes].view(dtype).reshape(shape)
+
+
+def batch_sizes(n: int, batch_size: int) -> NDArray[np.int64]:
+    """Return the rows of each batch of an epoch; the last one has what is left."""
+    size = min(batch_size, n)
+    sizes = np.full(-(-n // size), size)
+    sizes[-1] = n - size * (len(sizes) - 1)
+    return sizes
