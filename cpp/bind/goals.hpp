@@ -1,4 +1,4 @@
-// What networks and linear models are given alike: parts by name, and targets.
+// What networks and linear models are given alike: parts by name, targets, and what a rule moves.
 #pragma once
 
 #include <pybind11/stl.h>
@@ -35,6 +35,22 @@ Goals<T> goals_of(const py::dict& a, Index rows) {
     }
     goals.weight = optional_data_of<T>(a["sample_weight"], rows, "sample_weight");
     return goals;
+}
+
+// Weights, slots and average of the arguments, `size` numbers each.
+template <class T>
+Flat<T> flat_of(const py::dict& a, Index size, const PartSpec& rule) {
+    const auto data = [size](const py::object& object, const char* name) {
+        auto array = py::cast<py::array>(object);
+        return mutable_data_of<T>(array, size, name);
+    };
+    Flat<T> flat;
+    flat.w = data(a["weights"], "weights");
+    const auto slots = py::cast<py::list>(a["slots"]);
+    require(int(slots.size()) == make_updater<T>(rule)->slots(), "slots: not as many as the rule has");
+    for (std::size_t s = 0; s < slots.size(); ++s) flat.slot[s] = data(slots[s], "slots");
+    if (!a["average"].is_none()) flat.average = data(a["average"], "average");
+    return flat;
 }
 
 // Looks for signals, with the GIL released around it; `interrupted` says whether there was one.

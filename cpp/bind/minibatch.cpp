@@ -54,20 +54,8 @@ public:
             for (const auto row : rows) require(Index(row) < X.rows, "rows: a number is out of range");
         }
         const Index size = (X.cols + 1) * goals.width;
-        Flat<T> flat;
-        auto weights = py::cast<py::array>(a["weights"]);
-        flat.w = mutable_data_of<T>(weights, size, "weights");
-        const auto slots = py::cast<py::list>(a["slots"]);
         const auto recipe = recipe_of(a);
-        require(int(slots.size()) == make_updater<T>(recipe.rule)->slots(), "slots: not as many as the rule has");
-        for (std::size_t s = 0; s < slots.size(); ++s) {
-            auto slot = py::cast<py::array>(slots[s]);
-            flat.slot[s] = mutable_data_of<T>(slot, size, "slots");
-        }
-        if (!a["average"].is_none()) {
-            auto average = py::cast<py::array>(a["average"]);
-            flat.average = mutable_data_of<T>(average, size, "average");
-        }
+        const auto flat = flat_of<T>(a, size, recipe.rule);
         engine_ = make_minibatch(X, py::cast<bool>(a["sorted"]), std::move(rows), std::move(goals), recipe, flat);
     }
 

@@ -140,19 +140,7 @@ public:
         require(recipe.batch > 0, "batch_size: must be positive");
         recipe.seed = py::cast<std::uint64_t>(a["seed"]);
         size_ = network->trained_size();
-        Flat<T> flat;
-        auto weights = py::cast<py::array>(a["weights"]);
-        flat.w = mutable_data_of<T>(weights, size_, "weights");
-        const auto slots = py::cast<py::list>(a["slots"]);
-        require(int(slots.size()) == make_updater<T>(recipe.rule)->slots(), "slots: not as many as the rule has");
-        for (std::size_t s = 0; s < slots.size(); ++s) {
-            auto slot = py::cast<py::array>(slots[s]);
-            flat.slot[s] = mutable_data_of<T>(slot, size_, "slots");
-        }
-        if (!a["average"].is_none()) {
-            auto average = py::cast<py::array>(a["average"]);
-            flat.average = mutable_data_of<T>(average, size_, "average");
-        }
+        const auto flat = flat_of<T>(a, size_, recipe.rule);
         auto kept = py::cast<py::array>(a["kept"]);
         T* const statistics = mutable_data_of<T>(kept, network->kept_size(), "kept");
         training_ = std::make_unique<NetworkTraining<T>>(std::move(network), std::move(X), std::move(goals), recipe,

@@ -23,16 +23,19 @@ inline void shuffle_rows(std::uint32_t* order, Index n, std::uint32_t seed) {
     }
 }
 
-// SplitMix64: Steele, Lea & Flood (2014), "Fast splittable pseudorandom number generators".
+// SplitMix64: Steele, Lea & Flood (2014), "Fast splittable pseudorandom number generators". Its finalizer by itself is
+// a hash.
+FG_INLINE std::uint64_t hashed(std::uint64_t z) {
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
 struct SplitMix {
+    static constexpr std::uint64_t stride = 0x9e3779b97f4a7c15u;
     std::uint64_t state;
 
-    std::uint64_t next() {
-        std::uint64_t z = state += 0x9e3779b97f4a7c15u;
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-        return z ^ (z >> 31);
-    }
+    std::uint64_t next() { return hashed(state += stride); }
     // A number below n <= 2^32, by the high half of a product (Lemire 2019; what rejection would mend is below 2^-32
     // n).
     std::uint32_t below(std::uint64_t n) { return std::uint32_t(((next() >> 32) * n) >> 32); }

@@ -68,7 +68,7 @@ private:
                 squares_[std::size_t(k)] = this->block_square(sum_.data(), k);
             }
             barrier.wait();
-            gradient = {.g = sum_.data(), .scale = this->norm_factor(squares_)};
+            gradient = {.g = sum_.data(), .scale = norm_factor(squares_, this->recipe_.clip_norm)};
         }
         const auto [begin, end] = this->share(this->size_, alone ? 0 : member, alone ? 1 : members, 16);
         if (!alone || member == 0) this->sweep(batch.tick, gradient, begin, end);

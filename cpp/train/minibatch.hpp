@@ -36,6 +36,13 @@ struct Recipe {
     std::uint64_t seed = 0;
 };
 
+// What shortens a gradient to a norm, as in torch's clip_grad_norm_; given are sums of squares of its pieces.
+inline double norm_factor(const std::vector<double>& squares, double limit) {
+    double sum = 0.0;
+    for (const double square : squares) sum += square;
+    return std::min(1.0, limit / (std::sqrt(sum) + 1e-6));
+}
+
 // How far an epoch came, and what it saw.
 struct Passed {
     Index batches = 0, rows = 0;
@@ -179,12 +186,6 @@ protected:
         for (Index i = k * norm_block; i < end; ++i) sum += double(g[i]) * double(g[i]);
         return sum;
     }
-    double norm_factor(const std::vector<double>& squares) const {
-        double sum = 0.0;
-        for (const double square : squares) sum += square;
-        return std::min(1.0, recipe_.clip_norm / (std::sqrt(sum) + 1e-6));  // torch's clip_grad_norm_
-    }
-
     // The piece of `total` items that a member owns, cut at multiples of `grain`.
     static std::pair<Index, Index> share(Index total, int member, int members, Index grain) {
         const Index grains = (total + grain - 1) / grain;

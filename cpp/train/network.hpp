@@ -83,24 +83,23 @@ public:
     const std::vector<Placed>& trained() const { return trained_; }
     const std::vector<Placed>& kept() const { return kept_; }
 
-    void bind(T* trained, T* kept) {
-        const auto pointers = [](const std::vector<Placed>& all, Index k, T* flat) {
-            std::vector<T*> found;
-            for (const auto& placed : all)
-                if (placed.node == k) found.push_back(flat + placed.offset);
-            return found;
-        };
-        for (Index k = 0; k < nodes(); ++k) layer(k).bind(pointers(trained_, k, trained), pointers(kept_, k, kept));
-    }
-    // The same, one array a piece, wherever it lies.
+    // One array a piece, wherever it lies.
     void bind(const std::vector<T*>& trained, const std::vector<T*>& kept) {
-        const auto pointers = [](const std::vector<Placed>& all, Index k, const std::vector<T*>& arrays) {
+        const auto of_node = [](const std::vector<Placed>& all, Index k, const std::vector<T*>& arrays) {
             std::vector<T*> found;
             for (std::size_t i = 0; i < all.size(); ++i)
                 if (all[i].node == k) found.push_back(arrays[i]);
             return found;
         };
-        for (Index k = 0; k < nodes(); ++k) layer(k).bind(pointers(trained_, k, trained), pointers(kept_, k, kept));
+        for (Index k = 0; k < nodes(); ++k) layer(k).bind(of_node(trained_, k, trained), of_node(kept_, k, kept));
+    }
+    void bind(T* trained, T* kept) {
+        const auto pieces = [](const std::vector<Placed>& all, T* flat) {
+            std::vector<T*> pointers;
+            for (const auto& placed : all) pointers.push_back(flat + placed.offset);
+            return pointers;
+        };
+        bind(pieces(trained_, trained), pieces(kept_, kept));
     }
 
     double work() const {

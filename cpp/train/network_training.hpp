@@ -25,7 +25,7 @@ namespace fg {
 struct NetworkRecipe {
     PartSpec loss, rule;
     bool multinomial = false;
-    Penalty penalty;                // l2 and l1 on what is penalised
+    Penalty penalty;                // on what is penalised; without l1
     bool penalty_of_batch = false;  // l2 is divided by the weight of the batch: scikit-learn's networks
     double clip_value = no_limit, clip_norm = no_limit;
     double average_share = 0.0;  // of the weights in their running mean, a step; 0: no mean
@@ -95,7 +95,6 @@ public:
         losses_.resize(std::size_t(granules_of(batch_)));
         squares_.resize(tiles_.size());
         norms_.resize(tiles_.size());
-        totals_.resize(std::size_t(batches()));
         plan_parts();
         if (recipe.clip_norm != no_limit) gradient_ = Buffer<T>(net.trained_size());
     }
@@ -116,7 +115,6 @@ public:
         first_step_ = first_step;
         const int members = prepare_team(threads);
         const Index last = epochs * batches();
-        for (Index k = 0; k < batches(); ++k) totals_[std::size_t(k)] = total_of(k);
         loss_sum_ = penalty_sum_ = 0.0;
         passed_.loss.reserve(std::size_t(epochs));
         passed_.penalty.reserve(std::size_t(epochs));
@@ -161,7 +159,6 @@ public:
         wanted_gradient_ = gradient;
         const int members = prepare_team(threads);
         for (Index k = 0; k < network_->nodes(); ++k) network_->layer(k).changed();
-        totals_[0] = total_of(0);
         Barrier barrier(members);
         Team::together(members, [&](int member) {
             const FlushDenormals flush;
@@ -229,12 +226,6 @@ private:
         workspace_ += (batch_ + block_ - 1) / block_ * network_->trained_size();
     }
 
-    double total_of(Index k) const {
-        const Index first = k * batch_, count = std::min(batch_, X_->rows - first);
-        if (!goals_.weight) return double(count);
-        return -1.0;  // depends on the order of rows; see step_at
-    }
-
     Step step_at(Index number, double carry) const {
         const Index n = X_->rows, epoch = number / batches(), k = number % batches();
         Step step;
@@ -244,8 +235,8 @@ private:
         step.order = order_ ? order_ + epoch * n + step.first : nullptr;
         step.pass = {true, std::min(batch_, n - step.first), key_of(recipe_.seed, std::uint64_t(first_step_ + number))};
         step.tick = {first_step_ + number, rates_ ? rates_[number] : 0.0, carry};
-        step.total = totals_[std::size_t(k)];
-        if (step.total < 0.0) {
+        step.total = double(step.pass.rows);
+        if (goals_.weight) {
             step.total = 0.0;
             for (Index i = 0; i < step.pass.rows; ++i) step.total += double(goals_.weight[row_of(step, i)]);
         }
@@ -385,9 +376,7 @@ private:
         }
         if (!gradient_.data() || wanted_gradient_) return;
         barrier.wait();
-        double sum = 0.0;
-        for (const double square : squares_) sum += square;
-        const double factor = std::min(1.0, recipe_.clip_norm / (std::sqrt(sum) + 1e-6));  // torch's clip_grad_norm_
+        const double factor = norm_factor(squares_, recipe_.clip_norm);
         for (Index t = own.tiles.begin; t < own.tiles.end; ++t) {
             const auto& tile = tiles_[std::size_t(t)];
             move(step, tile, {.g = gradient_.data() + tile.offset, .scale = factor});
@@ -428,14 +417,8 @@ private:
         return penalty;
     }
     double norm_of(const FlatTile& tile) const {
-        const double l1 = recipe_.penalty.l1, l2 = recipe_.penalty.l2;
-        if (!tile.penalised || (l1 == 0.0 && l2 == 0.0)) return 0.0;
-        const T* const w = flat_.w + tile.offset;
-        const Index n = tile.count;
-        double sizes = 0.0;
-        if (l1 != 0.0)
-            for (Index i = 0; i < n; ++i) sizes += std::fabs(double(w[i]));
-        return 0.5 * l2 * square_of(w, n) + l1 * sizes;
+        const double l2 = tile.penalised ? recipe_.penalty.l2 : 0.0;
+        return l2 == 0.0 ? 0.0 : 0.5 * l2 * square_of(flat_.w + tile.offset, tile.count);
     }
     // In the type of the data, which is a sum of lanes and so loses little, then in double.
     static double square_of(const T* v, Index n) {
@@ -495,7 +478,7 @@ private:
     std::vector<FlatTile> tiles_;
     Index largest_tile_ = 0, workspace_ = 0;
     std::vector<Member> team_;
-    std::vector<double> losses_, squares_, norms_, totals_;
+    std::vector<double> losses_, squares_, norms_;
 
     NetworkPassed passed_;
     const std::uint32_t* order_ = nullptr;

@@ -240,7 +240,7 @@ private:
             squares_[std::size_t(k)] = this->block_square(gradient_.data(), k);
         }
         barrier.wait();
-        return {.g = gradient_.data(), .scale = this->norm_factor(squares_)};
+        return {.g = gradient_.data(), .scale = norm_factor(squares_, this->recipe_.clip_norm)};
     }
 
     // Adds the features of the share in this batch. They will be up to date after this step.

@@ -34,7 +34,7 @@ public:
 
     void prepare(Index rows, bool) override {
         sums_ = Buffer<T>(2 * granules_of(rows) * features_);
-        moments_.resize(std::size_t(6 * features_));
+        moments_.resize(std::size_t(5 * features_));
         workspace_ = 2 * granules_of(rows) * features_;
     }
 
@@ -87,21 +87,19 @@ public:
         each_granule(rows, [&](Index, Index begin, Index end) {
             for (Index first = 0; first < features_; first += strip) {
                 const Index n = std::min(strip, features_ - first);
-                T factor[strip], offset[strip];
+                T mean[strip], inverse[strip];
                 for (Index k = 0; k < n; ++k) {
                     const Index f = first + k;
-                    const double mean = pass.training ? moments_[std::size_t(f)] : double(this->kept_[0][f]);
-                    const double inverse =
-                        pass.training ? this->inverse()[f] : 1.0 / std::sqrt(double(this->kept_[1][f]) + epsilon_);
-                    factor[k] = T(mean);
-                    offset[k] = T(inverse);
+                    mean[k] = pass.training ? T(moments_[std::size_t(f)]) : this->kept_[0][f];
+                    inverse[k] =
+                        T(pass.training ? this->inverse()[f] : 1.0 / std::sqrt(double(this->kept_[1][f]) + epsilon_));
                 }
                 const T* const scale = affine_ ? this->w_[0] + first : nullptr;
                 const T* const shift = affine_ ? this->w_[1] + first : nullptr;
                 for (Index i = begin; i < end; ++i) {
                     const T* FG_RESTRICT const from = x + i * features_ + first;
                     T* FG_RESTRICT const to = y + i * features_ + first;
-                    for (Index k = 0; k < n; ++k) to[k] = (from[k] - factor[k]) * offset[k];
+                    for (Index k = 0; k < n; ++k) to[k] = (from[k] - mean[k]) * inverse[k];
                     for (Index k = 0; affine_ && k < n; ++k) to[k] = to[k] * scale[k] + shift[k];
                 }
             }
