@@ -52,6 +52,12 @@ std::vector<NodeSpec> nodes_of(const py::list& list) {
     return nodes;
 }
 
+Masking masking_of(const py::object& given) {
+    if (given.is_none()) return {};
+    const auto [steps, features, value] = py::cast<std::tuple<Index, Index, double>>(given);
+    return {steps, features, value};
+}
+
 py::list layout_of(const std::vector<Placed>& placed) {
     py::list list;
     for (const auto& one : placed)
@@ -81,9 +87,9 @@ std::vector<T*> pointers_of(const py::list& arrays, const std::vector<Placed>& p
 // What value `last` of the network is for the rows of X. Each call has layers of its own, so that calls may run side by
 // side.
 template <class T>
-py::array_t<T> predict(const std::vector<NodeSpec>& specs, const py::list& trained, const py::list& kept,
-                       const py::object& X, Index last, int threads) {
-    Network<T> network(specs);
+py::array_t<T> predict(const std::vector<NodeSpec>& specs, const Masking& masking, const py::list& trained,
+                       const py::list& kept, const py::object& X, Index last, int threads) {
+    Network<T> network(specs, masking);
     network.bind(pointers_of<T>(trained, network.trained()), pointers_of<T>(kept, network.kept()));
     const auto design = design_of<T>(X);
     require(design->cols == network.size_of(0), "X: not as many columns as the network takes");
@@ -93,7 +99,7 @@ py::array_t<T> predict(const std::vector<NodeSpec>& specs, const py::list& train
     {
         py::gil_scoped_release release;
         for (Index k = 0; k < last; ++k) network.layer(k).refresh(design->rows);
-        const Index block = Inference<T>::block, blocks = (design->rows + block - 1) / block;
+        const Index block = Inference<T>::rows_at_a_time(network, last), blocks = (design->rows + block - 1) / block;
         const double work = network.work() * double(design->rows);
         const int members = int(std::clamp<double>(std::min(work / 1e6, double(blocks)), 1.0, std::max(threads, 1)));
         std::vector<std::unique_ptr<Inference<T>>> inferences;
@@ -120,7 +126,7 @@ template <class T>
 class TrainingOf final : public AnyTraining {
 public:
     explicit TrainingOf(const py::dict& a) {
-        auto network = std::make_unique<Network<T>>(nodes_of(py::cast<py::list>(a["nodes"])));
+        auto network = std::make_unique<Network<T>>(nodes_of(py::cast<py::list>(a["nodes"])), masking_of(a["masking"]));
         auto X = design_of<T>(a["X"]);
         require(X->rows > 0 && X->rows <= 0x7fffffff, "X: the number of rows must be between 1 and 2^31 - 1");
         rows_ = X->rows;
@@ -203,7 +209,7 @@ private:
 // The layers by name and size.
 class Layers {
 public:
-    explicit Layers(const py::list& nodes) : specs_(nodes_of(nodes)) {}
+    Layers(const py::list& nodes, const py::object& masking) : specs_(nodes_of(nodes)), masking_(masking_of(masking)) {}
 
     // Lengths of the flat arrays, and where in them what lies; (node, name, offset, rows, columns) each.
     py::tuple layout(int itemsize) const { return itemsize == 4 ? layout_as<float>() : layout_as<double>(); }
@@ -212,19 +218,20 @@ public:
         const auto values = py::cast<py::array>(
             trained.empty() ? py::isinstance<py::tuple>(X) ? py::object(py::cast<py::tuple>(X)[0]) : X
                             : py::object(trained[0]));
-        if (values.itemsize() == 4) return predict<float>(specs_, trained, kept, X, last, threads);
-        return predict<double>(specs_, trained, kept, X, last, threads);
+        if (values.itemsize() == 4) return predict<float>(specs_, masking_, trained, kept, X, last, threads);
+        return predict<double>(specs_, masking_, trained, kept, X, last, threads);
     }
 
 private:
     template <class T>
     py::tuple layout_as() const {
-        const Network<T> network(specs_);
+        const Network<T> network(specs_, masking_);
         return py::make_tuple(network.trained_size(), layout_of(network.trained()), network.kept_size(),
                               layout_of(network.kept()));
     }
 
     std::vector<NodeSpec> specs_;
+    Masking masking_;
 };
 
 }  // namespace
@@ -235,7 +242,7 @@ void bind_network(py::module_& m) {
     m.def("activation_points", &activation_points<double>, py::arg("name"), py::arg("fields"),
           py::arg("x").noconvert());
     py::class_<Layers>(m, "Network", "Layers in a row; see cpp/README.md.")
-        .def(py::init<const py::list&>())
+        .def(py::init<const py::list&, const py::object&>(), py::arg("nodes"), py::arg("masking"))
         .def("layout", &Layers::layout, py::arg("itemsize"),
              "(length, pieces) of what is trained, then of what is kept; a piece is (node, name, offset, rows, "
              "columns).")

@@ -112,39 +112,56 @@ namespace detail {
 
 // R rows and V registers of columns, of which `columns` are wanted.
 template <int R, int V, class T>
-FG_INLINE void product_tile(const T* FG_RESTRICT a, Index row, Index column, const T* FG_RESTRICT panel, Index k,
-                            StartAt<T> start, T* c, Index stride, Index columns) {
-    constexpr int L = lanes<T>;
+struct Tile {
+    static constexpr int L = lanes<T>;
     Vector<T, L> s[R][V];
-    if (!start.data) {
-        for (int r = 0; r < R; ++r)
-            for (int v = 0; v < V; ++v) s[r][v] = Vector<T, L>{};
-    } else if (columns == V * L) {
-        for (int r = 0; r < R; ++r)
-            for (int v = 0; v < V; ++v) s[r][v] = load<L>(start.data + r * start.row + v * L);
-    } else {
-        for (int r = 0; r < R; ++r) {
-            for (int v = 0; v < V - 1; ++v) s[r][v] = load<L>(start.data + r * start.row + v * L);
-            s[r][V - 1] = load_some(start.data + r * start.row + (V - 1) * L, columns - (V - 1) * L);
+
+    FG_INLINE void begin(StartAt<T> start, Index columns) {
+        if (!start.data) {
+            for (int r = 0; r < R; ++r)
+                for (int v = 0; v < V; ++v) s[r][v] = Vector<T, L>{};
+        } else if (columns == V * L) {
+            for (int r = 0; r < R; ++r)
+                for (int v = 0; v < V; ++v) s[r][v] = load<L>(start.data + r * start.row + v * L);
+        } else {
+            for (int r = 0; r < R; ++r) {
+                for (int v = 0; v < V - 1; ++v) s[r][v] = load<L>(start.data + r * start.row + v * L);
+                s[r][V - 1] = load_some(start.data + r * start.row + (V - 1) * L, columns - (V - 1) * L);
+            }
         }
     }
-    for (Index q = 0; q < k; ++q) {
+    // at(r): the entry of A that a row of the panel is multiplied by.
+    template <class At>
+    FG_INLINE void add(const T* panel, At&& at) {
         Vector<T, L> b[V];
-        for (int v = 0; v < V; ++v) b[v] = load<L>(panel + q * (V * L) + v * L);
+        for (int v = 0; v < V; ++v) b[v] = load<L>(panel + v * L);
         for (int r = 0; r < R; ++r) {
-            const T x = a[r * row + q * column];
+            const T x = at(r);
             for (int v = 0; v < V; ++v) s[r][v] += x * b[v];
         }
     }
-    if (columns == V * L) {
-        for (int r = 0; r < R; ++r)
-            for (int v = 0; v < V; ++v) store<L>(c + r * stride + v * L, s[r][v]);
-    } else {
-        for (int r = 0; r < R; ++r) {
-            for (int v = 0; v < V - 1; ++v) store<L>(c + r * stride + v * L, s[r][v]);
-            store_some(c + r * stride + (V - 1) * L, s[r][V - 1], columns - (V - 1) * L);
+    FG_INLINE void end(T* c, Index stride, Index columns) const {
+        if (columns == V * L) {
+            for (int r = 0; r < R; ++r)
+                for (int v = 0; v < V; ++v) store<L>(c + r * stride + v * L, s[r][v]);
+        } else {
+            for (int r = 0; r < R; ++r) {
+                for (int v = 0; v < V - 1; ++v) store<L>(c + r * stride + v * L, s[r][v]);
+                store_some(c + r * stride + (V - 1) * L, s[r][V - 1], columns - (V - 1) * L);
+            }
         }
     }
+};
+
+template <int R, int V, class T>
+FG_INLINE void product_tile(const T* FG_RESTRICT a, Index row, Index column, const T* FG_RESTRICT panel, Index k,
+                            StartAt<T> start, T* c, Index stride, Index columns) {
+    Tile<R, V, T> tile;
+    tile.begin(start, columns);
+    for (Index q = 0; q < k; ++q)
+        tile.add(panel + q * (V * lanes<T>),
+                 [&](int r) __attribute__((always_inline)) { return a[r * row + q * column]; });
+    tile.end(c, stride, columns);
 }
 
 template <int V, class T>

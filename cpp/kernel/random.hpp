@@ -12,10 +12,10 @@ inline std::uint64_t key_of(std::uint64_t seed, std::uint64_t number) {
 }
 
 // y = x times factor where a random number of 32 bits is at least `threshold`, else 0; entry i has number first + i.
-// Two entries share a hash.
+// Two entries share a hash. y may be x.
 template <class T>
-void keep_some(const T* FG_RESTRICT x, Index n, std::uint64_t key, std::uint64_t first, std::uint64_t threshold,
-               T factor, T* FG_RESTRICT y) {
+void keep_some(const T* x, Index n, std::uint64_t key, std::uint64_t first, std::uint64_t threshold, T factor, T* y) {
+#pragma omp simd
     for (Index i = 0; i < n; ++i) {
         const std::uint64_t number = first + std::uint64_t(i);
         const std::uint64_t bits = hashed(key + (number >> 1) * SplitMix::stride);

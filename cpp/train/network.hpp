@@ -36,6 +36,19 @@ struct NodeSpec {
 template <class T>
 std::unique_ptr<Layer<T>> make_layer(const NodeSpec& spec, Index number, bool first);
 
+// Time steps of the input whose numbers all have one value are padding. No steps: there is no padding.
+struct Masking {
+    Index steps = 0, features = 0;
+    double value = 0.0;
+
+    // Writes 0 for padding, else 1; x points to the first row.
+    template <class T>
+    void mark(const T* x, Rows rows, unsigned char* mask) const {
+        for (Index i = rows.begin * steps; i < rows.end * steps; ++i)
+            mask[i] = std::any_of(x + i * features, x + (i + 1) * features, [&](T v) { return v != T(value); });
+    }
+};
+
 // An array of parameters, and where it lies among all.
 struct Placed {
     Index node, offset;
@@ -45,8 +58,11 @@ struct Placed {
 template <class T>
 class Network {
 public:
-    explicit Network(std::vector<NodeSpec> specs) : specs_(std::move(specs)) {
+    explicit Network(std::vector<NodeSpec> specs, const Masking& masking = {})
+        : specs_(std::move(specs)), masking_(masking) {
         require(!specs_.empty(), "a network needs a layer");
+        require(masking.steps == 0 || masking.steps * masking.features == specs_[0].in,
+                "the mask does not fit the input");
         for (Index k = 0; k < nodes(); ++k) {
             const auto& spec = specs_[std::size_t(k)];
             layers_.push_back(make_layer<T>(spec, k, first_trained_ < 0));
@@ -65,6 +81,7 @@ public:
     }
 
     Index nodes() const { return Index(specs_.size()); }
+    const Masking& masking() const { return masking_; }
     Index size_of(Index value) const { return value == 0 ? specs_[0].in : specs_[std::size_t(value) - 1].out; }
     Layer<T>& layer(Index k) const { return *layers_[std::size_t(k)]; }
     Index earlier(Index k) const { return specs_[std::size_t(k)].earlier; }
@@ -74,7 +91,13 @@ public:
     bool takes_sparse() const {
         bool others = false;
         for (const auto& spec : specs_) others |= spec.earlier == 0;
-        return layer(0).takes_sparse() && !others;
+        return layer(0).takes_sparse() && !others && masking_.steps == 0;
+    }
+    // The most that one of the first layers wants, for so many rows.
+    Index scratch(Index last, Index rows, bool training) const {
+        Index most = 0;
+        for (Index k = 0; k < last; ++k) most = std::max(most, layer(k).scratch(rows, training));
+        return most;
     }
 
     // Flat arrays: lengths, and what lies where. A piece begins with a line of memory.
@@ -119,6 +142,7 @@ private:
     }
 
     std::vector<NodeSpec> specs_;
+    const Masking masking_;
     std::vector<std::unique_ptr<Layer<T>>> layers_;
     std::vector<AddLayer<T>*> adders_;
     std::vector<Placed> trained_, kept_;
@@ -190,17 +214,25 @@ private:
 template <class T>
 class Inference {
 public:
-    Inference(const Network<T>& network, const Design<T>& X, Index last) : network_(network), X_(X), last_(last) {
-        const Index rows = std::min<Index>(block, X.rows);
+    Inference(const Network<T>& network, const Design<T>& X, Index last)
+        : network_(network), X_(X), last_(last), block_(rows_at_a_time(network, last)) {
+        const Index rows = std::min(block_, X.rows);
         for (Index v = 0; v < last; ++v) values_.push_back(Buffer<T>(needs_copy(v) ? rows * network.size_of(v) : 0));
         sparse_.resize(std::size_t(takes_sparse() ? rows : 0));
+        scratch_ = Buffer<T>(network.scratch(last, rows, false));
+        mask_.resize(std::size_t(rows * network.masking().steps));
     }
 
-    static constexpr Index block = 96;  // rows at a time: a multiple of the groups of any product
+    // A multiple of the groups of any product; fewer where rows are long, so that they stay in the cache.
+    static Index rows_at_a_time(const Network<T>& network, Index last) {
+        Index longest = 1;
+        for (Index v = 0; v <= last; ++v) longest = std::max(longest, network.size_of(v));
+        return std::clamp<Index>((1 << 17) / longest / 12, 1, 8) * 12;
+    }
 
     void run(Index begin, Index end, T* out) {
-        for (Index i = begin; i < end; i += block)
-            some(i, std::min(end, i + block), out + (i - begin) * network_.size_of(last_));
+        for (Index i = begin; i < end; i += block_)
+            some(i, std::min(end, i + block_), out + (i - begin) * network_.size_of(last_));
     }
 
 private:
@@ -209,13 +241,17 @@ private:
 
     void some(Index begin, Index end, T* out) {
         const Rows rows{0, end - begin};
-        const Pass pass{false, rows.count(), 0};
+        Pass pass{.rows = rows.count(), .scratch = scratch_.data()};
         const T* input = X_.sparse() ? nullptr : X_.dense(begin);
         if (takes_sparse()) {
             for (Index i = begin; i < end; ++i) sparse_[std::size_t(i - begin)] = X_.sparse_row(i);
         } else if (X_.sparse()) {
             for (Index i = begin; i < end; ++i) X_.copy(i, values_[0].data() + (i - begin) * X_.cols);
             input = values_[0].data();
+        }
+        if (!mask_.empty()) {
+            network_.masking().mark(input, rows, mask_.data());
+            pass.mask = mask_.data();
         }
         const auto value = [&](Index v) -> const T* { return v == 0 ? input : values_[std::size_t(v)].data(); };
         for (Index k = 0; k < last_; ++k) {
@@ -235,9 +271,11 @@ private:
 
     const Network<T>& network_;
     const Design<T>& X_;
-    const Index last_;
+    const Index last_, block_;
     std::vector<Buffer<T>> values_;
     std::vector<SparseRow<T>> sparse_;
+    Buffer<T> scratch_;
+    std::vector<unsigned char> mask_;
 };
 
 }  // namespace fg

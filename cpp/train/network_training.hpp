@@ -5,9 +5,11 @@
 //   2  tiles of parameters: gradient over all rows of the batch, penalty, update rule, packing for the next step. The
 //      gradient of a tile never leaves the cache. (To clip the norm, gradients are a phase of their own.)
 // Where a batch has many rows and the network few parameters, the values of the rows are more than the parameters, and
-// should stay with the member that has them: then gradients are made in phase 1, a part for each block of rows, and
-// summed in phase 2 in the order of the blocks. What belongs to a row or to a parameter does not depend on who does it,
-// and sums over rows are made granule by granule; so results are the same bits for any number of threads.
+// should stay with the member that has them: then gradients of such layers are made in phase 1, a part for each block
+// of rows, and summed in phase 2 in the order of the blocks. Where rows are long (images), layers do not take all rows
+// of the member at once, but a block after the other goes through as many layers as it can, while it is in the cache.
+// What belongs to a row or to a parameter does not depend on who does it, and sums over rows are made granule by
+// granule; so results are the same bits for any number of threads.
 #pragma once
 
 #include <chrono>
@@ -63,13 +65,22 @@ public:
         loss_ = make_tile_loss<T>(recipe.loss, recipe.multinomial, goals_);
         sparse_input_ = X_->sparse() && net.takes_sparse();
         if (sparse_input_) sparse_.resize(std::size_t(batch_));
+        for (Index k = 0; k < net.nodes(); ++k)
+            if (net.adder(k)) joins_.push_back({net.earlier(k), k + 1});
         for (Index v = 0; v <= net.nodes(); ++v) {
-            const bool wanted = v > 0 || !sparse_input_;
-            values_.push_back(Buffer<T>(wanted ? batch_ * net.size_of(v) : 0));
-            slopes_.push_back(Buffer<T>(v > net.first_trained() ? batch_ * net.size_of(v) : 0));
-            workspace_ +=
-                (wanted ? batch_ * net.size_of(v) : 0) + (v > net.first_trained() ? batch_ * net.size_of(v) : 0);
+            const auto room = [&](bool wanted, std::vector<Buffer<T>>& owned, std::vector<T*>& all) {
+                owned.push_back(Buffer<T>(wanted ? batch_ * net.size_of(v) : 0));
+                all.push_back(owned.back().data());
+                if (wanted) workspace_ += batch_ * net.size_of(v);
+            };
+            const bool shared = v > 0 && in_place(v - 1);
+            room(!shared && (v > 0 || !sparse_input_), values_owned_, values_);
+            room(v > net.first_trained() && !(shared && v - 1 > net.first_trained()), slopes_owned_, slopes_);
+            if (!shared) continue;
+            values_[std::size_t(v)] = values_[std::size_t(v) - 1];
+            if (v - 1 > net.first_trained()) slopes_[std::size_t(v)] = slopes_[std::size_t(v) - 1];
         }
+        masks_.resize(std::size_t(batch_ * net.masking().steps));
         margins_ = Buffer<T>(batch_ * goals_.width);
         for (Index k = 0; k < net.nodes(); ++k) {
             auto& layer = net.layer(k);
@@ -77,8 +88,7 @@ public:
             workspace_ += layer.workspace();
             if (net.adder(k)) {
                 const Index from = net.earlier(k);
-                net.adder(k)->earlier(values_[std::size_t(from)].data());
-                joins_.push_back({from, k + 1});
+                net.adder(k)->earlier(values_[std::size_t(from)]);
                 reads_input_ |= from == 0;
             }
             for (Index t = 0; t < layer.tiles(); ++t) {
@@ -95,7 +105,8 @@ public:
         losses_.resize(std::size_t(granules_of(batch_)));
         squares_.resize(tiles_.size());
         norms_.resize(tiles_.size());
-        plan_parts();
+        plan_blocks();
+        plan_stages();
         if (recipe.clip_norm != no_limit) gradient_ = Buffer<T>(net.trained_size());
     }
 
@@ -172,6 +183,8 @@ public:
 
 private:
     using Clock = std::chrono::steady_clock;
+    static constexpr Index most_parts = 16;     // of a gradient
+    static constexpr Index long_row = 1 << 12;  // numbers of a row, into and out of a layer, that fill the cache soon
 
     struct Step {
         Index number = 0, batch = 0;           // since training began; in its epoch
@@ -188,20 +201,29 @@ private:
         Index node, number, offset, count;
         bool penalised;
         double cost;
+        Index part = -1;  // where its parts lie, if its gradient is made by blocks of rows
     };
     struct Member {
-        Buffer<T> gradient;
+        Buffer<T> gradient, scratch;
         Rows tiles{0, 0};
+    };
+    // Layers begin, ..., end - 1, which a block of rows goes through at once, forward or back.
+    struct Stage {
+        Index begin, end;
+        bool by_blocks;
     };
 
     int prepare_team(int threads) {
         // A member needs some 10 microseconds of work in a step.
         const double work = 3.0 * network_->work() * double(batch_);
         const int members = int(std::clamp(work / 3e5, 1.0, double(std::clamp(threads, 1, 256))));
-        while (int(team_.size()) < members) team_.push_back({Buffer<T>(largest_tile_), {}});
+        while (int(team_.size()) < members)
+            team_.push_back(
+                {Buffer<T>(largest_tile_), Buffer<T>(network_->scratch(network_->nodes(), batch_, true)), {}});
         double all = 0.0, so_far = 0.0;
-        const double rows = partial_.data() ? 0.0 : double(batch_);
-        const auto cost = [&](const FlatTile& tile) { return tile.cost * rows + 20.0 * double(tile.count); };
+        const auto cost = [&](const FlatTile& tile) {
+            return (tile.part < 0 ? tile.cost * double(batch_) : 0.0) + 20.0 * double(tile.count);
+        };
         for (const auto& tile : tiles_) all += cost(tile);
         Index next = 0;
         for (int m = 0; m < members; ++m) {
@@ -215,15 +237,56 @@ private:
         return members;
     }
 
-    // A property of the data, for the order of summation depends on it.
-    void plan_parts() {
-        double values = 0.0;
-        for (Index v = 0; v <= network_->nodes(); ++v) values += double(network_->size_of(v));
-        const Index parts = std::min<Index>(16, batch_ / 64);
-        if (parts < 2 || double(parts * network_->trained_size()) > 0.5 * double(batch_) * values) return;
-        block_ = ((batch_ + parts - 1) / parts + granule - 1) / granule * granule;
-        partial_ = Buffer<T>((batch_ + block_ - 1) / block_ * network_->trained_size());
-        workspace_ += (batch_ + block_ - 1) / block_ * network_->trained_size();
+    // Whether layer k may write its output where its input was: nobody else wants that.
+    bool in_place(Index k) const {
+        if (k == 0 || !network_->layer(k).in_place() || network_->layer(k - 1).keeps_output()) return false;
+        return std::none_of(joins_.begin(), joins_.end(),
+                            [&](const Join& join) { return join.from == k || join.to == k; });
+    }
+
+    // Which layers' gradients are made by blocks of rows: those whose values are many more than the parameters, if they
+    // have most of the work. Properties of the data, for the order of summation depends on them.
+    void plan_blocks() {
+        const auto& net = *network_;
+        const double work = net.work(), small = std::clamp(5e4 / std::max(work, 1.0), 8.0, 64.0);
+        Index block = Index(std::ceil(small / granule)) * granule;
+        while ((batch_ + block - 1) / block > most_parts) block += granule;
+        block_ = block;
+        const Index parts = (batch_ + block - 1) / block;
+        if (parts < 2) return;
+        std::vector<bool> chosen(std::size_t(net.nodes()));
+        double share = 0.0;
+        for (Index k = 0; k < net.nodes(); ++k) {
+            const auto& layer = net.layer(k);
+            Index parameters = 0;
+            for (const auto& piece : layer.pieces()) parameters += piece.size();
+            const double values = double(batch_ * (layer.in + layer.out) + layer.workspace());
+            chosen[std::size_t(k)] = parameters > 0 && double(parts * parameters) <= 0.5 * values;
+            if (chosen[std::size_t(k)]) share += layer.work();
+        }
+        if (share < 0.5 * work) return;
+        for (auto& tile : tiles_) {
+            if (!chosen[std::size_t(tile.node)]) continue;
+            tile.part = parts_size_;
+            parts_size_ += tile.count;
+        }
+        partial_ = Buffer<T>(parts * parts_size_);
+        workspace_ += parts * parts_size_;
+    }
+
+    // Meetings interrupt stages, for all rows must have come so far.
+    void plan_stages() {
+        const auto long_rows = [&](Index k) { return network_->layer(k).in + network_->layer(k).out >= long_row; };
+        const auto add = [](std::vector<Stage>& stages, Index k, bool cut, bool by_blocks) {
+            if (cut) stages.push_back({k, k, by_blocks});
+            stages.back().begin = std::min(stages.back().begin, k);
+            stages.back().end = std::max(stages.back().end, k + 1);
+        };
+        for (Index k = 0, last = network_->nodes() - 1; k <= last; ++k)
+            add(forward_, k, k == 0 || network_->layer(k).meets() || long_rows(k) != long_rows(k - 1), long_rows(k));
+        for (Index last = network_->nodes() - 1, k = last; k >= network_->first_trained(); --k)
+            add(backward_, k, k == last || network_->layer(k).meets() || long_rows(k) != long_rows(k + 1),
+                long_rows(k));
     }
 
     Step step_at(Index number, double carry) const {
@@ -233,7 +296,10 @@ private:
         step.batch = k;
         step.first = k * batch_;
         step.order = order_ ? order_ + epoch * n + step.first : nullptr;
-        step.pass = {true, std::min(batch_, n - step.first), key_of(recipe_.seed, std::uint64_t(first_step_ + number))};
+        step.pass = {.training = true,
+                     .rows = std::min(batch_, n - step.first),
+                     .key = key_of(recipe_.seed, std::uint64_t(first_step_ + number)),
+                     .mask = masks_.empty() ? nullptr : masks_.data()};
         step.tick = {first_step_ + number, rates_ ? rates_[number] : 0.0, carry};
         step.total = double(step.pass.rows);
         if (goals_.weight) {
@@ -251,25 +317,34 @@ private:
         return {cut(member), cut(member + 1)};
     }
 
-    void run(const Step& step, int member, int members, Barrier& barrier) {
+    void run(Step step, int member, int members, Barrier& barrier) {
+        auto& own = team_[std::size_t(member)];
+        step.pass.scratch = own.scratch.data();
         const Rows rows = share(step.pass.rows, member, members);
         const T* const input = fetch(step, rows);
+        if (step.pass.mask) network_->masking().mark(input, rows, masks_.data());
         forward(step, rows, input, member, barrier);
         if (rows.count() > 0) score(step, rows);
         backward(step, rows, input, member, barrier);
-        for (Index i = rows.begin; partial_.data() && i < rows.end; i += block_)
-            for (const auto& tile : tiles_)
-                gradient_of(step, {i, std::min(rows.end, i + block_)}, tile, input,
-                            partial_.data() + i / block_ * network_->trained_size() + tile.offset);
-        const Rows own = team_[std::size_t(member)].tiles;
-        for (Index t = own.begin; t < own.end; ++t) norms_[std::size_t(t)] = norm_of(tiles_[std::size_t(t)]);
+        for (Index t = own.tiles.begin; t < own.tiles.end; ++t)
+            norms_[std::size_t(t)] = norm_of(tiles_[std::size_t(t)]);
         barrier.wait();
         update(step, input, member, barrier);
     }
 
+    // Calls f(rows) for blocks of the rows, or once for all.
+    template <class F>
+    void by_blocks(bool blocks, Rows rows, F&& f) const {
+        if (!blocks) {
+            f(rows);
+            return;
+        }
+        for (Index i = rows.begin; i < rows.end; i += block_) f(Rows{i, std::min(rows.end, i + block_)});
+    }
+
     // Value 0: the rows themselves where they lie side by side, otherwise copies.
     const T* fetch(const Step& step, Rows rows) {
-        T* const copies = values_[0].data();
+        T* const copies = values_[0];
         if (sparse_input_) {
             for (Index i = rows.begin; i < rows.end; ++i) sparse_[std::size_t(i)] = X_->sparse_row(row_of(step, i));
             return nullptr;
@@ -283,31 +358,39 @@ private:
         return copies;
     }
 
-    const T* value(Index v, const T* input) const { return v == 0 ? input : values_[std::size_t(v)].data(); }
+    const T* value(Index v, const T* input) const { return v == 0 ? input : values_[std::size_t(v)]; }
 
     void forward(const Step& step, Rows rows, const T* input, int member, Barrier& barrier) {
-        for (Index k = 0; k < network_->nodes(); ++k) {
-            auto& layer = network_->layer(k);
-            T* const y = values_[std::size_t(k) + 1].data();
-            if (layer.meets()) {
-                layer.sum_up(value(k, input), rows);
+        for (std::size_t s = 0; s < forward_.size(); ++s) {
+            const Stage& stage = forward_[s];
+            auto& first = network_->layer(stage.begin);
+            if (first.meets()) {
+                if (s == 0) first.sum_up(value(0, input), rows);
                 barrier.wait();
-                if (member == 0) layer.conclude(step.pass);
+                if (member == 0) first.conclude(step.pass);
                 barrier.wait();
             }
-            if (k == 0 && sparse_input_) {
-                layer.forward(step.pass, sparse_.data(), y, rows);
-            } else {
-                layer.forward(step.pass, value(k, input), y, rows);
-            }
+            auto* const next = s + 1 < forward_.size() ? &network_->layer(stage.end) : nullptr;
+            by_blocks(stage.by_blocks, rows, [&](Rows some) {
+                for (Index k = stage.begin; k < stage.end; ++k) {
+                    auto& layer = network_->layer(k);
+                    T* const y = values_[std::size_t(k) + 1];
+                    if (k == 0 && sparse_input_) {
+                        layer.forward(step.pass, sparse_.data(), y, some);
+                    } else {
+                        layer.forward(step.pass, value(k, input), y, some);
+                    }
+                }
+                if (next && next->meets()) next->sum_up(value(stage.end, input), some);
+            });
         }
     }
 
     // Losses of the rows, and the slopes of the last value.
     void score(const Step& step, Rows rows) {
         const Index outputs = goals_.outputs, width = goals_.width, last = network_->nodes();
-        const T* const raw = values_[std::size_t(last)].data();
-        T* const slopes = slopes_[std::size_t(last)].data();
+        const T* const raw = values_[std::size_t(last)];
+        T* const slopes = slopes_[std::size_t(last)];
         T* const p = margins_.data();
         const double factor = step.total > 0.0 ? 1.0 / step.total : 0.0;
         for (Index i = rows.begin; i < rows.end; i += granule) {
@@ -324,26 +407,44 @@ private:
     }
 
     void backward(const Step& step, Rows rows, const T* input, int member, Barrier& barrier) {
-        const Index first = network_->first_trained();
-        for (Index k = network_->nodes() - 1; k >= first; --k) {
-            auto& layer = network_->layer(k);
-            const T* const x = value(k, input);
-            T* const dy = slopes_[std::size_t(k) + 1].data();
-            T* const dx = k > first ? slopes_[std::size_t(k)].data() : nullptr;
-            if (layer.meets()) {
-                layer.sum_up_back(x, dy, rows);
+        for (std::size_t s = 0; s < backward_.size(); ++s) {
+            const Stage& stage = backward_[s];
+            const Index top = stage.end - 1;
+            auto& first = network_->layer(top);
+            if (first.meets()) {
+                if (s == 0) first.sum_up_back(value(top, input), slopes_[std::size_t(top) + 1], rows);
                 barrier.wait();
-                if (member == 0) layer.conclude_back(step.pass);
+                if (member == 0) first.conclude_back(step.pass);
                 barrier.wait();
             }
-            layer.backward(step.pass, x, values_[std::size_t(k) + 1].data(), dy, dx, rows);
-            if (!dx) continue;
-            for (const auto& join : joins_) {
-                if (join.from != k) continue;
-                const T* const more = slopes_[std::size_t(join.to)].data();
-                const Index n = network_->size_of(k);
-                for (Index i = rows.begin * n; i < rows.end * n; ++i) dx[i] += more[i];
-            }
+            auto* const next = s + 1 < backward_.size() ? &network_->layer(stage.begin - 1) : nullptr;
+            by_blocks(stage.by_blocks, rows, [&](Rows some) {
+                for (Index k = top; k >= stage.begin; --k) back(step, k, some, input);
+                if (next && next->meets())
+                    next->sum_up_back(value(stage.begin - 1, input), slopes_[std::size_t(stage.begin)], some);
+            });
+        }
+    }
+
+    // Back through a layer, and the parts of its gradient that these rows have.
+    void back(const Step& step, Index k, Rows rows, const T* input) {
+        auto& layer = network_->layer(k);
+        T* const dy = slopes_[std::size_t(k) + 1];
+        T* const dx = k > network_->first_trained() ? slopes_[std::size_t(k)] : nullptr;
+        layer.backward(step.pass, value(k, input), values_[std::size_t(k) + 1], dy, dx, rows);
+        if (partial_.data())
+            by_blocks(true, rows, [&](Rows block) {
+                for (const auto& tile : tiles_)
+                    if (tile.node == k && tile.part >= 0)
+                        gradient_of(step, block, tile, input,
+                                    partial_.data() + block.begin / block_ * parts_size_ + tile.part);
+            });
+        if (!dx) return;
+        for (const auto& join : joins_) {
+            if (join.from != k) continue;
+            const T* const more = slopes_[std::size_t(join.to)];
+            const Index n = network_->size_of(k);
+            for (Index i = rows.begin * n; i < rows.end * n; ++i) dx[i] += more[i];
         }
     }
 
@@ -354,7 +455,7 @@ private:
             const auto& tile = tiles_[std::size_t(t)];
             if (!whole) {
                 Gradient<T> gradient = parts_of(step, tile);
-                if (!partial_.data()) {
+                if (!gradient.g) {
                     gradient_of(step, {0, step.pass.rows}, tile, input, own.gradient.data());
                     gradient.g = own.gradient.data();
                 }
@@ -362,7 +463,7 @@ private:
                 continue;
             }
             T* const g = (wanted_gradient_ ? wanted_gradient_ : gradient_.data()) + tile.offset;
-            if (partial_.data()) {
+            if (tile.part >= 0) {
                 parts_of(step, tile).collect(0, tile.count, g);
             } else {
                 gradient_of(step, {0, step.pass.rows}, tile, input, g);
@@ -386,12 +487,12 @@ private:
     void gradient_of(const Step& step, Rows rows, const FlatTile& tile, const T* input, T* g) {
         network_->layer(tile.node).gradient(step.pass, rows, tile.number, value(tile.node, input),
                                             tile.node == 0 && sparse_input_ ? sparse_.data() : nullptr,
-                                            slopes_[std::size_t(tile.node) + 1].data(), g);
+                                            slopes_[std::size_t(tile.node) + 1], g);
     }
     Gradient<T> parts_of(const Step& step, const FlatTile& tile) const {
-        if (!partial_.data()) return {};
+        if (tile.part < 0) return {};
         const Index blocks = (step.pass.rows + block_ - 1) / block_;
-        return {.g = partial_.data() + tile.offset, .parts = blocks, .stride = network_->trained_size()};
+        return {.g = partial_.data() + tile.part, .parts = blocks, .stride = parts_size_};
     }
 
     void move(const Step& step, const FlatTile& tile, Gradient<T> gradient) {
@@ -470,10 +571,14 @@ private:
 
     bool sparse_input_ = false, reads_input_ = false;
     std::vector<SparseRow<T>> sparse_;
-    std::vector<Buffer<T>> values_, slopes_;
+    std::vector<Buffer<T>> values_owned_, slopes_owned_;
+    std::vector<T*> values_, slopes_;  // of each value; some share memory
+    std::vector<unsigned char> masks_;
     Buffer<T> margins_, gradient_;
-    Buffer<T> partial_;  // gradients of blocks of rows, if they are made so
-    Index block_ = 0;    // rows of a block
+    Index block_ = granule;  // rows of a block
+    Buffer<T> partial_;      // gradients of blocks of rows, of the layers that make them so
+    Index parts_size_ = 0;
+    std::vector<Stage> forward_, backward_;
     std::vector<Join> joins_;
     std::vector<FlatTile> tiles_;
     Index largest_tile_ = 0, workspace_ = 0;

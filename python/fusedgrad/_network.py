@@ -23,6 +23,7 @@ from .optimizers import Optimizer
 
 Arrays = list[NDArray[Any]]
 
+_ROWS_AT_ONCE = 4096  # that are looked at
 _MOST_ORDERS = 1 << 22  # row numbers drawn ahead, in epochs that are certain to happen
 
 
@@ -60,15 +61,41 @@ class Net:
         self.shapes: list[Shape] = []
         self.ends: list[int] = []
         self.pieces: list[int] = []  # of parameters up to and with each layer
-        for _, layer, before, after in walk(self.layers, self.input_shape):
-            layer.build(plan, before)
+        for k, layer, before, after in walk(self.layers, self.input_shape):
+            try:
+                layer.build(plan, before)
+            except ValueError as error:
+                raise ValueError(f"layers[{k}] does not fit: {error}") from None
             self.shapes.append(after)
             self.ends.append(len(plan.nodes))
             self.pieces.append(len(plan.weights))
+        labels = [layer.label for layer in self.layers if layer.label is not None]
+        if len(set(labels)) < len(labels):
+            twice = next(label for label in labels if labels.count(label) > 1)
+            raise ValueError(f"Two layers have the label {twice!r}; labels must differ.")
+        if plan.masking and not plan.mask_used:
+            raise ValueError(
+                f"{self.layers[0]!r} marks padding, but there is no recurrent layer that would skip it. Put one behind it "
+                "(convolutions and Flatten lose the marks), or leave the padding out."
+            )
         self.plan = plan
 
     def __reduce__(self) -> Any:
         return Net, (self.layers, self.input_shape)
+
+    def labelled(self, label: str) -> int:
+        """Return the number of the layer with a label.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        known = [layer.label for layer in self.layers]
+        if label not in known:
+            given = ", ".join(repr(one) for one in known if one is not None)
+            raise ValueError(f"No layer has the label {label!r}. Labels: {given or 'none (give layers a label=)'}.")
+        return known.index(label)
 
     @property
     def piece_shapes(self) -> list[tuple[int, int]]:
@@ -79,8 +106,39 @@ class Net:
     def core(self) -> _core.Network:
         """The core's network."""
         if "_core" not in self.__dict__:
-            self._core = _core.Network(self.plan.nodes)
+            self._core = _core.Network(self.plan.nodes, self.plan.masking)
         return self._core
+
+    def check(self, X: Any, name: str = "X") -> None:
+        """Look at what the first layer wants of the numbers in X.
+
+        Raises
+        ------
+        ValueError
+            If they are no codes, or if a row is nothing but padding.
+        """
+        codes, masking = self.plan.codes, self.plan.masking
+        if codes is None and masking is None:
+            return
+        for begin in range(0, X.shape[0], _ROWS_AT_ONCE):
+            rows = X[begin : begin + _ROWS_AT_ONCE]
+            rows = rows.toarray() if sp.issparse(rows) else rows
+            if codes is not None:
+                wrong = (rows < 0) | (rows >= codes) | (rows != np.floor(rows))
+                if wrong.any():
+                    i, j = np.argwhere(wrong)[0]
+                    raise ValueError(
+                        f"{name}[{begin + i}, {j}] is {rows[i, j]:g}, but {self.layers[0]!r} takes codes: whole numbers "
+                        f"from 0 to {codes - 1}."
+                    )
+            if masking is not None:
+                empty = np.flatnonzero((rows == rows.dtype.type(masking[2])).all(axis=1))
+                if len(empty):
+                    few = ", ".join(str(begin + i) for i in empty[:5]) + (", ..." if len(empty) > 5 else "")
+                    raise ValueError(
+                        f"Rows {few} of {name} are nothing but padding ({self.layers[0]!r}): there is no step to learn "
+                        "from or to speak of. Drop them, or leave them a step."
+                    )
 
     def fresh(self, rng: np.random.RandomState, dtype: Any) -> tuple[Arrays, Arrays]:
         """Return initial parameters and statistics."""
@@ -304,6 +362,7 @@ class Training:
         self.sizes = batch_sizes(self.n, settings.batch_size)
         self.engine = _core.NetworkTraining(
             nodes=net.plan.nodes,
+            masking=net.plan.masking,
             X=as_core(X),
             y=goal.y,
             coded=goal.coded,

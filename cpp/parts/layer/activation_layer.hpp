@@ -14,15 +14,18 @@ public:
 
     void forward(const Pass&, const T* x, T* y, Rows rows) override {
         const Index at = rows.begin * this->in, n = rows.count() * this->in;
-        std::copy_n(x + at, n, y + at);
+        if (x != y) std::copy_n(x + at, n, y + at);
         activation_->forward(y + at, n);
     }
     void backward(const Pass&, const T* x, const T* y, T* dy, T* dx, Rows rows) override {
         if (!dx) return;
         const Index at = rows.begin * this->in, n = rows.count() * this->in;
-        std::copy_n(dy + at, n, dx + at);
+        if (dx != dy) std::copy_n(dy + at, n, dx + at);
         activation_->slope((activation_->from_output() ? y : x) + at, dx + at, n);
     }
+
+    bool in_place() const override { return activation_->from_output(); }
+    bool keeps_output() const override { return activation_->from_output(); }
 
 private:
     const std::unique_ptr<Activate<T>> activation_;

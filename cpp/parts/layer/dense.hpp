@@ -113,6 +113,7 @@ public:
 
     double work() const override { return double(features_ * units_ * positions_); }
     Index workspace() const override { return workspace_; }
+    bool keeps_output() const override { return activation_ && activation_->from_output(); }
 
 private:
     static constexpr Index most_sparse_tiles = 64;

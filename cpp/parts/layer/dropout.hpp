@@ -22,12 +22,14 @@ public:
         if (dx) drop(pass, dy, dx, rows);
     }
 
+    bool in_place() const override { return true; }
+
 private:
     void drop(const Pass& pass, const T* from, T* to, Rows rows) const {
         const Index at = rows.begin * this->in, n = rows.count() * this->in;
         if (pass.training) {
             keep_some(from + at, n, key_of(pass.key, number_), std::uint64_t(at), threshold_, factor_, to + at);
-        } else {
+        } else if (from != to) {
             std::copy_n(from + at, n, to + at);
         }
     }

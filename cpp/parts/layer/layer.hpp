@@ -5,7 +5,8 @@
 // depend on who did what. The gradient of parameters comes later, in tiles of parameters: a layer writes the gradient
 // of a tile, the update rule moves it, and the layer hears of it.
 //
-// A layer never allocates after `prepare`.
+// A layer never allocates after `prepare`. Outside training several members may call the same layer side by side, so
+// then it writes to the member's scratch alone.
 #pragma once
 
 #include <algorithm>
@@ -42,8 +43,10 @@ struct TileOf {
 // What layers are told of a pass.
 struct Pass {
     bool training = false;
-    Index rows = 0;         // of the whole batch
-    std::uint64_t key = 0;  // for random numbers: of this step
+    Index rows = 0;                       // of the whole batch
+    std::uint64_t key = 0;                // for random numbers: of this step
+    const unsigned char* mask = nullptr;  // (rows, steps): 0 where a time step is padding; null: none is
+    void* scratch = nullptr;              // memory of the member's own, as much as the layer wants
 };
 
 // A sparse row whose indices have 32 or 64 bits.
@@ -131,8 +134,15 @@ public:
 
     virtual double work() const { return double(in + out); }  // of a row, in multiply-adds
     virtual Index workspace() const { return 0; }             // numbers that `prepare` has taken
+    // Numbers of the member's own memory for a pass over so many rows.
+    virtual Index scratch(Index rows, bool training) const { return (void)rows, (void)training, 0; }
+
+    virtual bool in_place() const { return false; }      // whether y may be x, and dx dy
+    virtual bool keeps_output() const { return false; }  // whether `backward` reads y
 
 protected:
+    static T* scratch_of(const Pass& pass) { return static_cast<T*>(pass.scratch); }
+
     std::vector<T*> w_, kept_;
 };
 

@@ -218,6 +218,9 @@ class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[
             self._goal(given.y, X.dtype, "y_val")  # raises for labels that are unknown
         rng = check_random_state(self.random_state)
         self._net = self._make_net(X)
+        self._net.check(X)
+        if given is not None:
+            self._net.check(given.X, "X_val")
         if first:
             weights = self._fresh(self._net, rng, X.dtype)
         else:
@@ -355,21 +358,22 @@ class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[
         X = self._check_rows(X)
         if "_net" not in self.__dict__:
             self._net = self._make_net(X)
+        self._net.check(X)
         work = float(X.shape[0]) * sum(w.size for w in weights.trained)
         return self._net.predict(
             weights.answer, weights.kept, X, layer=layer, threads=threads_for(self.n_jobs, None, work)
         )
 
-    def transform(self, X: Any, layer: int = -2) -> Any:
+    def transform(self, X: Any, layer: int | str = -2) -> Any:
         """Return what a layer makes of each row: hidden features. (`fit_transform` fits, then returns them.)
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
-        layer : int, default=-2
+        layer : int or str, default=-2
             Which layer: -1 is the output layer (before softmax, sigmoid or exp), -2 the last hidden one, 0 the first
-            one.
+            one; or the label of a layer.
 
         Returns
         -------
@@ -382,12 +386,15 @@ class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[
         """
         check_is_fitted(self)
         layers = self._stages()
-        if isinstance(layer, bool) or not isinstance(layer, Integral) or not -len(layers) <= layer < len(layers):
+        if isinstance(layer, str):
+            number = self._net.labelled(layer)
+        elif isinstance(layer, bool) or not isinstance(layer, Integral) or not -len(layers) <= layer < len(layers):
             raise ValueError(
-                f"layer must be a whole number from {-len(layers)} to {len(layers) - 1}: the network has {len(layers)} "
-                f"layers. Got {layer!r}."
+                f"layer must be a label, or a whole number from {-len(layers)} to {len(layers) - 1}: the network has "
+                f"{len(layers)} layers. Got {layer!r}."
             )
-        number = layers[int(layer)]
+        else:
+            number = layers[int(layer)]
         features = self._raw(X, number)
         return features.reshape(len(features), *self._net.shapes[number])
 

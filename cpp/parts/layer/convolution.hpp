@@ -1,0 +1,203 @@
+#pragma once
+
+#include "kernel/activate.hpp"
+#include "kernel/gather.hpp"
+#include "parts/layer/layer.hpp"
+#include "parts/layer/window.hpp"
+
+namespace fg {
+
+// y = f(x * W + b): at each position of a window, a product of the pixels in it with the weights of a filter
+// (cross-correlation, as everywhere in this field). In groups: the channels are cut in so many parts, each with filters
+// of its own. LeCun et al. (1998), "Gradient-based learning applied to document recognition".
+//
+// Weights are (kernel height * kernel width * channels of a group, filters). Forward and the gradient of weights read
+// the padded image where it lies; back to the image the products of all windows are made for some positions at a time,
+// and added to where they belong: dx = sum over windows of dz W'.
+template <class T>
+class ConvolutionLayer final : public Layer<T> {
+public:
+    ConvolutionLayer(const Window& window, Index filters, Index groups, bool bias,
+                     std::unique_ptr<Activate<T>> activation, bool first)
+        : Layer<T>(window.size(), window.positions() * filters),
+          window_(window),
+          filters_(filters),
+          groups_(groups),
+          bias_(bias),
+          first_(first),
+          activation_(std::move(activation)),
+          starts_(window.starts()),
+          positions_(window.positions()),
+          channels_(window.channels / groups),
+          outputs_(filters / groups),
+          depth_(window.taps() * channels_),
+          chunk_(std::clamp<Index>((32 << 10) / Index(sizeof(T)) / depth_ / group_rows, 1, 16) * group_rows) {
+        require(window.channels % groups == 0 && filters % groups == 0,
+                "a convolution's channels and filters must be multiples of its groups");
+        for (const Index tap : window.offsets())
+            for (Index c = 0; c < channels_; ++c) taps_.push_back(tap + c);
+    }
+
+    std::vector<Piece> pieces() const override {
+        std::vector<Piece> pieces{{"coef", depth_, filters_, true}};
+        if (bias_) pieces.push_back({"intercept", 1, filters_, false});
+        return pieces;
+    }
+
+    void prepare(Index rows, bool) override {
+        const auto wants = [&](Index n) {
+            workspace_ += n;
+            return Buffer<T>(n);
+        };
+        workspace_ = 0;
+        if (window_.pads()) {
+            images_ = wants(rows * window_.padded_size());
+            std::fill_n(images_.data(), rows * window_.padded_size(), T(0));
+        }
+        if (!lies_in_panels()) slopes_ = wants(rows * positions_ * panels_size<T>(1, outputs_) * groups_);
+        if (activation_ && !activation_->from_output()) z_ = wants(rows * this->out);
+        pack(true);
+    }
+    void changed() override { pack(true); }
+    void refresh(Index) override { pack(false); }
+
+    Index scratch(Index, bool training) const override {
+        if (!training) return window_.pads() ? window_.padded_size() : 0;
+        return first_ ? 0 : (window_.pads() ? window_.padded_size() : 0) + chunk_ * depth_;
+    }
+
+    void forward(const Pass& pass, const T* x, T* y, Rows rows) override {
+        for (Index i = rows.begin; i < rows.end; ++i) {
+            const T* image = x + i * this->in;
+            if (window_.pads() && pass.training) {
+                window_.inner(image, padded(i));
+                image = padded(i);
+            } else {
+                image = window_.padded(image, this->scratch_of(pass), T(0));
+            }
+            T* const z = y + i * this->out;
+            for (Index g = 0; g < groups_; ++g)
+                multiply_gathered<T>(image + g * channels_, starts_.data(), taps_.data(), weights_of(g), positions_,
+                                     outputs_, depth_, {bias_ ? this->w_[1] + g * outputs_ : nullptr, 0},
+                                     z + g * outputs_, filters_);
+            if (!activation_) continue;
+            if (pass.training && z_.data()) std::copy_n(z, this->out, z_.data() + i * this->out);
+            activation_->forward(z, this->out);
+        }
+    }
+
+    void backward(const Pass& pass, const T*, const T* y, T* dy, T* dx, Rows rows) override {
+        for (Index i = rows.begin; i < rows.end; ++i) {
+            T* const dz = dy + i * this->out;
+            if (activation_)
+                activation_->slope((activation_->from_output() ? y : z_.data()) + i * this->out, dz, this->out);
+            if (!lies_in_panels())
+                for (Index g = 0; g < groups_; ++g)
+                    pack_rows(dz + g * outputs_, filters_, positions_, outputs_, 0, positions_, slopes_of(i, g));
+            if (dx) back(dz, dx + i * this->in, this->scratch_of(pass));
+        }
+    }
+
+    // A tile has the weights of some taps; the last one is the bias.
+    Index tiles() const override { return blocks() + bias_; }
+    double cost() const override { return double(std::min(block, depth_) * filters_ * positions_); }
+    TileOf tile(Index number) const override {
+        if (number == blocks()) return {1, 0, filters_};
+        return {0, number * block * filters_, taps_of(number).count() * filters_};
+    }
+    void gradient(const Pass&, Rows rows, Index number, const T* x, const SparseRow<T>*, const T* dz, T* g) override {
+        if (number == blocks()) {
+            sum_rows(dz + rows.begin * this->out, rows.count() * positions_, filters_, g);
+            return;
+        }
+        const auto [begin, end] = taps_of(number);
+        for (Index i = rows.begin; i < rows.end; ++i) {
+            const T* const image = window_.pads() ? padded(i) : x + i * this->in;
+            for (Index group = 0; group < groups_; ++group) {
+                T* const to = g + group * outputs_;
+                const T* const slopes = lies_in_panels() ? dz + i * this->out : slopes_of(i, group);
+                multiply_gathered<T>(image + group * channels_, taps_.data() + begin, starts_.data(),
+                                     {slopes, positions_}, end - begin, outputs_, positions_,
+                                     {i > rows.begin ? to : nullptr, filters_}, to, filters_);
+            }
+        }
+    }
+    void moved(Index number) override {
+        if (number == blocks()) return;
+        const auto [begin, end] = taps_of(number);
+        pack(begin, end, true);
+    }
+
+    double work() const override { return double(positions_ * depth_ * filters_); }
+    Index workspace() const override { return workspace_; }
+    bool keeps_output() const override { return activation_ && activation_->from_output(); }
+
+private:
+    static constexpr Index block = 4 * group_rows;  // taps of a tile
+
+    Index blocks() const { return (depth_ + block - 1) / block; }
+    Rows taps_of(Index number) const { return {number * block, std::min(depth_, (number + 1) * block)}; }
+    // Whether the slopes of an image are a panel as they are.
+    bool lies_in_panels() const { return groups_ == 1 && (filters_ == lanes<T> || filters_ == panel_columns<T>); }
+    T* padded(Index i) const { return images_.data() + i * window_.padded_size(); }
+    T* slopes_of(Index i, Index group) const {
+        return slopes_.data() + (i * groups_ + group) * panels_size<T>(positions_, outputs_);
+    }
+    Panels<T> weights_of(Index group) const {
+        return {weights_.data() + group * panels_size<T>(depth_, outputs_), depth_};
+    }
+
+    void back(const T* dz, T* dx, T* scratch) {
+        T* const products = scratch + (window_.pads() ? window_.padded_size() : 0);
+        T* const image = window_.pads() ? scratch : dx;
+        std::fill_n(image, window_.padded_size(), T(0));
+        // Taps that lie side by side in the image are added in one go.
+        const bool whole = groups_ == 1 && window_.dilation[1] == 1;
+        const Index length = whole ? window_.kernel[1] * channels_ : channels_;
+        for (Index group = 0; group < groups_; ++group)
+            for (Index first = 0; first < positions_; first += chunk_) {
+                const Index count = std::min(chunk_, positions_ - first);
+                multiply<T>({dz + first * filters_ + group * outputs_, filters_, 1},
+                            {transposed_.data() + group * panels_size<T>(outputs_, depth_), outputs_}, count, depth_,
+                            outputs_, {}, products, depth_);
+                for (Index p = 0; p < count; ++p) {
+                    T* const to = image + group * channels_ + starts_[std::size_t(first + p)];
+                    const T* const from = products + p * depth_;
+                    for (Index q = 0; q < depth_; q += length) axpy(T(1), from + q, to + taps_[std::size_t(q)], length);
+                }
+            }
+        if (window_.pads()) window_.unpadded(image, dx);
+    }
+
+    void pack(bool back) {
+        if (!weights_.data()) weights_ = Buffer<T>(groups_ * panels_size<T>(depth_, outputs_));
+        if (back && !first_ && !transposed_.data()) transposed_ = Buffer<T>(groups_ * panels_size<T>(outputs_, depth_));
+        pack(0, depth_, back);
+    }
+    void pack(Index begin, Index end, bool back) {
+        for (Index g = 0; g < groups_; ++g) {
+            const T* const W = this->w_[0] + g * outputs_;
+            pack_rows(W, filters_, depth_, outputs_, begin, end,
+                      weights_.data() + g * panels_size<T>(depth_, outputs_));
+            if (back && !first_)
+                pack_transposed(W, filters_, outputs_, depth_, begin, end,
+                                transposed_.data() + g * panels_size<T>(outputs_, depth_));
+        }
+    }
+
+    const Window window_;
+    const Index filters_, groups_;
+    const bool bias_, first_;  // first: nobody wants dx
+    const std::unique_ptr<Activate<T>> activation_;
+    const std::vector<Index> starts_;
+    const Index positions_, channels_, outputs_;  // channels and filters of a group
+    const Index depth_, chunk_;                   // taps times channels; positions at a time on the way back
+    std::vector<Index> taps_;
+    Index workspace_ = 0;
+    Buffer<T> weights_, transposed_;  // in panels, group by group
+    Buffer<T> images_;                // padded, of the batch
+    Buffer<T> slopes_;                // dz of the batch, in panels, image by image
+    Buffer<T> z_;                     // inputs of the activation, where it needs them
+};
+
+}  // namespace fg

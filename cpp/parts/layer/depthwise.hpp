@@ -1,0 +1,134 @@
+#pragma once
+
+#include "kernel/activate.hpp"
+#include "kernel/gemm.hpp"
+#include "parts/layer/layer.hpp"
+#include "parts/layer/window.hpp"
+
+namespace fg {
+
+// A convolution with a filter for each channel: y = f(sum over taps of w x + b), channel by channel. Sifre (2014),
+// "Rigid-motion scattering for image classification", section 6.2. Weights are (kernel height * kernel width,
+// channels).
+template <class T>
+class DepthwiseLayer final : public Layer<T> {
+public:
+    DepthwiseLayer(const Window& window, bool bias, std::unique_ptr<Activate<T>> activation)
+        : Layer<T>(window.size(), window.positions() * window.channels),
+          window_(window),
+          bias_(bias),
+          activation_(std::move(activation)),
+          starts_(window.starts()),
+          taps_(window.offsets()) {}
+
+    std::vector<Piece> pieces() const override {
+        std::vector<Piece> pieces{{"coef", window_.taps(), window_.channels, true}};
+        if (bias_) pieces.push_back({"intercept", 1, window_.channels, false});
+        return pieces;
+    }
+
+    void prepare(Index rows, bool) override {
+        workspace_ = 0;
+        if (window_.pads()) {
+            workspace_ = rows * window_.padded_size();
+            images_ = Buffer<T>(workspace_);
+            std::fill_n(images_.data(), workspace_, T(0));
+        }
+        if (activation_ && !activation_->from_output()) {
+            z_ = Buffer<T>(rows * this->out);
+            workspace_ += rows * this->out;
+        }
+    }
+    Index scratch(Index, bool) const override { return window_.pads() ? window_.padded_size() : 0; }
+
+    void forward(const Pass& pass, const T* x, T* y, Rows rows) override {
+        const Index n = window_.channels;
+        for (Index i = rows.begin; i < rows.end; ++i) {
+            const T* image = x + i * this->in;
+            if (window_.pads() && pass.training) {
+                window_.inner(image, padded(i));
+                image = padded(i);
+            } else {
+                image = window_.padded(image, this->scratch_of(pass), T(0));
+            }
+            T* const z = y + i * this->out;
+            for (std::size_t p = 0; p < starts_.size(); ++p)
+                by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
+                    constexpr int N = decltype(width)::value;
+                    const T *const from = image + starts_[p] + c, *const w = this->w_[0] + c;
+                    Vector<T, N> sum = bias_ ? load<N>(this->w_[1] + c) : Vector<T, N>{};
+                    for (std::size_t k = 0; k < taps_.size(); ++k)
+                        sum += load<N>(from + taps_[k]) * load<N>(w + Index(k) * n);
+                    store<N>(z + Index(p) * n + c, sum);
+                });
+            if (!activation_) continue;
+            if (pass.training && z_.data()) std::copy_n(z, this->out, z_.data() + i * this->out);
+            activation_->forward(z, this->out);
+        }
+    }
+
+    void backward(const Pass& pass, const T*, const T* y, T* dy, T* dx, Rows rows) override {
+        const Index n = window_.channels;
+        for (Index i = rows.begin; i < rows.end; ++i) {
+            T* const dz = dy + i * this->out;
+            if (activation_)
+                activation_->slope((activation_->from_output() ? y : z_.data()) + i * this->out, dz, this->out);
+            if (!dx) continue;
+            T* const image = window_.pads() ? this->scratch_of(pass) : dx + i * this->in;
+            std::fill_n(image, window_.padded_size(), T(0));
+            for (std::size_t p = 0; p < starts_.size(); ++p)
+                by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
+                    constexpr int N = decltype(width)::value;
+                    const auto slope = load<N>(dz + Index(p) * n + c);
+                    for (std::size_t k = 0; k < taps_.size(); ++k) {
+                        T* const to = image + starts_[p] + taps_[k] + c;
+                        store<N>(to, load<N>(to) + slope * load<N>(this->w_[0] + Index(k) * n + c));
+                    }
+                });
+            if (window_.pads()) window_.unpadded(image, dx + i * this->in);
+        }
+    }
+
+    // A tile for the weights, one for the bias.
+    Index tiles() const override { return 1 + bias_; }
+    double cost() const override { return work(); }
+    void gradient(const Pass&, Rows rows, Index number, const T* x, const SparseRow<T>*, const T* dz, T* g) override {
+        const Index n = window_.channels;
+        dz += rows.begin * this->out;
+        if (number == 1) {
+            sum_rows(dz, rows.count() * window_.positions(), n, g);
+            return;
+        }
+        std::fill_n(g, window_.taps() * n, T(0));
+        for (Index i = rows.begin; i < rows.end; ++i, dz += this->out) {
+            const T* const image = window_.pads() ? padded(i) : x + i * this->in;
+            for (std::size_t k = 0; k < taps_.size(); ++k)
+                by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
+                    constexpr int N = decltype(width)::value;
+                    const T* const from = image + taps_[k] + c;
+                    T* const to = g + Index(k) * n + c;
+                    Vector<T, N> sum = load<N>(to);
+                    for (std::size_t p = 0; p < starts_.size(); ++p)
+                        sum += load<N>(from + starts_[p]) * load<N>(dz + Index(p) * n + c);
+                    store<N>(to, sum);
+                });
+        }
+    }
+
+    double work() const override { return double(window_.positions() * window_.taps() * window_.channels); }
+    Index workspace() const override { return workspace_; }
+    bool keeps_output() const override { return activation_ && activation_->from_output(); }
+
+private:
+    T* padded(Index i) const { return images_.data() + i * window_.padded_size(); }
+
+    const Window window_;
+    const bool bias_;
+    const std::unique_ptr<Activate<T>> activation_;
+    const std::vector<Index> starts_, taps_;
+    Index workspace_ = 0;
+    Buffer<T> images_;  // padded, of the batch
+    Buffer<T> z_;       // inputs of the activation, where it needs them
+};
+
+}  // namespace fg

@@ -1,0 +1,87 @@
+// What convolutions and pooling share: windows that slide over an image of channels, channels last.
+#pragma once
+
+#include <vector>
+
+#include "core/base.hpp"
+#include "core/lanes.hpp"
+
+namespace fg {
+
+// Sizes are in pixels; along y first. An image of one row is a sequence.
+struct Window {
+    Index height, width, channels;
+    Index kernel[2], stride[2], dilation[2];
+    Index before[2], after[2];  // padding
+
+    Index out_height() const { return (padded_height() - reach(0)) / stride[0] + 1; }
+    Index out_width() const { return (padded_width() - reach(1)) / stride[1] + 1; }
+    Index padded_height() const { return height + before[0] + after[0]; }
+    Index padded_width() const { return width + before[1] + after[1]; }
+    Index reach(int axis) const { return (kernel[axis] - 1) * dilation[axis] + 1; }
+    Index size() const { return height * width * channels; }
+    Index padded_size() const { return padded_height() * padded_width() * channels; }
+    Index positions() const { return out_height() * out_width(); }
+    Index taps() const { return kernel[0] * kernel[1]; }
+    bool pads() const { return before[0] || before[1] || after[0] || after[1]; }
+    bool overlaps() const { return stride[0] < reach(0) || stride[1] < reach(1) || dilation[0] > 1 || dilation[1] > 1; }
+    // Whether every pixel is in one window.
+    bool partitions() const {
+        return !overlaps() && !pads() && height == out_height() * kernel[0] && width == out_width() * kernel[1];
+    }
+    void check() const {
+        for (int axis = 0; axis < 2; ++axis)
+            require(kernel[axis] > 0 && stride[axis] > 0 && dilation[axis] > 0,
+                    "a window's kernel, stride and dilation must be positive");
+        require(padded_height() >= reach(0) && padded_width() >= reach(1), "a window is larger than the image");
+    }
+
+    // Where, in the padded image, windows begin and what they hold.
+    std::vector<Index> starts() const {
+        std::vector<Index> offsets;
+        for (Index y = 0; y < out_height(); ++y)
+            for (Index x = 0; x < out_width(); ++x)
+                offsets.push_back((y * stride[0] * padded_width() + x * stride[1]) * channels);
+        return offsets;
+    }
+    std::vector<Index> offsets() const {
+        std::vector<Index> offsets;
+        for (Index y = 0; y < kernel[0]; ++y)
+            for (Index x = 0; x < kernel[1]; ++x)
+                offsets.push_back((y * dilation[0] * padded_width() + x * dilation[1]) * channels);
+        return offsets;
+    }
+
+    // The image with its padding: itself where it has none.
+    template <class T>
+    const T* padded(const T* image, T* to, T border) const {
+        if (!pads()) return image;
+        std::fill_n(to, padded_size(), border);
+        inner(image, to);
+        return to;
+    }
+    // Only what is inside the borders.
+    template <class T>
+    void inner(const T* image, T* to) const {
+        for (Index y = 0; y < height; ++y) std::copy_n(image + y * width * channels, width * channels, to + inside(y));
+    }
+    template <class T>
+    void unpadded(const T* from, T* image) const {
+        for (Index y = 0; y < height; ++y)
+            std::copy_n(from + inside(y), width * channels, image + y * width * channels);
+    }
+
+private:
+    Index inside(Index y) const { return ((y + before[0]) * padded_width() + before[1]) * channels; }
+};
+
+// Calls f(first, Width<N>) for the channels, as many at a time as a register holds, then fewer.
+template <class T, class F>
+FG_INLINE void by_lanes(Index n, F&& f) {
+    constexpr int L = lanes<T>;
+    Index i = 0;
+    for (; i + L <= n; i += L) f(i, Width<L>{});
+    tail<L / 2>(i, n - i, f);
+}
+
+}  // namespace fg
