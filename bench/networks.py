@@ -1,18 +1,18 @@
 """Networks beside torch's and scikit-learn's: ``python -m bench.networks``.
 
 Seconds of a step on full batches, of an epoch of mini-batches, and of the probabilities of one row, all float32.
-fusedgrad gets two threads, peers the number of threads that is best for them, torch its fused optimizers. Subject and
-peer run in turn, A B A B, in one process; a run is many steps, and the ratio is the median of the pairs' ratios.
+fusedgrad gets two threads, peers the number of threads that is best for them, torch its fused optimizers and, for
+images, the better of its two memory formats. Subject and peer run in turn, A B A B, in one process; a run is many
+steps, and the ratio is the median of the pairs' ratios.
 
 Both sides start from the same weights, and the fall of the loss over all rows in a run is compared. On full batches,
 and beside scikit-learn with the same `random_state`, the steps are the same; torch visits rows in an order of its own,
-and has no penalty (alpha is 1e-4 for the others).
+and has no penalty (alpha is 1e-4 for perceptrons of the others). One row is shown to the same weights.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import math
 import re
@@ -29,8 +29,8 @@ from typing import Any
 import fusedgrad
 import numpy as np
 import sklearn
-from fusedgrad.layers import Dense
-from fusedgrad.neural_network import MLPClassifier, NeuralRegressor
+from fusedgrad.layers import GRU, LSTM, Activation, BatchNorm, Conv2D, Dense, Flatten, Layer, MaxPool2D, walk
+from fusedgrad.neural_network import MLPClassifier, NeuralClassifier, NeuralRegressor
 from numpy.typing import NDArray
 from sklearn import neural_network as sklearn_networks
 from sklearn.exceptions import ConvergenceWarning
@@ -40,6 +40,8 @@ from . import machine, measure, table
 
 try:
     import torch
+
+    from . import torch_networks
 except ImportError:
     torch = None
 
@@ -48,54 +50,153 @@ STILL = 1e-30  # a rate that moves no weight
 RESULTS = Path(__file__).parent / "results" / "networks"
 BLAS = ThreadpoolController().select(user_api="blas")
 
+
+@dataclass(frozen=True)
+class Way:
+    """How a solver runs; `channels_last` is torch's memory format for images."""
+
+    threads: int
+    channels_last: bool = False
+
+
 Predict = Callable[[], NDArray[Any]]
-Prepare = Callable[[int, int], Callable[[], Predict]]  # epochs or calls, threads -> the timed part -> predictions
+Prepare = Callable[[int, Way], Callable[[], Predict]]  # epochs or calls, way -> the timed part -> predictions
 
 
 @dataclass(frozen=True)
 class Case:
-    """A network and its data; `repeats` are the epochs of a run, or its calls, `targets` ratios to reach, by peer."""
+    """A network for rows of a shape, output layer included, and its data.
+
+    `repeats` are the epochs of a run, or its calls, `targets` ratios to reach, by peer.
+    """
 
     description: str
     unit: str
-    sizes: tuple[int, ...]
+    shape: tuple[int, ...]
+    layers: tuple[Layer, ...]
     rows: int
     batch: int
     repeats: int
     targets: dict[str, float]
 
     @property
+    def is_image(self) -> bool:
+        return len(self.shape) == 3
+
+    @property
+    def is_perceptron(self) -> bool:
+        """Whether it is a case for `MLPClassifier`."""
+        return self.unit != "step" and all(isinstance(layer, Dense) for layer in self.layers)
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Units of the hidden layers of a perceptron."""
+        return tuple(layer.units for layer in self.layers[:-1] if isinstance(layer, Dense))
+
+    @property
     def flops(self) -> int:
-        """Floating-point operations of an epoch: products forward and for weights, and back to all hidden layers."""
-        layers = [a * b for a, b in itertools.pairwise(self.sizes)]
-        return self.rows * (4 * sum(layers) + 2 * sum(layers[1:]))
+        """Floating-point operations of an epoch: products forward and for weights, and back to all hidden numbers."""
+        products = [each for _, *each in walk(self.layers, self.shape)]
+        inputs, states = zip(*(multiplications(*each) for each in products), strict=True)
+        first = next(filter(None, inputs))  # the input needs no slopes
+        return self.rows * (6 * (sum(inputs) + sum(states)) - 2 * first)
+
+
+def multiplications(layer: Layer, before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, int]:
+    """Return the multiplications of the products of a layer for a row: with its input, and with its earlier states."""
+    if isinstance(layer, Dense):
+        return math.prod(before) * layer.units, 0
+    if isinstance(layer, Conv2D):
+        return math.prod(after) * layer.kernel_size**2 * before[-1], 0
+    if isinstance(layer, (GRU, LSTM)):
+        gates = before[0] * layer._gates * layer.units
+        return gates * before[-1], gates * layer.units
+    return 0, 0
+
+
+def dense(*units: int) -> tuple[Layer, ...]:
+    """Return layers of so many units, with relu but for the last one."""
+    return (*(Dense(n, "relu") for n in units[:-1]), Dense(units[-1]))
 
 
 def cases(*, quick: bool) -> list[Case]:
     """Return all cases; `quick`: a tenth of the rows, fewer epochs."""
-    seed, small, large, digits = (10, 20, 30, 1), (784, 100, 10), (784, 512, 512, 10), 60_000
+    seed = (Dense(20, "relu"), Dense(30, "relu"), Dense(1, "logistic"))
+    pixels, small, large, digits = (784,), dense(100, 10), dense(512, 512, 10), 60_000
+    image, sequence = (28, 28, 1), (28, 28)
+    convolutional = (
+        *(Conv2D(16, 3, "relu", padding="same"), MaxPool2D(2), Conv2D(32, 3, "relu", padding="same"), MaxPool2D(2)),
+        *(Flatten(), *dense(64, 10)),
+    )
+    normalised = tuple(
+        layer
+        for filters in (32, 64, 128)
+        for layer in (
+            *(Conv2D(filters, 3, padding="same", bias=False), BatchNorm()),
+            *(Activation("relu"), MaxPool2D(2)),
+        )
+    )
+    gru, lstm = (GRU(64), Dense(10)), (LSTM(64), Dense(10))
     steps = {32: 30, 100: 20, 1000: 5}
     made = [
-        Case(f"10-20-30-1, SGD, full batch of {rows:,}", "step", seed, rows, rows, 3000, {"torch": target})
+        Case(f"10-20-30-1, SGD, full batch of {rows:,}", "step", (10,), seed, rows, rows, 3000, {"torch": target})
         for rows, target in steps.items()
     ]
     both = {"torch": 1.8, "scikit-learn": 1.8}
     made += [
-        Case("784-100-10, Adam, batch 200, {:,} rows", "epoch", small, digits, 200, 3, both),
+        Case("784-100-10, Adam, batch 200, {:,} rows", "epoch", pixels, small, digits, 200, 3, both),
         Case(
             "784-512-512-10, Adam, batch 256, {:,} rows",
             "epoch",
+            pixels,
             large,
             digits,
             256,
             2,
             {"torch": 1.15, "scikit-learn": 1.5},
         ),
-        Case("784-100-10, predict_proba of one row", "call", small, 2000, 200, 2000, {"scikit-learn": 3}),
+        Case("784-100-10, predict_proba of one row", "call", pixels, small, 2000, 200, 2000, {"scikit-learn": 3}),
+        Case(
+            "CNN, 28 x 28 x 1, 2 convolutions, Adam, batch 128, {:,} images",
+            "epoch",
+            image,
+            convolutional,
+            6400,
+            128,
+            3,
+            {"torch": 1.8},
+        ),
+        Case(
+            "CNN, 32 x 32 x 3, 3 convolutions with batch norm, Adam, batch 128, {:,} images",
+            "epoch",
+            (32, 32, 3),
+            (*normalised, Flatten(), Dense(10)),
+            1280,
+            128,
+            5,
+            {"torch": 1.2},
+        ),
+    ]
+    made += [
+        Case(
+            f"{name}(64), 28 steps of 28 numbers, Adam, batch 128, {{:,}} rows",
+            "epoch",
+            sequence,
+            layers,
+            12_800,
+            128,
+            3,
+            {"torch": 1.5},
+        )
+        for name, layers in (("GRU", gru), ("LSTM", lstm))
+    ]
+    made += [
+        Case("the first CNN, predict_proba of one image", "call", image, convolutional, 2000, 128, 2000, {"torch": 3}),
+        Case("the GRU, predict_proba of one sequence", "call", sequence, gru, 2000, 128, 2000, {"torch": 3}),
     ]
     if quick:
         made = [
-            replace(case, rows=digits // 10, repeats=1)
+            replace(case, rows=max(case.rows // 10, 5 * case.batch), repeats=1)
             if case.unit == "epoch"
             else replace(case, repeats=case.repeats // 10)
             for case in made
@@ -104,14 +205,25 @@ def cases(*, quick: bool) -> list[Case]:
 
 
 def data(case: Case) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """Return rows and targets. Rows of 784 numbers are 80 % zeros; their classes are a linear function's largest."""
+    """Return rows and targets. Classes are the largest of a linear function's values.
+
+    Rows of 784 numbers are 80 % zeros. Images (and sequences, as images of one channel) are patches of 4 x 4 pixels,
+    whose values the classes depend on, with noise.
+    """
     rng = np.random.default_rng(0)
     if case.unit == "step":
-        X = rng.standard_normal((case.rows, case.sizes[0]), dtype=np.float32)
+        X = rng.standard_normal((case.rows, *case.shape), dtype=np.float32)
         return X, (0.5 + 0.3 * np.sin(X[:, 0] + X[:, 1] * X[:, 2])).astype(np.float32)
-    X = rng.random((case.rows, case.sizes[0]), dtype=np.float32)
+    if len(case.shape) > 1:
+        height, width, *channels = case.shape
+        patches = rng.standard_normal((case.rows, height // 4, width // 4, *channels), dtype=np.float32)
+        X = patches.repeat(4, axis=1).repeat(4, axis=2)
+        X += 0.5 * rng.standard_normal(X.shape, dtype=np.float32)
+        flat = patches.reshape(case.rows, -1)
+        return X, (flat @ rng.standard_normal((flat.shape[1], 10), dtype=np.float32)).argmax(1)
+    X = rng.random((case.rows, *case.shape), dtype=np.float32)
     X[X < 0.8] = 0
-    weights = rng.standard_normal((case.sizes[0], case.sizes[-1]), dtype=np.float32)
+    weights = rng.standard_normal((*case.shape, 10), dtype=np.float32)
     return X, ((X - X.mean()) @ weights).argmax(1)
 
 
@@ -128,19 +240,20 @@ def loss(case: Case, predictions: NDArray[Any], y: NDArray[Any]) -> float:
 
 def ours(case: Case, epochs: int, rate: float | None = None) -> Any:
     """Return fusedgrad's estimator."""
+    if case.is_perceptron:
+        return MLPClassifier(**perceptron(case, epochs), learning_rate_init=rate or 1e-3, n_jobs=THREADS)
+    settings = {"max_epochs": epochs, "tol": None, "random_state": 0, "n_jobs": THREADS}
     if case.unit == "step":
-        *hidden, outputs = case.sizes[1:]
-        layers = [*(Dense(units, "relu") for units in hidden), Dense(outputs, "logistic")]
-        settings = {"optimizer": "sgd", "learning_rate": rate or 0.1, "batch_size": "full", "max_epochs": epochs}
-        return NeuralRegressor(layers, **settings, tol=None, random_state=0, n_jobs=THREADS)
-    return MLPClassifier(**perceptron(case, epochs), learning_rate_init=rate or 1e-3, n_jobs=THREADS)
+        sgd = {"optimizer": "sgd", "learning_rate": rate or 0.1, "batch_size": "full"}
+        return NeuralRegressor(case.layers, **sgd, **settings)
+    return NeuralClassifier(case.layers, learning_rate=rate or 1e-3, batch_size=case.batch, **settings)
 
 
 def perceptron(case: Case, epochs: int) -> dict[str, Any]:
     """Return scikit-learn's parameters: Adam, that many epochs."""
     patience = {"tol": 0.0, "n_iter_no_change": 1_000_000}
     return {
-        "hidden_layer_sizes": case.sizes[1:-1],
+        "hidden_layer_sizes": case.hidden,
         "batch_size": case.batch,
         "max_iter": epochs,
         "random_state": 0,
@@ -153,7 +266,7 @@ def predictions(estimator: Any, X: NDArray[Any]) -> NDArray[Any]:
 
 
 def fusedgrad_fit(case: Case, X: NDArray[Any], y: NDArray[Any]) -> Prepare:
-    def prepare(epochs: int, threads: int) -> Callable[[], Predict]:
+    def prepare(epochs: int, way: Way) -> Callable[[], Predict]:
         estimator = ours(case, epochs)
 
         def run() -> Predict:
@@ -166,11 +279,11 @@ def fusedgrad_fit(case: Case, X: NDArray[Any], y: NDArray[Any]) -> Prepare:
 
 
 def sklearn_fit(case: Case, X: NDArray[Any], y: NDArray[Any]) -> Prepare:
-    def prepare(epochs: int, threads: int) -> Callable[[], Predict]:
+    def prepare(epochs: int, way: Way) -> Callable[[], Predict]:
         estimator = sklearn_networks.MLPClassifier(**perceptron(case, epochs))
 
         def run() -> Predict:
-            with BLAS.limit(limits=threads):
+            with BLAS.limit(limits=way.threads):
                 estimator.fit(X, y)
             return lambda: predictions(estimator, X)
 
@@ -179,31 +292,31 @@ def sklearn_fit(case: Case, X: NDArray[Any], y: NDArray[Any]) -> Prepare:
     return prepare
 
 
+def to_torch(case: Case, estimator: Any, X: NDArray[Any], way: Way) -> tuple[Any, Any, Callable[[Any], Any]]:
+    """Return a torch network with the estimator's weights, the rows as it keeps them, and what shows it some."""
+    torch.manual_seed(0)
+    torch.set_num_threads(way.threads)
+    if hasattr(estimator, "weights_"):
+        weights = estimator.weights_
+    else:
+        weights = [each for pair in zip(estimator.coefs_, estimator.intercepts_, strict=True) for each in pair]
+    net, rows = torch_networks.network(case.layers, case.shape, weights), torch.from_numpy(X)
+    if not case.is_image:
+        return net, rows, lambda chosen: chosen
+    if way.channels_last:
+        return net.to(memory_format=torch.channels_last), rows, lambda chosen: chosen.permute(0, 3, 1, 2)
+    return net, rows.permute(0, 3, 1, 2).contiguous(), lambda chosen: chosen
+
+
 def torch_fit(case: Case, X: NDArray[Any], y: NDArray[Any]) -> Prepare:
     """The loop over batches, from tensors; the network is made before. Its rate is ours, which has half the error."""
     start = ours(case, 1, STILL).fit(X[:1000], y[:1000])
-    if case.unit == "step":
-        weights, biases, last = start.weights_[::2], start.weights_[1::2], [torch.nn.Sigmoid()]
-    else:
-        weights, biases, last = start.coefs_, start.intercepts_, []
-    rows = torch.from_numpy(X)
     targets = torch.from_numpy(y if y.dtype == np.int64 else y[:, None])
     measured = torch.nn.functional.mse_loss if case.unit == "step" else torch.nn.functional.cross_entropy
 
-    def network() -> Any:
-        parts: list[Any] = []
-        for k, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-            dense = torch.nn.Linear(*weight.shape)
-            with torch.no_grad():
-                dense.weight.copy_(torch.from_numpy(weight.T))
-                dense.bias.copy_(torch.from_numpy(bias.ravel()))
-            parts += [dense, torch.nn.ReLU()] if k < len(weights) - 1 else [dense, *last]
-        return torch.nn.Sequential(*parts)
-
-    def prepare(epochs: int, threads: int) -> Callable[[], Predict]:
-        torch.manual_seed(0)
-        torch.set_num_threads(threads)
-        net, n = network(), len(rows)
+    def prepare(epochs: int, way: Way) -> Callable[[], Predict]:
+        net, rows, view = to_torch(case, start, X, way)
+        n = len(rows)
         if case.unit == "step":
             optimizer = torch.optim.SGD(net.parameters(), lr=0.05, fused=True)
         else:
@@ -211,7 +324,7 @@ def torch_fit(case: Case, X: NDArray[Any], y: NDArray[Any]) -> Prepare:
 
         def step(X: Any, y: Any) -> None:
             optimizer.zero_grad(set_to_none=True)
-            measured(net(X), y).backward()
+            measured(net(view(X)), y).backward()
             optimizer.step()
 
         def run() -> Predict:
@@ -226,9 +339,34 @@ def torch_fit(case: Case, X: NDArray[Any], y: NDArray[Any]) -> Prepare:
             return predict
 
         def predict() -> NDArray[Any]:
-            with torch.no_grad():
-                raw = net(rows)
-            return (raw if case.unit == "step" else torch.softmax(raw, 1)).numpy()
+            return outputs(case, net.eval(), view, rows)
+
+        return run
+
+    return prepare
+
+
+def outputs(case: Case, net: Any, view: Callable[[Any], Any], rows: Any) -> NDArray[Any]:
+    """Return what a torch network predicts for all rows, some at a time."""
+    with torch.inference_mode():
+        raw = torch.cat([net(view(some)) for some in rows.split(1000)])
+        return (raw if case.unit == "step" else torch.softmax(raw, 1)).numpy()
+
+
+def torch_one_row(case: Case, X: NDArray[Any], y: NDArray[Any]) -> Prepare:
+    """The probabilities of a row that is a tensor, as a tensor, from the weights that fusedgrad fits."""
+    fitted = ours(case, 2).fit(X, y)
+
+    def prepare(calls: int, way: Way) -> Callable[[], Predict]:
+        net, rows, view = to_torch(case, fitted, X, way)
+        net.eval()
+        row = view(rows[:1])
+
+        def run() -> Predict:
+            with torch.inference_mode():
+                for _ in range(calls):
+                    torch.softmax(net(row), 1)
+            return lambda: outputs(case, net, view, rows)
 
         return run
 
@@ -241,9 +379,9 @@ def one_row(kind: Callable[[Case], Any]) -> Callable[[Case, NDArray[Any], NDArra
     def solver(case: Case, X: NDArray[Any], y: NDArray[Any]) -> Prepare:
         estimator, row = kind(case).fit(X, y), X[:1]
 
-        def prepare(calls: int, threads: int) -> Callable[[], Predict]:
+        def prepare(calls: int, way: Way) -> Callable[[], Predict]:
             def run() -> Predict:
-                with BLAS.limit(limits=threads):
+                with BLAS.limit(limits=way.threads):
                     for _ in range(calls):
                         estimator.predict_proba(row)
                 return lambda: estimator.predict_proba(X)
@@ -258,6 +396,7 @@ def one_row(kind: Callable[[Case], Any]) -> Callable[[Case, NDArray[Any], NDArra
 FITS = {"fusedgrad": fusedgrad_fit, "torch": torch_fit, "scikit-learn": sklearn_fit}
 CALLS = {
     "fusedgrad": one_row(lambda case: ours(case, 2)),
+    "torch": torch_one_row,
     "scikit-learn": one_row(lambda case: sklearn_networks.MLPClassifier(**perceptron(case, 2))),
 }
 
@@ -278,12 +417,11 @@ def gemm_peak() -> float:
     return 2 * 1024**3 / seconds
 
 
-def best_threads(prepare: Prepare, repeats: int) -> int:
-    """Return the number of threads that short runs are fastest with; they are the warm-up, too."""
-    times = {
-        threads: min(measure.clock(prepare(repeats, threads))[0] for _ in range(2)) for threads in range(1, THREADS + 1)
-    }
-    return min(times, key=times.__getitem__)
+def best_way(case: Case, peer: str, prepare: Prepare, repeats: int) -> Way:
+    """Return the way that short runs are fastest in; they are the warm-up, too."""
+    formats = (False, True) if peer == "torch" and case.is_image else (False,)
+    ways = [Way(threads, last) for threads in range(1, THREADS + 1) for last in formats]
+    return min(ways, key=lambda way: min(measure.clock(prepare(repeats, way))[0] for _ in range(2)))
 
 
 def compare(case: Case, peer: str, X: NDArray[Any], y: NDArray[Any], pairs: int) -> dict[str, Any]:
@@ -294,11 +432,11 @@ def compare(case: Case, peer: str, X: NDArray[Any], y: NDArray[Any], pairs: int)
     solvers = CALLS if case.unit == "call" else FITS
     mine, theirs = solvers["fusedgrad"](case, X, y), solvers[peer](case, X, y)
     short = max(1, case.repeats // 10)
-    threads = best_threads(theirs, short)
-    measure.clock(mine(short, THREADS))
+    way = best_way(case, peer, theirs, short)
+    measure.clock(mine(short, Way(THREADS)))
     runs, peaks = [], []
     for _ in range(pairs):
-        runs.append((measure.clock(mine(case.repeats, THREADS)), measure.clock(theirs(case.repeats, threads))))
+        runs.append((measure.clock(mine(case.repeats, Way(THREADS))), measure.clock(theirs(case.repeats, way))))
         if case.unit == "epoch":
             peaks.append(gemm_peak())
 
@@ -309,7 +447,7 @@ def compare(case: Case, peer: str, X: NDArray[Any], y: NDArray[Any], pairs: int)
     row |= {
         "unit": case.unit,
         "repeats": case.repeats,
-        "threads": {"subject": THREADS, "peer": threads},
+        "threads": {"subject": THREADS, "peer": way.threads},
         "seconds": {side: median(each) for side, each in seconds.items()},
         "ratio": ratio,
         "spread": [min(ratios), max(ratios)],
@@ -317,6 +455,8 @@ def compare(case: Case, peer: str, X: NDArray[Any], y: NDArray[Any], pairs: int)
         "holds": bool(agreement["alike"] and ratio >= case.targets[peer]),
         "all_seconds": seconds,
     }
+    if peer == "torch" and case.is_image:
+        row["channels_last"] = way.channels_last
     if case.unit == "epoch":
         peak = max(peaks)
         row["gemm"] = {"flops": case.flops, "peak": peak, "share": case.flops / row["seconds"]["subject"] / peak}
@@ -354,7 +494,8 @@ def _share(row: dict[str, Any]) -> str:
 
 def _peer(row: dict[str, Any]) -> str:
     threads = row["threads"]["peer"]
-    return f"{row['peer']}, {threads} thread{'s' if threads > 1 else ''}"
+    order = "" if "channels_last" not in row else ", channels last" if row["channels_last"] else ", channels first"
+    return f"{row['peer']}, {threads} thread{'s' if threads > 1 else ''}{order}"
 
 
 COLUMNS: table.Columns = {

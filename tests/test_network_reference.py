@@ -39,7 +39,9 @@ def weights_of(net, rng, dtype):
     """Random weights and statistics, in which nothing has a value of its own."""
     draws = {
         "coef": lambda shape: rng.normal(size=shape) / math.sqrt(max(1, shape[0])),
+        "recurrent": lambda shape: rng.normal(size=shape) / math.sqrt(shape[0]),
         "intercept": lambda shape: rng.normal(0, 0.3, shape),
+        "recurrent_intercept": lambda shape: rng.normal(0, 0.3, shape),
         "scale": lambda shape: rng.uniform(0.5, 1.5, shape),
         "shift": lambda shape: rng.normal(0, 0.3, shape),
         "mean": lambda shape: rng.normal(0, 0.3, shape),
@@ -65,6 +67,8 @@ def judge_of(layers, shape, weights, kept, mask=None):
         nonlocal nodes
         if isinstance(layer, L.Flatten):
             return network.Flatten()
+        if isinstance(layer, L.Masking):
+            return network.Masking(layer.value)
         if isinstance(layer, L.Residual):
             inner = several(layer.layers, shape)
             nodes += 1
@@ -80,6 +84,24 @@ def judge_of(layers, shape, weights, kept, mask=None):
             if mask is not None:
                 one.mask = mask(nodes - 1, layer.rate, math.prod(shape)).reshape(-1, *shape)
             return one
+        if isinstance(layer, (L.Conv2D, L.Conv1D)):
+            W, b = next(weights), next(weights) if layer.bias else None
+            kind = network.Conv2D if isinstance(layer, L.Conv2D) else network.Conv1D
+            places = layer.stride, layer.padding, layer.dilation, layer.groups
+            return kind(W, b, layer.kernel_size, layer.activation or "identity", *places)
+        if isinstance(layer, (L.MaxPool2D, L.AvgPool2D)):
+            kind = network.MaxPool2D if isinstance(layer, L.MaxPool2D) else network.AvgPool2D
+            return kind(layer.pool_size, layer.stride, layer.padding)
+        if isinstance(layer, L.GlobalAvgPool2D):
+            return network.GlobalAvgPool2D()
+        if isinstance(layer, L.Embedding):
+            return network.Embedding(next(weights), layer.padding)
+        if isinstance(layer, (L.SimpleRNN, L.GRU, L.LSTM)):
+            own = [next(weights) for _ in range((4 if layer.bias else 2) * (2 if layer.bidirectional else 1))]
+            options = {"bias": layer.bias, "sequences": layer.return_sequences, "truncate": layer.truncate}
+            if isinstance(layer, L.SimpleRNN):
+                options["activation"] = layer.activation
+            return getattr(network, type(layer).__name__)(own, both_ways=layer.bidirectional, **options)
         affine = [next(weights), next(weights)] if layer.affine else []
         if isinstance(layer, L.LayerNorm):
             return network.LayerNorm(affine, layer.epsilon)
@@ -148,6 +170,31 @@ def targets_of(P, loss, rng):
     return P + rng.choice([-1, 1], P.shape) * np.where(rng.random(P.shape) < 0.5, near, far)
 
 
+def fitting(layers, shape, X, rng):
+    """Rows that the first layer takes: codes, or steps some of which are padding, but never all of a row."""
+    first = layers[0] if layers else None
+    if isinstance(first, L.Embedding):
+        X = rng.integers(first.codes, size=X.shape).astype(float)
+        marks, padding = first.padding == X, first.padding
+    elif isinstance(first, L.Masking):
+        marks, padding = rng.random((len(X), shape[0])) < rng.choice([0.1, 0.4, 0.8]), first.value
+    else:
+        return X
+    if padding is None or (isinstance(first, L.Embedding) and first.codes == 1):
+        return X
+    # Some rows have padding at the end alone, as is usual.
+    short = rng.random(len(X)) < 0.5
+    lengths = rng.integers(1, shape[0] + 1, len(X))
+    marks[short] = np.arange(shape[0]) >= lengths[short, None]
+    marks[np.arange(len(X)), rng.integers(shape[0], size=len(X))] = False
+    X = X.reshape(len(X), shape[0], -1)
+    # What is no padding must not look like it.
+    other = (first.padding + 1) % first.codes if isinstance(first, L.Embedding) else padding + 0.5
+    X[~marks & (padding == X).all(axis=2)] = other
+    X[marks] = padding
+    return X.reshape(len(X), -1)
+
+
 def stored(X, storage):
     if storage == "dense":
         return X
@@ -168,6 +215,7 @@ class Case:
         self.X = rng.normal(size=(rows, math.prod(shape)))
         if sparse:
             self.X[rng.random(self.X.shape) < 0.7] = 0
+        self.X = fitting(layers, shape, self.X, rng)
         self.outputs = math.prod(self.net.shapes[-1])
         self.y = targets_of(self.judge().forward(self.X, training=True), loss, rng)
         self.weight = None
@@ -194,11 +242,12 @@ class Case:
         )
         return judge, *found
 
-    def training(self, storage="dense", threads=1, **more):
-        weights = _network.Weights([w.copy() for w in self.weights], [r.copy() for r in self.kept])
-        goal = goal_of(self.y, self.outputs, self.loss, self.smoothing)
-        X = stored(self.X, storage)
-        return training_of(self.net, weights, X, goal, self.weight, threads=threads, **self.options, **more)
+    def training(self, storage="dense", threads=1, dtype=np.float64, **more):
+        weights = _network.Weights([w.astype(dtype) for w in self.weights], [r.astype(dtype) for r in self.kept])
+        goal = goal_of(self.y, self.outputs, self.loss, self.smoothing, dtype)
+        X = stored(self.X.astype(dtype, copy=False), storage)
+        weight = None if self.weight is None else self.weight.astype(dtype)
+        return training_of(self.net, weights, X, goal, weight, threads=threads, **self.options, **more)
 
     def __repr__(self):
         weighted = "" if self.weight is None else ", weighted"
@@ -649,7 +698,7 @@ def steps_of(case, optimizer, rule, fields, orders, batch_size, rate):
 
 def dropouts(layers):
     """(node, layer) of the dropout layers; for lists without blocks."""
-    nodes = [layer for layer in layers if not isinstance(layer, L.Flatten)]
+    nodes = [layer for layer in layers if not isinstance(layer, (L.Flatten, L.Masking))]
     return [(node, layer) for node, layer in enumerate(nodes) if isinstance(layer, L.Dropout)]
 
 

@@ -156,6 +156,15 @@ FG_INLINE void tail(Index offset, Index n, F&& block) {
     }
 }
 
+// Calls f(first, Width<N>) for n numbers, as many at a time as a register holds, then fewer.
+template <class T, class F>
+FG_INLINE void by_lanes(Index n, F&& f) {
+    constexpr int L = lanes<T>;
+    Index i = 0;
+    for (; i + L <= n; i += L) f(i, Width<L>{});
+    tail<L / 2>(i, n - i, f);
+}
+
 // K sums over n elements: add(i, Width<N>, s) adds the products of elements i, ..., i + N - 1 to the K
 // vectors s; it reads them with load_wide<N>, which fills up with zeros.
 template <int N, class T>

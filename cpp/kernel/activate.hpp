@@ -12,8 +12,9 @@ template <class T>
 class Activate {
 public:
     virtual ~Activate() = default;
-    virtual bool from_output() const = 0;                     // what `slope` is told: outputs, or inputs
-    virtual void forward(T* x, Index n) const = 0;            // x becomes the output
+    virtual bool from_output() const = 0;           // what `slope` is told: outputs, or inputs
+    virtual bool keeps_order() const = 0;           // whether it may act on the largest of some inputs instead
+    virtual void forward(T* x, Index n) const = 0;  // x becomes the output
     virtual void slope(const T* v, T* d, Index n) const = 0;  // d *= slope
 };
 
@@ -25,6 +26,9 @@ public:
     explicit ActivateOf(const Part& part) : part_(part) {}
 
     bool from_output() const override { return Part::from_output; }
+    bool keeps_order() const override {
+        return requires { Part::keeps_order; };
+    }
 
     void forward(T* x, Index n) const override {
         Index i = 0;

@@ -59,20 +59,26 @@ void pack_rows(const T* FG_RESTRICT B, Index stride, Index k, Index n, Index k0,
     }
 }
 
-// Packs columns j0, ..., j1 - 1 of the transpose of B (n, k), that is, rows j0, ..., j1 - 1 of B.
+// Packs columns j0, ..., j1 - 1 of the transpose of B (n, k), that is, rows j0, ..., j1 - 1 of B. The panels may have
+// more rows than these: `rows`, of which these are the ones from row `row` on.
 template <class T>
-void pack_transposed(const T* FG_RESTRICT B, Index stride, Index k, Index n, Index j0, Index j1,
-                     T* FG_RESTRICT panels) {
+void pack_transposed(const T* FG_RESTRICT B, Index stride, Index k, Index n, Index j0, Index j1, T* FG_RESTRICT panels,
+                     Index rows = 0, Index row = 0) {
+    if (rows == 0) rows = k;
+    const auto place = [=](Index j) {
+        const Index first = j / panel_columns<T> * panel_columns<T>;
+        return panels + first * rows + row * panel_width<T>(first, n) + (j - first);
+    };
     const auto one = [&](Index j) {
         const Index first = j / panel_columns<T> * panel_columns<T>, width = panel_width<T>(first, n);
-        T* const to = panels + first * k + (j - first);
+        T* const to = place(j);
         for (Index q = 0; q < k; ++q) to[q * width] = j < n ? B[j * stride + q] : T(0);
     };
     Index j = j0;
     for (; j < j1 && j % 4 != 0; ++j) one(j);
     for (; j + 4 <= j1; j += 4) {  // squares of four
         const Index first = j / panel_columns<T> * panel_columns<T>, width = panel_width<T>(first, n);
-        T* FG_RESTRICT const to = panels + first * k + (j - first);
+        T* FG_RESTRICT const to = place(j);
         const T* FG_RESTRICT const from = B + j * stride;
         Index q = 0;
         for (; q + 4 <= k; q += 4) {

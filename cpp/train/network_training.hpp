@@ -67,6 +67,9 @@ public:
         if (sparse_input_) sparse_.resize(std::size_t(batch_));
         for (Index k = 0; k < net.nodes(); ++k)
             if (net.adder(k)) joins_.push_back({net.earlier(k), k + 1});
+        for (Index k = 1; k < net.nodes(); ++k)
+            if (net.layer(k).takes_activation() && !joined(k))
+                net.layer(k).take_activation(net.layer(k - 1).give_activation());
         for (Index v = 0; v <= net.nodes(); ++v) {
             const auto room = [&](bool wanted, std::vector<Buffer<T>>& owned, std::vector<T*>& all) {
                 owned.push_back(Buffer<T>(wanted ? batch_ * net.size_of(v) : 0));
@@ -183,7 +186,8 @@ public:
 
 private:
     using Clock = std::chrono::steady_clock;
-    static constexpr Index most_parts = 16;     // of a gradient
+    static constexpr Index most_parts = 16;  // of a gradient
+    static constexpr Index many_values = (1 << 17) / Index(sizeof(T));
     static constexpr Index long_row = 1 << 12;  // numbers of a row, into and out of a layer, that fill the cache soon
 
     struct Step {
@@ -207,10 +211,10 @@ private:
         Buffer<T> gradient, scratch;
         Rows tiles{0, 0};
     };
-    // Layers begin, ..., end - 1, which a block of rows goes through at once, forward or back.
+    // Layers begin, ..., end - 1, which rows go through at once, forward or back.
     struct Stage {
         Index begin, end;
-        bool by_blocks;
+        Index block, piece;  // rows
     };
 
     int prepare_team(int threads) {
@@ -240,8 +244,12 @@ private:
     // Whether layer k may write its output where its input was: nobody else wants that.
     bool in_place(Index k) const {
         if (k == 0 || !network_->layer(k).in_place() || network_->layer(k - 1).keeps_output()) return false;
-        return std::none_of(joins_.begin(), joins_.end(),
-                            [&](const Join& join) { return join.from == k || join.to == k; });
+        return !joined(k);
+    }
+    // Whether a residual block begins or ends with a value.
+    bool joined(Index value) const {
+        return std::any_of(joins_.begin(), joins_.end(),
+                           [&](const Join& join) { return join.from == value || join.to == value; });
     }
 
     // Which layers' gradients are made by blocks of rows: those whose values are many more than the parameters, if they
@@ -274,19 +282,25 @@ private:
         workspace_ += parts * parts_size_;
     }
 
-    // Meetings interrupt stages, for all rows must have come so far.
+    // Meetings interrupt stages, for all rows must have come so far. Where rows are long, stages go by blocks, and in
+    // blocks by pieces whose values fill the cache about once.
     void plan_stages() {
-        const auto long_rows = [&](Index k) { return network_->layer(k).in + network_->layer(k).out >= long_row; };
-        const auto add = [](std::vector<Stage>& stages, Index k, bool cut, bool by_blocks) {
-            if (cut) stages.push_back({k, k, by_blocks});
-            stages.back().begin = std::min(stages.back().begin, k);
-            stages.back().end = std::max(stages.back().end, k + 1);
+        const auto is_long = [&](Index k) { return network_->layer(k).in + network_->layer(k).out >= long_row; };
+        const auto add = [&](std::vector<Stage>& stages, Index k, bool cut) {
+            if (cut) stages.push_back({k, k, batch_, batch_});
+            auto& stage = stages.back();
+            stage.begin = std::min(stage.begin, k);
+            stage.end = std::max(stage.end, k + 1);
+            if (!is_long(k)) return;
+            stage.block = block_;
+            stage.piece =
+                std::clamp<Index>(many_values / (network_->layer(k).in + network_->layer(k).out), 1, stage.piece);
         };
-        for (Index k = 0, last = network_->nodes() - 1; k <= last; ++k)
-            add(forward_, k, k == 0 || network_->layer(k).meets() || long_rows(k) != long_rows(k - 1), long_rows(k));
-        for (Index last = network_->nodes() - 1, k = last; k >= network_->first_trained(); --k)
-            add(backward_, k, k == last || network_->layer(k).meets() || long_rows(k) != long_rows(k + 1),
-                long_rows(k));
+        const Index last = network_->nodes() - 1;
+        for (Index k = 0; k <= last; ++k)
+            add(forward_, k, k == 0 || network_->layer(k).meets() || is_long(k) != is_long(k - 1));
+        for (Index k = last; k >= network_->first_trained(); --k)
+            add(backward_, k, k == last || network_->layer(k).meets() || is_long(k) != is_long(k + 1));
     }
 
     Step step_at(Index number, double carry) const {
@@ -332,14 +346,10 @@ private:
         update(step, input, member, barrier);
     }
 
-    // Calls f(rows) for blocks of the rows, or once for all.
+    // Calls f(rows) for so many rows after the other.
     template <class F>
-    void by_blocks(bool blocks, Rows rows, F&& f) const {
-        if (!blocks) {
-            f(rows);
-            return;
-        }
-        for (Index i = rows.begin; i < rows.end; i += block_) f(Rows{i, std::min(rows.end, i + block_)});
+    static void in_pieces(Rows rows, Index piece, F&& f) {
+        for (Index i = rows.begin; i < rows.end; i += piece) f(Rows{i, std::min(rows.end, i + piece)});
     }
 
     // Value 0: the rows themselves where they lie side by side, otherwise copies.
@@ -371,7 +381,7 @@ private:
                 barrier.wait();
             }
             auto* const next = s + 1 < forward_.size() ? &network_->layer(stage.end) : nullptr;
-            by_blocks(stage.by_blocks, rows, [&](Rows some) {
+            in_pieces(rows, stage.piece, [&](Rows some) {
                 for (Index k = stage.begin; k < stage.end; ++k) {
                     auto& layer = network_->layer(k);
                     T* const y = values_[std::size_t(k) + 1];
@@ -418,27 +428,27 @@ private:
                 barrier.wait();
             }
             auto* const next = s + 1 < backward_.size() ? &network_->layer(stage.begin - 1) : nullptr;
-            by_blocks(stage.by_blocks, rows, [&](Rows some) {
-                for (Index k = top; k >= stage.begin; --k) back(step, k, some, input);
-                if (next && next->meets())
-                    next->sum_up_back(value(stage.begin - 1, input), slopes_[std::size_t(stage.begin)], some);
+            in_pieces(rows, stage.block, [&](Rows block) {
+                in_pieces(block, stage.piece, [&](Rows some) {
+                    for (Index k = top; k >= stage.begin; --k) back(step, k, some, input);
+                    if (next && next->meets())
+                        next->sum_up_back(value(stage.begin - 1, input), slopes_[std::size_t(stage.begin)], some);
+                });
+                if (!partial_.data()) return;
+                in_pieces(block, block_, [&](Rows part) {
+                    for (const auto& tile : tiles_)
+                        if (tile.part >= 0 && tile.node >= stage.begin && tile.node < stage.end)
+                            gradient_of(step, part, tile, input,
+                                        partial_.data() + part.begin / block_ * parts_size_ + tile.part);
+                });
             });
         }
     }
 
-    // Back through a layer, and the parts of its gradient that these rows have.
     void back(const Step& step, Index k, Rows rows, const T* input) {
-        auto& layer = network_->layer(k);
-        T* const dy = slopes_[std::size_t(k) + 1];
         T* const dx = k > network_->first_trained() ? slopes_[std::size_t(k)] : nullptr;
-        layer.backward(step.pass, value(k, input), values_[std::size_t(k) + 1], dy, dx, rows);
-        if (partial_.data())
-            by_blocks(true, rows, [&](Rows block) {
-                for (const auto& tile : tiles_)
-                    if (tile.node == k && tile.part >= 0)
-                        gradient_of(step, block, tile, input,
-                                    partial_.data() + block.begin / block_ * parts_size_ + tile.part);
-            });
+        network_->layer(k).backward(step.pass, value(k, input), values_[std::size_t(k) + 1],
+                                    slopes_[std::size_t(k) + 1], dx, rows);
         if (!dx) return;
         for (const auto& join : joins_) {
             if (join.from != k) continue;

@@ -2,10 +2,15 @@
 
 A layer has `forward(x, training)` and `backward(dy)`, which returns dx and leaves the slopes of its parameters in
 `gradients`, in the order of `weights`; `kept` holds what is not trained. A row of x may have any number of dimensions,
-the last of which are the features. At a kink the slope is torch's: the one from the left, but for hard_swish at 3.
+the last of which are the features: images are (height, width, channels), sequences (time, features). At a kink the
+slope is torch's: the one from the left, but for hard_swish at 3; of equal numbers in a window the first is the largest.
+
+Padding of sequences: `told(mask)` tells a layer which steps of its input are padding, (rows, steps) or None, and
+returns that of its output.
 """
 
 import inspect
+import math
 
 import numpy as np
 from scipy.special import expit, logsumexp, ndtr, softmax
@@ -109,11 +114,27 @@ def fields_of(name):
 
 
 class Layer:
-    weights, gradients, kept = (), (), ()
+    weights, gradients, kept, skipped = (), (), (), None
 
     def all(self):
         """This layer and those inside, in the order in which parameters are listed."""
         return [self]
+
+    def matrices(self):
+        """What of the weights is penalised."""
+        return []
+
+    def told(self, mask):
+        self.skipped = mask
+        return mask
+
+    def gaps(self):
+        """How far the numbers of the last pass were from where the slope jumps."""
+        return np.empty(0)
+
+    def to_kink(self):
+        """How near the last pass came to a place where the slope jumps."""
+        return self.gaps().min(initial=np.inf)
 
 
 class Dense(Layer):
@@ -134,6 +155,12 @@ class Dense(Layer):
         self.gradients = [flat_x.T @ flat_dz, flat_dz.sum(axis=0, keepdims=True)][: len(self.weights)]
         return dz @ self.weights[0].T
 
+    def matrices(self):
+        return self.weights[:1]
+
+    def gaps(self):
+        return self.activation.gaps()
+
 
 class Activation(Layer):
     def __init__(self, name, **fields):
@@ -147,10 +174,8 @@ class Activation(Layer):
     def backward(self, dy):
         return dy * self.slope
 
-    def to_kink(self):
-        """How near the last input came to a place where the slope jumps."""
-        gaps = [np.abs(self.x - kink).min(initial=np.inf) for kink in KINKS.get(self.name, [])]
-        return min(gaps, default=np.inf)
+    def gaps(self):
+        return np.array([np.abs(self.x - kink) for kink in KINKS.get(self.name, [])]).ravel()
 
 
 class Dropout(Layer):
@@ -231,6 +256,9 @@ class Flatten(Layer):
     def backward(self, dy):
         return dy.reshape(self.shape)
 
+    def told(self, mask):
+        return None
+
 
 class Residual(Layer):
     """x + f(x): He et al. (2016)."""
@@ -252,6 +280,380 @@ class Residual(Layer):
 
     def all(self):
         return [self, *(inner for layer in self.layers for inner in layer.all())]
+
+    def told(self, mask):
+        for layer in self.layers:
+            mask = layer.told(mask)
+        return mask
+
+
+# ---- windows over images ----
+
+
+def pair(value):
+    """The number for each axis."""
+    return tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+
+
+class Window:
+    """Windows over images: where they begin, and the padding around the image, axis by axis."""
+
+    def __init__(self, kernel, stride=1, padding="valid", dilation=1):
+        self.kernel, self.stride, self.padding, self.dilation = pair(kernel), pair(stride), padding, pair(dilation)
+
+    def around(self, size, axis):
+        """Padding before and after an axis; 'same' makes ``ceil(size / stride)`` windows, an odd one comes after."""
+        if self.padding == "valid":
+            return 0, 0
+        if self.padding != "same":
+            return pair(self.padding)[axis], pair(self.padding)[axis]
+        reach = (self.kernel[axis] - 1) * self.dilation[axis] + 1
+        windows = math.ceil(size / self.stride[axis])
+        total = max(0, (windows - 1) * self.stride[axis] + reach - size)
+        return total // 2, total - total // 2
+
+    def padded(self, x, border):
+        around = [self.around(x.shape[1 + axis], axis) for axis in (0, 1)]
+        return np.pad(x, [(0, 0), *around, (0, 0)], constant_values=border)
+
+    def inside(self, padded, shape):
+        """The image without its padding; `shape`: of its batch."""
+        (top, _), (left, _) = self.around(shape[1], 0), self.around(shape[2], 1)
+        return padded[:, top : top + shape[1], left : left + shape[2]]
+
+    def taps(self, padded):
+        """For each pixel of a window, (ky, kx): where it lies in the padded images, one place for each window."""
+
+        def places(axis, k):
+            reach = (self.kernel[axis] - 1) * self.dilation[axis] + 1
+            windows = (padded.shape[1 + axis] - reach) // self.stride[axis] + 1
+            first = k * self.dilation[axis]
+            return slice(first, first + (windows - 1) * self.stride[axis] + 1, self.stride[axis])
+
+        return {
+            (ky, kx): (slice(None), places(0, ky), places(1, kx))
+            for ky in range(self.kernel[0])
+            for kx in range(self.kernel[1])
+        }
+
+
+class Conv2D(Layer):
+    """f(sum over the pixels of a window of x W, plus b), group by group: LeCun et al. (1998), section II.A.
+
+    W is (kernel height * kernel width * channels of a group, filters).
+    """
+
+    def __init__(self, W, b, kernel, activation="identity", stride=1, padding="valid", dilation=1, groups=1):
+        self.weights = [W] if b is None else [W, b]
+        self.window, self.groups = Window(kernel, stride, padding, dilation), groups
+        self.activation = Activation(activation)
+
+    def parts(self):
+        """Channels, filters of each group."""
+        filters = self.weights[0].shape[1] // self.groups
+        channels = self.weights[0].shape[0] // math.prod(self.window.kernel)
+        for g in range(self.groups):
+            yield slice(g * channels, (g + 1) * channels), slice(g * filters, (g + 1) * filters)
+
+    def by_taps(self, W):
+        return W.reshape(*self.window.kernel, -1, W.shape[1])
+
+    def forward(self, x, training):
+        self.shape, self.x = x.shape, self.window.padded(x, 0.0)
+        W, z = self.by_taps(self.weights[0]), 0.0
+        for tap, at in self.window.taps(self.x).items():
+            pixels = self.x[at]
+            z = z + np.concatenate([pixels[..., c] @ W[tap][:, f] for c, f in self.parts()], axis=-1)
+        if len(self.weights) == 2:
+            z = z + self.weights[1][0]
+        return self.activation.forward(z, training)
+
+    def backward(self, dy):
+        dz = self.activation.backward(dy)
+        W, dW, dx = self.by_taps(self.weights[0]), np.zeros_like(self.weights[0]), np.zeros_like(self.x)
+        for tap, at in self.window.taps(self.x).items():
+            for c, f in self.parts():
+                slope, pixels = dz[..., f], self.x[at][..., c]
+                self.by_taps(dW)[tap][:, f] = np.tensordot(pixels, slope, ((0, 1, 2), (0, 1, 2)))
+                dx[at][..., c] += slope @ W[tap][:, f].T
+        self.gradients = [dW, dz.sum(axis=(0, 1, 2))[None]][: len(self.weights)]
+        return self.window.inside(dx, self.shape)
+
+    def matrices(self):
+        return self.weights[:1]
+
+    def told(self, mask):
+        return None
+
+    def gaps(self):
+        return self.activation.gaps()
+
+
+class Conv1D(Conv2D):
+    """The same of an image of one row: Waibel et al. (1989)."""
+
+    def __init__(self, W, b, kernel, activation="identity", stride=1, padding="valid", dilation=1, groups=1):
+        padding = padding if isinstance(padding, str) else (0, padding)
+        super().__init__(W, b, (1, kernel), activation, (1, stride), padding, (1, dilation), groups)
+
+    def forward(self, x, training):
+        return super().forward(x[:, None], training)[:, 0]
+
+    def backward(self, dy):
+        return super().backward(dy[:, None])[:, 0]
+
+
+class MaxPool2D(Layer):
+    """The largest number of each window; padding never is. The slope goes to the first that is as large."""
+
+    def __init__(self, kernel, stride=None, padding="valid"):
+        self.window = Window(kernel, kernel if stride is None else stride, padding)
+
+    def forward(self, x, training):
+        self.shape, self.x = x.shape, self.window.padded(x, -np.inf)
+        self.seen = np.stack([self.x[at] for at in self.window.taps(self.x).values()])
+        self.first = self.seen.argmax(axis=0)
+        return self.seen.max(axis=0)
+
+    def backward(self, dy):
+        dx = np.zeros_like(self.x)
+        for number, at in enumerate(self.window.taps(self.x).values()):
+            dx[at] += np.where(self.first == number, dy, 0.0)
+        return self.window.inside(dx, self.shape)
+
+    def told(self, mask):
+        return None
+
+    def gaps(self):
+        """How much larger the largest is than the next."""
+        if len(self.seen) == 1:
+            return np.empty(0)
+        next_, largest = np.sort(self.seen, axis=0)[-2:]
+        return (largest - next_).ravel()
+
+
+class AvgPool2D(Layer):
+    """The mean of each window; padding does not count."""
+
+    def __init__(self, kernel, stride=None, padding="valid"):
+        self.window = Window(kernel, kernel if stride is None else stride, padding)
+
+    def forward(self, x, training):
+        self.shape, self.x = x.shape, self.window.padded(x, 0.0)
+        inside = self.window.padded(np.ones_like(x), 0.0)
+        taps = self.window.taps(self.x).values()
+        self.count = sum(inside[at] for at in taps)
+        return sum(self.x[at] for at in taps) / self.count
+
+    def backward(self, dy):
+        dx = np.zeros_like(self.x)
+        for at in self.window.taps(self.x).values():
+            dx[at] += dy / self.count
+        return self.window.inside(dx, self.shape)
+
+    def told(self, mask):
+        return None
+
+
+class GlobalAvgPool2D(Layer):
+    """Lin, Chen & Yan (2014), section 3.2."""
+
+    def forward(self, x, training):
+        self.shape = x.shape
+        return x.mean(axis=(1, 2))
+
+    def backward(self, dy):
+        return np.broadcast_to(dy[:, None, None] / (self.shape[1] * self.shape[2]), self.shape)
+
+    def told(self, mask):
+        return None
+
+
+# ---- sequences ----
+
+
+class Masking(Layer):
+    """Steps whose numbers all are `value` are padding."""
+
+    def __init__(self, value=0.0):
+        self.value = value
+
+    def marks(self, X):
+        """Which steps of X, (rows, time, features), are padding."""
+        return (self.value == X).all(axis=2)
+
+    def forward(self, x, training):
+        return x
+
+    def backward(self, dy):
+        return dy
+
+
+class Embedding(Layer):
+    """A row of W for each code: Bengio et al. (2003). The code `padding` marks padding."""
+
+    def __init__(self, W, padding=None):
+        self.weights, self.padding = [W], padding
+
+    def marks(self, X):
+        return None if self.padding is None else self.padding == X
+
+    def forward(self, x, training):
+        self.codes = x.astype(int)
+        return self.weights[0][self.codes]
+
+    def backward(self, dy):
+        self.gradients = [np.zeros_like(self.weights[0])]
+        for at in np.ndindex(self.codes.shape):
+            self.gradients[0][self.codes[at]] += dy[at]
+        return np.zeros(self.codes.shape)
+
+    def matrices(self):
+        return self.weights
+
+
+class Recurrent(Layer):
+    """A cell, step after step from a state of zeros; where a step is padding the state stays, and a sequence has zeros.
+
+    A subclass has `gates`, `step(p, q, h, c)`, which returns the next (h, c) and what the way back needs, and
+    `step_back(known, dh, dc)`, which returns the slopes of p, q, h and c; p = x W + b, q = h U + b', and c is a
+    second state, if the cell has one.
+
+    Back: Werbos (1990). `truncate`: no slope goes back into a step 0, k, 2k, ...; with `hold` a pass begins these steps
+    with the states that it had in the pass before, so that such slopes are those of a function.
+
+    Weights: W, U, and with `bias` b and b'; with `both_ways` the same again for the way from the last step to the first
+    (Schuster & Paliwal 1997).
+    """
+
+    hold = False
+
+    def __init__(self, weights, *, bias=True, sequences=False, both_ways=False, truncate=None):
+        self.weights, self.bias, self.sequences, self.truncate = list(weights), bias, sequences, truncate
+        self.ways = 2 if both_ways else 1
+        self.cuts = {}
+
+    def told(self, mask):
+        self.skipped = mask
+        return mask if self.sequences else None
+
+    def matrices(self):
+        return [w for way in range(self.ways) for w in self.of_way(way)[:2]]
+
+    def of_way(self, way):
+        each = len(self.weights) // self.ways
+        return self.weights[way * each : (way + 1) * each]
+
+    def padding(self, t):
+        """Which rows have padding there, (rows, 1)."""
+        return np.zeros((self.x.shape[0], 1), dtype=bool) if self.skipped is None else self.skipped[:, t : t + 1]
+
+    def order(self, way):
+        steps = range(self.x.shape[1])
+        return list(steps if way == 0 else reversed(steps))
+
+    def begins_anew(self, s):
+        return self.truncate is not None and s > 0 and s % self.truncate == 0
+
+    def forward(self, x, training):
+        self.x, self.known, outputs = x, {}, []
+        for way in range(self.ways):
+            W, U, *biases = self.of_way(way)
+            b, inner = biases if biases else (0.0, 0.0)
+            h, c = np.zeros((len(x), len(U))), np.zeros((len(x), len(U)))
+            states = np.zeros((*x.shape[:2], len(U)))
+            for s, t in enumerate(self.order(way)):
+                if self.begins_anew(s):
+                    if self.hold:
+                        h, c = self.cuts[way, s]
+                    self.cuts[way, s] = h, c
+                skip = self.padding(t)
+                new_h, new_c, known = self.step(x[:, t] @ W + b, h @ U + inner, h, c)
+                self.known[way, t] = h, known
+                states[:, t] = np.where(skip, 0.0, new_h)
+                h, c = np.where(skip, h, new_h), np.where(skip, c, new_c)
+            outputs.append(states if self.sequences else h)
+        return np.concatenate(outputs, axis=-1)
+
+    def backward(self, dy):
+        dx, self.gradients = np.zeros_like(self.x), []
+        for way, slope in enumerate(np.split(dy, self.ways, axis=-1)):
+            W, U, *biases = self.of_way(way)
+            dW, dU, db, dinner = np.zeros_like(W), np.zeros_like(U), 0.0, 0.0
+            dh = np.zeros((len(dy), len(U))) if self.sequences else slope
+            dc = np.zeros((len(dy), len(U)))
+            for s, t in reversed(list(enumerate(self.order(way)))):
+                skip = self.padding(t)
+                if self.sequences:
+                    dh = dh + np.where(skip, 0.0, slope[:, t])
+                h, known = self.known[way, t]
+                dp, dq, dh_before, dc_before = self.step_back(known, np.where(skip, 0.0, dh), np.where(skip, 0.0, dc))
+                dx[:, t] += dp @ W.T
+                dW, dU = dW + self.x[:, t].T @ dp, dU + h.T @ dq
+                db, dinner = db + dp.sum(axis=0, keepdims=True), dinner + dq.sum(axis=0, keepdims=True)
+                dh, dc = np.where(skip, dh, dh_before + dq @ U.T), np.where(skip, dc, dc_before)
+                if self.begins_anew(s):
+                    dh, dc = np.zeros_like(dh), np.zeros_like(dc)
+            self.gradients += [dW, dU, db, dinner] if biases else [dW, dU]
+        return dx
+
+
+class SimpleRNN(Recurrent):
+    """h = f(p + q): Elman (1990)."""
+
+    def __init__(self, weights, activation="tanh", **more):
+        super().__init__(weights, **more)
+        self.activation = activation
+
+    def step(self, p, q, h, c):
+        y, slope = ACTIVATIONS[self.activation](p + q)
+        return y, c, (p + q, slope)
+
+    def step_back(self, known, dh, dc):
+        dz = dh * known[1]
+        return dz, dz, 0.0, dc
+
+    def gaps(self):
+        if self.activation != "relu":
+            return np.empty(0)
+        counted = [np.abs(known[0])[~self.padding(t)[:, 0]] for (_, t), (_, known) in self.known.items()]
+        return np.concatenate(counted).ravel()
+
+
+class GRU(Recurrent):
+    """Cho et al. (2014), equations 5 to 8, the reset gate after the product; gates r, z, n side by side."""
+
+    def step(self, p, q, h, c):
+        (p_r, p_z, p_n), (q_r, q_z, q_n) = np.split(p, 3, axis=1), np.split(q, 3, axis=1)
+        r, z = expit(p_r + q_r), expit(p_z + q_z)
+        n = np.tanh(p_n + r * q_n)
+        return (1 - z) * n + z * h, c, (r, z, n, q_n, h)
+
+    def step_back(self, known, dh, dc):
+        r, z, n, q_n, h = known
+        dn = dh * (1 - z) * (1 - n**2)
+        dr, dz = dn * q_n * r * (1 - r), dh * (h - n) * z * (1 - z)
+        return np.hstack([dr, dz, dn]), np.hstack([dr, dz, dn * r]), dh * z, dc
+
+
+class LSTM(Recurrent):
+    """Hochreiter & Schmidhuber (1997), with Gers, Schmidhuber & Cummins' forget gate (2000); gates i, f, g, o."""
+
+    def step(self, p, q, h, c):
+        i, f, g, o = np.split(p + q, 4, axis=1)
+        i, f, g, o = expit(i), expit(f), np.tanh(g), expit(o)
+        new = f * c + i * g
+        return o * np.tanh(new), new, (i, f, g, o, c, new)
+
+    def step_back(self, known, dh, dc):
+        i, f, g, o, c, new = known
+        bent = np.tanh(new)
+        dc = dc + dh * o * (1 - bent**2)
+        slopes = dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2), dh * bent * o * (1 - o)
+        return np.hstack(slopes), np.hstack(slopes), 0.0, dc * f
+
+
+# ---- networks ----
 
 
 class Network:
@@ -276,12 +678,15 @@ class Network:
         return [r for layer in self.all() for r in layer.kept]
 
     def matrices(self):
-        """What is penalised: the weights of dense layers, but not what is added."""
-        return [layer.weights[0] for layer in self.all() if isinstance(layer, Dense)]
+        """What is penalised: what is multiplied or looked up, but not what is added."""
+        return [matrix for layer in self.all() for matrix in layer.matrices()]
 
     def forward(self, X, training=False):
         """The last layer's output, (rows, numbers)."""
         y = np.asarray(X, dtype=float).reshape(len(X), *self.shape)
+        mask = self.layers[0].marks(y) if isinstance(self.layers[0], (Masking, Embedding)) else None
+        for layer in self.layers:
+            mask = layer.told(mask)
         for layer in self.layers:
             y = layer.forward(y, training)
         self.last = y.shape
@@ -294,9 +699,12 @@ class Network:
         return dy.reshape(len(dy), -1)
 
     def to_kink(self):
-        """How near the last inputs of activations came to a place where the slope jumps."""
-        found = [layer.activation if isinstance(layer, Dense) else layer for layer in self.all()]
-        return min((one.to_kink() for one in found if isinstance(one, Activation)), default=np.inf)
+        """How near the last pass came to a place where the slope jumps."""
+        return min((layer.to_kink() for layer in self.all()), default=np.inf)
+
+    def rounding_decides(self, room=1e-9):
+        """Whether it came so near to one, without being there, that rounding decides on which side it was."""
+        return any(((gaps > 0) & (gaps <= room)).any() for gaps in (layer.gaps() for layer in self.all()))
 
     def loss_gradient(self, X, y, *, loss, smoothing=0.0, weight=None, l2=0.0, l2_of_batch=False, fields=None):
         """(loss, penalty, gradients) of a batch in training.

@@ -3,6 +3,8 @@
 // An activation is a struct with
 //   name, doc     how Python and the documentation know it
 //   from_output   whether the slope can be told from the output alone; then the input need not be kept
+//   keeps_order   (not all have it) that it never falls, is flat only where its slope is 0, and has `from_output`: then
+//                 it may act behind a max-pooling
 //   fields()      a tuple of Field, its parameters
 //   at(x)         the output
 //   slope(v)      its derivative, where v is the output if from_output, else the input

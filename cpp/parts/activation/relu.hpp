@@ -9,6 +9,7 @@ struct Relu {
     static constexpr const char* name = "relu";
     static constexpr const char* doc = "max(x, 0)";
     static constexpr bool from_output = true;
+    static constexpr bool keeps_order = true;
     static constexpr auto fields() { return std::tuple<>{}; }
 
     template <class R>

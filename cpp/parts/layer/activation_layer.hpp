@@ -1,6 +1,5 @@
 #pragma once
 
-#include "kernel/activate.hpp"
 #include "parts/layer/layer.hpp"
 
 namespace fg {
@@ -15,20 +14,23 @@ public:
     void forward(const Pass&, const T* x, T* y, Rows rows) override {
         const Index at = rows.begin * this->in, n = rows.count() * this->in;
         if (x != y) std::copy_n(x + at, n, y + at);
-        activation_->forward(y + at, n);
+        if (activation_) activation_->forward(y + at, n);
     }
     void backward(const Pass&, const T* x, const T* y, T* dy, T* dx, Rows rows) override {
         if (!dx) return;
         const Index at = rows.begin * this->in, n = rows.count() * this->in;
         if (dx != dy) std::copy_n(dy + at, n, dx + at);
-        activation_->slope((activation_->from_output() ? y : x) + at, dx + at, n);
+        if (activation_) activation_->slope((activation_->from_output() ? y : x) + at, dx + at, n);
     }
 
-    bool in_place() const override { return activation_->from_output(); }
-    bool keeps_output() const override { return activation_->from_output(); }
+    bool in_place() const override { return !activation_ || activation_->from_output(); }
+    bool keeps_output() const override { return activation_ && activation_->from_output(); }
+    std::unique_ptr<Activate<T>> give_activation() override {
+        return activation_->keeps_order() ? std::move(activation_) : nullptr;
+    }
 
 private:
-    const std::unique_ptr<Activate<T>> activation_;
+    std::unique_ptr<Activate<T>> activation_;
 };
 
 }  // namespace fg

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/lanes.hpp"
 #include "parts/layer/layer.hpp"
 
 namespace fg {
@@ -40,22 +41,33 @@ public:
 
     bool meets() const override { return true; }
 
-    // Mean and sum of squared deviations of every granule, in two passes over it.
+    // Mean and sum of squared deviations of every granule: some positions at a time, in two passes over them, joined as
+    // below.
     void sum_up(const T* x, Rows rows) override {
         each_granule(rows, [&](Index g, Index begin, Index end) {
-            T* const mean = part(g, 0);
-            T* const spread = part(g, 1);
-            std::fill_n(mean, features_, T(0));
-            std::fill_n(spread, features_, T(0));
-            for (Index i = begin; i < end; ++i)
-                for (Index k = 0; k < features_; ++k) mean[k] += x[i * features_ + k];
-            const T share = T(1) / T(end - begin);
-            for (Index k = 0; k < features_; ++k) mean[k] *= share;
-            for (Index i = begin; i < end; ++i)
-                for (Index k = 0; k < features_; ++k) {
-                    const T far = x[i * features_ + k] - mean[k];
-                    spread[k] += far * far;
+            by_lanes<T>(features_, [&](Index c, auto width) __attribute__((always_inline)) {
+                constexpr int N = decltype(width)::value;
+                T *const mean = part(g, 0) + c, *const spread = part(g, 1) + c;
+                const Index first = g * granule * positions_;  // where the granule begins
+                auto all_mean = begin > first ? load<N>(mean) : Vector<T, N>{};
+                auto all_spread = begin > first ? load<N>(spread) : Vector<T, N>{};
+                for (Index i = begin; i < end; i += some) {
+                    const Index next = std::min(end, i + some);
+                    const T before = T(i - first), n = T(next - i), share = T(1) / n, new_share = n / (before + n);
+                    const auto own = share * sum_of<N>(i, next, [&](Index k) __attribute__((always_inline)) {
+                                         return load<N>(x + k * features_ + c);
+                                     });
+                    all_spread += sum_of<N>(i, next, [&](Index k) __attribute__((always_inline)) {
+                        const auto far = load<N>(x + k * features_ + c) - own;
+                        return far * far;
+                    });
+                    const auto far = own - all_mean;
+                    all_mean += new_share * far;
+                    all_spread += (new_share * before) * (far * far);
                 }
+                store<N>(mean, all_mean);
+                store<N>(spread, all_spread);
+            });
         });
     }
     // Granules are joined as by Chan, Golub & LeVeque (1983), "Algorithms for computing the sample variance".
@@ -84,39 +96,42 @@ public:
     }
 
     void forward(const Pass& pass, const T* x, T* y, Rows rows) override {
-        each_granule(rows, [&](Index, Index begin, Index end) {
-            for (Index first = 0; first < features_; first += strip) {
-                const Index n = std::min(strip, features_ - first);
-                T mean[strip], inverse[strip];
-                for (Index k = 0; k < n; ++k) {
-                    const Index f = first + k;
-                    mean[k] = pass.training ? T(moments_[std::size_t(f)]) : this->kept_[0][f];
-                    inverse[k] =
-                        T(pass.training ? this->inverse()[f] : 1.0 / std::sqrt(double(this->kept_[1][f]) + epsilon_));
-                }
-                const T* const scale = affine_ ? this->w_[0] + first : nullptr;
-                const T* const shift = affine_ ? this->w_[1] + first : nullptr;
-                for (Index i = begin; i < end; ++i) {
-                    const T* FG_RESTRICT const from = x + i * features_ + first;
-                    T* FG_RESTRICT const to = y + i * features_ + first;
-                    for (Index k = 0; k < n; ++k) to[k] = (from[k] - mean[k]) * inverse[k];
-                    for (Index k = 0; affine_ && k < n; ++k) to[k] = to[k] * scale[k] + shift[k];
-                }
+        const Index begin = rows.begin * positions_, end = rows.end * positions_;
+        const T one = 1;
+        by_lanes<T>(features_, [&](Index c, auto width) __attribute__((always_inline)) {
+            constexpr int N = decltype(width)::value;
+            T means[N], inverses[N];
+            for (int k = 0; k < N; ++k) {
+                const Index f = c + k;
+                means[k] = pass.training ? T(moments_[std::size_t(f)]) : this->kept_[0][f];
+                inverses[k] = T(pass.training ? inverse()[f] : 1.0 / std::sqrt(double(this->kept_[1][f]) + epsilon_));
+            }
+            const auto mean = load<N>(means), inverse = load<N>(inverses);
+            const auto scale = affine_ ? load<N>(this->w_[0] + c) : Vector<T, N>{} + one;
+            const auto shift = affine_ ? load<N>(this->w_[1] + c) : Vector<T, N>{};
+            for (Index i = begin; i < end; ++i) {
+                const auto normalised = (load<N>(x + i * features_ + c) - mean) * inverse;
+                store<N>(y + i * features_ + c, normalised * scale + shift);
             }
         });
     }
 
     void sum_up_back(const T* x, const T* dy, Rows rows) override {
         each_granule(rows, [&](Index g, Index begin, Index end) {
-            T *const a = part(g, 0), *const b = part(g, 1);
-            std::fill_n(a, features_, T(0));
-            std::fill_n(b, features_, T(0));
-            for (Index i = begin; i < end; ++i)
-                for (Index k = 0; k < features_; ++k) {
-                    const T slope = dy[i * features_ + k];
-                    a[k] += slope;
-                    b[k] += slope * normalised(x[i * features_ + k], k);
-                }
+            by_lanes<T>(features_, [&](Index c, auto width) __attribute__((always_inline)) {
+                constexpr int N = decltype(width)::value;
+                T *const a = part(g, 0) + c, *const b = part(g, 1) + c;
+                const bool first = begin == g * granule * positions_;
+                const auto [mean, inverse] = moments<N>(c);
+                const auto slope = [&](Index k)
+                                       __attribute__((always_inline)) { return load<N>(dy + k * features_ + c); };
+                const auto slopes = sum_of<N>(begin, end, slope);
+                const auto products = sum_of<N>(begin, end, [&](Index k) __attribute__((always_inline)) {
+                    return slope(k) * ((load<N>(x + k * features_ + c) - mean) * inverse);
+                });
+                store<N>(a, first ? slopes : load<N>(a) + slopes);
+                store<N>(b, first ? products : load<N>(b) + products);
+            });
         });
     }
     void conclude_back(const Pass& pass) override {
@@ -131,14 +146,21 @@ public:
     void backward(const Pass& pass, const T* x, const T*, T* dy, T* dx, Rows rows) override {
         if (!dx) return;
         const double share = 1.0 / double(pass.rows * positions_);
-        each_granule(rows, [&](Index, Index begin, Index end) {
-            for (Index i = begin; i < end; ++i)
-                for (Index k = 0; k < features_; ++k) {
-                    const T scale = affine_ ? this->w_[0][k] : T(1);
-                    const T slope = dy[i * features_ + k] - T(sum_a()[k] * share) -
-                                    normalised(x[i * features_ + k], k) * T(sum_b()[k] * share);
-                    dx[i * features_ + k] = scale * T(inverse()[k]) * slope;
-                }
+        const Index begin = rows.begin * positions_, end = rows.end * positions_;
+        by_lanes<T>(features_, [&](Index c, auto width) __attribute__((always_inline)) {
+            constexpr int N = decltype(width)::value;
+            T as[N], bs[N];
+            for (int k = 0; k < N; ++k) {
+                as[k] = T(sum_a()[c + k] * share);
+                bs[k] = T(sum_b()[c + k] * share);
+            }
+            const auto [mean, inverse] = moments<N>(c);
+            const auto a = load<N>(as), b = load<N>(bs);
+            const auto factor = affine_ ? load<N>(this->w_[0] + c) * inverse : inverse;
+            for (Index i = begin; i < end; ++i) {
+                const auto normalised = (load<N>(x + i * features_ + c) - mean) * inverse;
+                store<N>(dx + i * features_ + c, factor * (load<N>(dy + i * features_ + c) - a - normalised * b));
+            }
         });
     }
 
@@ -152,15 +174,37 @@ public:
     Index workspace() const override { return workspace_; }
 
 private:
-    static constexpr Index strip = 256;
+    static constexpr Index some = 256;  // positions that stay in the cache for a second pass
 
     template <class F>
     void each_granule(Rows rows, F&& f) {
-        for (Index i = rows.begin; i < rows.end; i += granule)
-            f(i / granule, i * positions_, std::min(rows.end, i + granule) * positions_);
+        for (Index i = rows.begin; i < rows.end;) {
+            const Index g = i / granule, end = std::min(rows.end, (g + 1) * granule);
+            f(g, i * positions_, end * positions_);
+            i = end;
+        }
+    }
+    // In four chains, for one would wait for its sums.
+    template <int N, class F>
+    static FG_INLINE Vector<T, N> sum_of(Index begin, Index end, F&& f) {
+        Vector<T, N> s[4]{};
+        Index i = begin;
+        for (; i + 4 <= end; i += 4)
+            for (int k = 0; k < 4; ++k) s[k] += f(i + k);
+        for (; i < end; ++i) s[0] += f(i);
+        return (s[0] + s[1]) + (s[2] + s[3]);
+    }
+    // Mean and inverse deviation of the batch.
+    template <int N>
+    FG_INLINE std::pair<Vector<T, N>, Vector<T, N>> moments(Index c) {
+        T means[N], inverses[N];
+        for (int k = 0; k < N; ++k) {
+            means[k] = T(moments_[std::size_t(c + k)]);
+            inverses[k] = T(inverse()[c + k]);
+        }
+        return {load<N>(means), load<N>(inverses)};
     }
     T* part(Index g, Index which) { return sums_.data() + (2 * g + which) * features_; }
-    FG_INLINE T normalised(T x, Index k) { return (x - T(moments_[std::size_t(k)])) * T(inverse()[k]); }
     double* inverse() { return moments_.data() + 2 * features_; }
     double* sum_a() { return moments_.data() + 3 * features_; }
     double* sum_b() { return moments_.data() + 4 * features_; }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include "kernel/activate.hpp"
 #include "kernel/gather.hpp"
 #include "parts/layer/layer.hpp"
 #include "parts/layer/window.hpp"
@@ -12,8 +11,9 @@ namespace fg {
 // of its own. LeCun et al. (1998), "Gradient-based learning applied to document recognition".
 //
 // Weights are (kernel height * kernel width * channels of a group, filters). Forward and the gradient of weights read
-// the padded image where it lies; back to the image the products of all windows are made for some positions at a time,
-// and added to where they belong: dx = sum over windows of dz W'.
+// the padded image where it lies. So does the way back where windows follow each other pixel by pixel: dx is the
+// convolution of dz, padded in its turn, with the weights of the taps in reverse order. Otherwise the products of all
+// windows are made for some positions at a time, and added to where they belong: dx = sum over windows of dz W'.
 template <class T>
 class ConvolutionLayer final : public Layer<T> {
 public:
@@ -36,6 +36,21 @@ public:
                 "a convolution's channels and filters must be multiples of its groups");
         for (const Index tap : window.offsets())
             for (Index c = 0; c < channels_; ++c) taps_.push_back(tap + c);
+        direct_ = window.stride[0] == 1 && window.stride[1] == 1 && window.before[0] < window.reach(0) &&
+                  window.before[1] < window.reach(1) && window.after[0] < window.reach(0) &&
+                  window.after[1] < window.reach(1);
+        if (!direct_) return;
+        mirror_ = {window.out_height(), window.out_width(), filters, {}, {1, 1}, {}, {}, {}};
+        for (int axis = 0; axis < 2; ++axis) {
+            mirror_.kernel[axis] = window.kernel[axis];
+            mirror_.dilation[axis] = window.dilation[axis];
+            mirror_.before[axis] = window.reach(axis) - 1 - window.before[axis];
+            mirror_.after[axis] = window.reach(axis) - 1 - window.after[axis];
+        }
+        mirror_starts_ = mirror_.starts();
+        const auto offsets = mirror_.offsets();
+        for (auto tap = offsets.rbegin(); tap != offsets.rend(); ++tap)
+            for (Index f = 0; f < outputs_; ++f) mirror_taps_.push_back(*tap + f);
     }
 
     std::vector<Piece> pieces() const override {
@@ -63,7 +78,9 @@ public:
 
     Index scratch(Index, bool training) const override {
         if (!training) return window_.pads() ? window_.padded_size() : 0;
-        return first_ ? 0 : (window_.pads() ? window_.padded_size() : 0) + chunk_ * depth_;
+        if (first_) return 0;
+        if (direct_) return mirror_.pads() ? mirror_.padded_size() : 0;
+        return (window_.pads() ? window_.padded_size() : 0) + chunk_ * depth_;
     }
 
     void forward(const Pass& pass, const T* x, T* y, Rows rows) override {
@@ -94,7 +111,9 @@ public:
             if (!lies_in_panels())
                 for (Index g = 0; g < groups_; ++g)
                     pack_rows(dz + g * outputs_, filters_, positions_, outputs_, 0, positions_, slopes_of(i, g));
-            if (dx) back(dz, dx + i * this->in, this->scratch_of(pass));
+            if (!dx) continue;
+            direct_ ? mirror(dz, dx + i * this->in, this->scratch_of(pass))
+                    : scatter(dz, dx + i * this->in, this->scratch_of(pass));
         }
     }
 
@@ -131,6 +150,9 @@ public:
     double work() const override { return double(positions_ * depth_ * filters_); }
     Index workspace() const override { return workspace_; }
     bool keeps_output() const override { return activation_ && activation_->from_output(); }
+    std::unique_ptr<Activate<T>> give_activation() override {
+        return activation_ && activation_->keeps_order() ? std::move(activation_) : nullptr;
+    }
 
 private:
     static constexpr Index block = 4 * group_rows;  // taps of a tile
@@ -147,7 +169,14 @@ private:
         return {weights_.data() + group * panels_size<T>(depth_, outputs_), depth_};
     }
 
-    void back(const T* dz, T* dx, T* scratch) {
+    void mirror(const T* dz, T* dx, T* scratch) {
+        const T* const slopes = mirror_.padded(dz, scratch, T(0));
+        for (Index g = 0; g < groups_; ++g)
+            multiply_gathered<T>(slopes + g * outputs_, mirror_starts_.data(), mirror_taps_.data(), back_of(g),
+                                 Index(mirror_starts_.size()), channels_, back_depth(), {}, dx + g * channels_,
+                                 window_.channels);
+    }
+    void scatter(const T* dz, T* dx, T* scratch) {
         T* const products = scratch + (window_.pads() ? window_.padded_size() : 0);
         T* const image = window_.pads() ? scratch : dx;
         std::fill_n(image, window_.padded_size(), T(0));
@@ -157,8 +186,7 @@ private:
         for (Index group = 0; group < groups_; ++group)
             for (Index first = 0; first < positions_; first += chunk_) {
                 const Index count = std::min(chunk_, positions_ - first);
-                multiply<T>({dz + first * filters_ + group * outputs_, filters_, 1},
-                            {transposed_.data() + group * panels_size<T>(outputs_, depth_), outputs_}, count, depth_,
+                multiply<T>({dz + first * filters_ + group * outputs_, filters_, 1}, back_of(group), count, depth_,
                             outputs_, {}, products, depth_);
                 for (Index p = 0; p < count; ++p) {
                     T* const to = image + group * channels_ + starts_[std::size_t(first + p)];
@@ -171,7 +199,7 @@ private:
 
     void pack(bool back) {
         if (!weights_.data()) weights_ = Buffer<T>(groups_ * panels_size<T>(depth_, outputs_));
-        if (back && !first_ && !transposed_.data()) transposed_ = Buffer<T>(groups_ * panels_size<T>(outputs_, depth_));
+        if (back && !first_ && !transposed_.data()) transposed_ = Buffer<T>(groups_ * back_size());
         pack(0, depth_, back);
     }
     void pack(Index begin, Index end, bool back) {
@@ -179,20 +207,37 @@ private:
             const T* const W = this->w_[0] + g * outputs_;
             pack_rows(W, filters_, depth_, outputs_, begin, end,
                       weights_.data() + g * panels_size<T>(depth_, outputs_));
-            if (back && !first_)
-                pack_transposed(W, filters_, outputs_, depth_, begin, end,
-                                transposed_.data() + g * panels_size<T>(outputs_, depth_));
+            if (!back || first_) continue;
+            T* const to = transposed_.data() + g * back_size();
+            if (!direct_) {
+                pack_transposed(W, filters_, outputs_, depth_, begin, end, to);
+                continue;
+            }
+            for (Index tap = begin / channels_; tap * channels_ < end; ++tap) {
+                const Index first = tap * channels_;
+                pack_transposed(W + first * filters_, filters_, outputs_, channels_, std::max<Index>(0, begin - first),
+                                std::min(channels_, end - first), to, back_depth(), tap * outputs_);
+            }
         }
     }
+
+    // What is multiplied with on the way back, in panels: (filters, taps and channels), or, if direct, (taps and
+    // filters, channels).
+    Index back_depth() const { return direct_ ? window_.taps() * outputs_ : outputs_; }
+    Index back_size() const { return panels_size<T>(back_depth(), direct_ ? channels_ : depth_); }
+    Panels<T> back_of(Index group) const { return {transposed_.data() + group * back_size(), back_depth()}; }
 
     const Window window_;
     const Index filters_, groups_;
     const bool bias_, first_;  // first: nobody wants dx
-    const std::unique_ptr<Activate<T>> activation_;
+    std::unique_ptr<Activate<T>> activation_;
     const std::vector<Index> starts_;
     const Index positions_, channels_, outputs_;  // channels and filters of a group
     const Index depth_, chunk_;                   // taps times channels; positions at a time on the way back
     std::vector<Index> taps_;
+    bool direct_;    // whether the way back is a convolution, too
+    Window mirror_;  // if so: its windows, in the slopes
+    std::vector<Index> mirror_starts_, mirror_taps_;
     Index workspace_ = 0;
     Buffer<T> weights_, transposed_;  // in panels, group by group
     Buffer<T> images_;                // padded, of the batch

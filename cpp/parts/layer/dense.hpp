@@ -1,6 +1,5 @@
 #pragma once
 
-#include "kernel/activate.hpp"
 #include "kernel/gemm.hpp"
 #include "parts/layer/layer.hpp"
 

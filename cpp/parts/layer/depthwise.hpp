@@ -1,6 +1,5 @@
 #pragma once
 
-#include "kernel/activate.hpp"
 #include "kernel/gemm.hpp"
 #include "parts/layer/layer.hpp"
 #include "parts/layer/window.hpp"
@@ -118,13 +117,16 @@ public:
     double work() const override { return double(window_.positions() * window_.taps() * window_.channels); }
     Index workspace() const override { return workspace_; }
     bool keeps_output() const override { return activation_ && activation_->from_output(); }
+    std::unique_ptr<Activate<T>> give_activation() override {
+        return activation_ && activation_->keeps_order() ? std::move(activation_) : nullptr;
+    }
 
 private:
     T* padded(Index i) const { return images_.data() + i * window_.padded_size(); }
 
     const Window window_;
     const bool bias_;
-    const std::unique_ptr<Activate<T>> activation_;
+    std::unique_ptr<Activate<T>> activation_;
     const std::vector<Index> starts_, taps_;
     Index workspace_ = 0;
     Buffer<T> images_;  // padded, of the batch

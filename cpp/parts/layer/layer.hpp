@@ -16,6 +16,7 @@
 
 #include "core/buffer.hpp"
 #include "core/view.hpp"
+#include "kernel/activate.hpp"
 
 namespace fg {
 
@@ -104,8 +105,8 @@ public:
     // Before `forward`, outside training, with weights that stay as they are for so many rows.
     virtual void refresh(Index rows) { (void)rows; }
 
-    // Layers whose rows need each other in training (batch normalisation). First every member sums up its rows; when
-    // all have, one of them concludes.
+    // Layers whose rows need each other in training (batch normalisation). First every member sums up its rows, perhaps
+    // in several calls for parts of a granule, in order; when all have, one of them concludes.
     virtual bool meets() const { return false; }
     virtual void sum_up(const T* x, Rows rows) { (void)x, (void)rows; }
     virtual void conclude(const Pass&) {}
@@ -136,6 +137,13 @@ public:
     virtual Index workspace() const { return 0; }             // numbers that `prepare` has taken
     // Numbers of the member's own memory for a pass over so many rows.
     virtual Index scratch(Index rows, bool training) const { return (void)rows, (void)training, 0; }
+
+    // In training an activation may act behind the layer after, which then has it, if it is a max-pooling: there are
+    // fewer numbers there. A layer gives its own away (null: it has none, or wants it), or takes that of the layer
+    // before.
+    virtual std::unique_ptr<Activate<T>> give_activation() { return nullptr; }
+    virtual bool takes_activation() const { return false; }
+    virtual void take_activation(std::unique_ptr<Activate<T>>) {}
 
     virtual bool in_place() const { return false; }      // whether y may be x, and dx dy
     virtual bool keeps_output() const { return false; }  // whether `backward` reads y

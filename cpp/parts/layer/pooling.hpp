@@ -48,14 +48,16 @@ public:
                     store<N>(y + to, best);
                     if (chosen) store<N>(chosen + Index(p) * n + c, which);
                 });
+            if (activation_) activation_->forward(y + i * this->out, this->out);
         }
     }
 
-    void backward(const Pass& pass, const T*, const T*, T* dy, T* dx, Rows rows) override {
+    void backward(const Pass& pass, const T*, const T* y, T* dy, T* dx, Rows rows) override {
         if (!dx) return;
         const Index n = window_.channels;
         const bool add = window_.overlaps();
         for (Index i = rows.begin; i < rows.end; ++i) {
+            if (activation_) activation_->slope(y + i * this->out, dy + i * this->out, this->out);
             T* const image = window_.pads() ? this->scratch_of(pass) : dx + i * this->in;
             if (!window_.partitions()) std::fill_n(image, window_.padded_size(), T(0));
             for (std::size_t p = 0; p < starts_.size(); ++p)
@@ -75,12 +77,16 @@ public:
     }
 
     Index workspace() const override { return workspace_; }
+    bool keeps_output() const override { return activation_ != nullptr; }
+    bool takes_activation() const override { return true; }
+    void take_activation(std::unique_ptr<Activate<T>> activation) override { activation_ = std::move(activation); }
 
 private:
     using Number = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
 
     const Window window_;
     const std::vector<Index> starts_, taps_;
+    std::unique_ptr<Activate<T>> activation_;
     Index workspace_ = 0;
     Buffer<Number> chosen_;  // which tap it was
 };

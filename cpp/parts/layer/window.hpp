@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "core/base.hpp"
-#include "core/lanes.hpp"
 
 namespace fg {
 
@@ -74,14 +73,5 @@ struct Window {
 private:
     Index inside(Index y) const { return ((y + before[0]) * padded_width() + before[1]) * channels; }
 };
-
-// Calls f(first, Width<N>) for the channels, as many at a time as a register holds, then fewer.
-template <class T, class F>
-FG_INLINE void by_lanes(Index n, F&& f) {
-    constexpr int L = lanes<T>;
-    Index i = 0;
-    for (; i + L <= n; i += L) f(i, Width<L>{});
-    tail<L / 2>(i, n - i, f);
-}
 
 }  // namespace fg
