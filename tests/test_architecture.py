@@ -20,8 +20,8 @@ MODULES = sorted(PYTHON.rglob("*.py"))
 MAY_INCLUDE = {
     "core": (),
     "parts": ("core",),
-    # Layers are made of products and activations.
-    "parts/layer": ("core", "kernel"),
+    # Layers are made of products, activations and cells.
+    "parts/layer": ("core", "kernel", "parts/cell"),
     # What a loss and a rule answer; they themselves enter as templates.
     "kernel": ("core", "parts/loss/point.hpp", "parts/rule/tick.hpp"),
     "train": ("core", "parts", "kernel"),

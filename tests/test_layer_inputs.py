@@ -223,7 +223,7 @@ def test_the_largest_number_of_codes_is_documented():
     Embedding(2**24, 1)
     with pytest.raises(InvalidParameterError) as caught:
         Embedding(2**24 + 1, 1)
-    assert documented_interval(Embedding, "codes") in str(caught.value) or "2**24" in inspect.getdoc(Embedding)
+    assert "16777216" in str(caught.value) and "2**24" in inspect.getdoc(Embedding)
 
 
 @pytest.mark.parametrize("kind", WRONG)
@@ -375,7 +375,7 @@ UNFIT = [
     *(([one], 0, (0, 3), (0, 3), "at least one time step")
       for one in (Conv1D(3, 1), Conv1D(3, 1, padding="same"), SimpleRNN(3), GRU(3), LSTM(3))),
     ([Masking(), GRU(3)], 0, (0, 3), (0, 3), "at least one time step"),
-    ([Conv2D(3, 1, padding=1)], 0, (0, 5, 2), (0, 5, 2), "1 x 1"),
+    ([Conv2D(3, 1, padding=1)], 0, (0, 5, 2), (0, 5, 2), "at least one pixel"),
     ([GlobalAvgPool2D()], 0, (0, 5, 2), (0, 5, 2), ""),
     ([Residual([Conv2D(3, 3, padding="same")])], 0, (6, 5, 2), (6, 5, 2), "(6, 5, 3)"),
     ([Residual([Conv2D(2, 3)])], 0, (6, 5, 2), (6, 5, 2), "(4, 3, 2)"),

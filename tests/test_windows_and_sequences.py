@@ -460,6 +460,26 @@ def test_a_state_of_zero_has_no_slope_through_relu():
     assert np.abs(found[-1]).max() > 0.1
 
 
+@settings(max_examples=150, **EXAMPLES)
+@given(data=st.data(), shape=images, activation=st.sampled_from(ALL), seed=seeds, threads=st.integers(1, 3))
+def test_whatever_lies_between_a_convolution_and_a_pool(data, shape, activation, seed, threads):
+    between = [[], [L.BatchNorm(epsilon=1e-2)], [L.Activation(activation)], [L.Dropout(0.3)]]
+    layers = [data.draw(convolutions(shape, [activation], most=30)), *data.draw(st.sampled_from(between))]
+    layers.append(data.draw(pools(layers[0].shape(shape))))
+    layers += data.draw(st.sampled_from(between[:3]))
+    *_, after = _network.Net(layers, shape).shapes
+    layers += [data.draw(convolutions(after, ["relu"], most=30)), L.Flatten(), L.Dense(2)]
+    case = Case(layers, shape, data.draw(st.integers(1, 20)), "squared_error", seed)
+    judge, *expected = case.judged()
+    assume(not judge.rounding_decides())
+    largest = max(np.abs(g).max() for g in expected[2])
+    assert_close(gradient_of(case.training(threads=threads))[2], expected[2], 1e-9, 1e-10 * largest + 1e-13)
+    judge = case.judge()
+    for k in range(len(layers)):
+        found = case.net.predict(case.weights, case.kept, case.X, layer=k, threads=threads)
+        assert_close([found], [network.Network(judge.layers[: k + 1], shape).forward(case.X)], 1e-11, 1e-12)
+
+
 @pytest.mark.parametrize("layer, shape", [("Conv2D(2, 2)", (3, 3, 0)), ("Conv1D(2, 2)", (4, 0)), ("GRU(2)", (4, 0))])
 def test_rows_without_channels_are_refused_or_give_what_the_bias_makes(layer, shape):
     code = f"""
@@ -469,7 +489,7 @@ from tests.test_network_reference import Case, gradient_of, predicted
 try:
     case = Case([L.{layer}, L.Flatten(), L.Dense(2)], {shape}, 3, "squared_error", 0)
 except ValueError as error:
-    assert "channels" in str(error), error
+    assert "rows of shape" in str(error), error
 else:
     np.testing.assert_allclose(predicted(case, case.X), case.judge().forward(case.X), rtol=1e-12)
     for ours, judges in zip(gradient_of(case.training())[2], case.judged()[-1], strict=True):

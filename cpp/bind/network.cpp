@@ -35,7 +35,9 @@ py::tuple activation_points(const std::string& name, const std::vector<std::pair
     return py::make_tuple(y, slope);
 }
 
-std::vector<NodeSpec> nodes_of(const py::list& list) {
+using Specs = std::shared_ptr<const std::vector<NodeSpec>>;
+
+Specs nodes_of(const py::list& list) {
     std::vector<NodeSpec> nodes;
     for (const auto& item : list) {
         const auto d = py::cast<py::dict>(item);
@@ -49,7 +51,7 @@ std::vector<NodeSpec> nodes_of(const py::list& list) {
         if (d.contains("earlier")) node.earlier = py::cast<Index>(d["earlier"]);
         nodes.push_back(std::move(node));
     }
-    return nodes;
+    return std::make_shared<const std::vector<NodeSpec>>(std::move(nodes));
 }
 
 Masking masking_of(const py::object& given) {
@@ -87,8 +89,8 @@ std::vector<T*> pointers_of(const py::list& arrays, const std::vector<Placed>& p
 // What value `last` of the network is for the rows of X. Each call has layers of its own, so that calls may run side by
 // side.
 template <class T>
-py::array_t<T> predict(const std::vector<NodeSpec>& specs, const Masking& masking, const py::list& trained,
-                       const py::list& kept, const py::object& X, Index last, int threads) {
+py::array_t<T> predict(const Specs& specs, const Masking& masking, const py::list& trained, const py::list& kept,
+                       const py::object& X, Index last, int threads) {
     Network<T> network(specs, masking);
     network.bind(pointers_of<T>(trained, network.trained()), pointers_of<T>(kept, network.kept()));
     const auto design = design_of<T>(X);
@@ -98,6 +100,7 @@ py::array_t<T> predict(const std::vector<NodeSpec>& specs, const Masking& maskin
     T* const to = out.mutable_data();
     {
         py::gil_scoped_release release;
+        network.defer_activations(last);
         for (Index k = 0; k < last; ++k) network.layer(k).refresh(design->rows);
         const Index block = Inference<T>::rows_at_a_time(network, last), blocks = (design->rows + block - 1) / block;
         const double work = network.work() * double(design->rows);
@@ -213,6 +216,7 @@ public:
 
     // Lengths of the flat arrays, and where in them what lies; (node, name, offset, rows, columns) each.
     py::tuple layout(int itemsize) const { return itemsize == 4 ? layout_as<float>() : layout_as<double>(); }
+    double work() const { return Network<double>(specs_, masking_).work(); }
     py::array predict_on(const py::list& trained, const py::list& kept, const py::object& X, Index last,
                          int threads) const {
         const auto values = py::cast<py::array>(
@@ -230,8 +234,8 @@ private:
                               layout_of(network.kept()));
     }
 
-    std::vector<NodeSpec> specs_;
-    Masking masking_;
+    const Specs specs_;
+    const Masking masking_;
 };
 
 }  // namespace
@@ -243,6 +247,7 @@ void bind_network(py::module_& m) {
           py::arg("x").noconvert());
     py::class_<Layers>(m, "Network", "Layers in a row; see cpp/README.md.")
         .def(py::init<const py::list&, const py::object&>(), py::arg("nodes"), py::arg("masking"))
+        .def_property_readonly("work", &Layers::work, "Multiply-adds of a row, about.")
         .def("layout", &Layers::layout, py::arg("itemsize"),
              "(length, pieces) of what is trained, then of what is kept; a piece is (node, name, offset, rows, "
              "columns).")

@@ -30,14 +30,14 @@ using Cells = List<SimpleTanh, SimpleRelu, Gru, Lstm>;
 
 template <class T>
 std::unique_ptr<Layer<T>> make_layer(const NodeSpec& spec, Index number, bool first) {
-    const auto whole = [&](const char* key) {
+    const auto whole = [&](std::string_view key) {
         const double value = spec[key];
         require(value >= 0 && value == double(Index(value)), "a layer's sizes must be whole numbers");
         return Index(value);
     };
     const auto window = [&] {
         Window w{whole("height"), whole("width"), whole("channels"), {}, {}, {}, {}, {}};
-        const auto pair = [&](Index(&into)[2], const char* y, const char* x) {
+        const auto pair = [&](Index(&into)[2], std::string_view y, std::string_view x) {
             into[0] = whole(y), into[1] = whole(x);
         };
         pair(w.kernel, "kernel_y", "kernel_x");

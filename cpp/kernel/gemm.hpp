@@ -238,6 +238,7 @@ FG_INLINE void combine_rows(const Visit& visit, const T* B, Index n, const T* st
     };
     Index j = 0;
     for (; j + V * L <= n; j += V * L) columns(j, Width<V>{});
+    for (; j + 4 * L <= n; j += 4 * L) columns(j, Width<4>{});
     for (; j + 2 * L <= n; j += 2 * L) columns(j, Width<2>{});
     tail<L>(j, n - j, [&](Index k, auto width) __attribute__((always_inline)) {
         // Whole registers here too: of sums of single numbers the compiler makes other roundings.

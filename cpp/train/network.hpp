@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -25,10 +26,10 @@ struct NodeSpec {
     PartSpec activation;  // without a name: none
     Index earlier = -1;   // the value that is added, where it is
 
-    double operator[](const char* key) const {
+    double operator[](std::string_view key) const {
         for (const auto& [name, value] : values)
             if (name == key) return value;
-        throw BadArgument(name + ": " + key + " is missing");
+        throw BadArgument(name + ": " + std::string(key) + " is missing");
     }
 };
 
@@ -55,11 +56,18 @@ struct Placed {
     Piece piece;
 };
 
+// So many numbers, or some more to fill a line of memory.
+template <class T>
+Index whole_lines(Index n) {
+    constexpr Index line = 64 / Index(sizeof(T));
+    return (n + line - 1) / line * line;
+}
+
 template <class T>
 class Network {
 public:
-    explicit Network(std::vector<NodeSpec> specs, const Masking& masking = {})
-        : specs_(std::move(specs)), masking_(masking) {
+    explicit Network(std::shared_ptr<const std::vector<NodeSpec>> specs, const Masking& masking = {})
+        : shared_(std::move(specs)), specs_(*shared_), masking_(masking) {
         require(!specs_.empty(), "a network needs a layer");
         require(masking.steps == 0 || masking.steps * masking.features == specs_[0].in,
                 "the mask does not fit the input");
@@ -125,6 +133,15 @@ public:
         bind(pieces(trained_, trained), pieces(kept_, kept));
     }
 
+    // Activations of the first layers act behind max-pooling where they may; nobody must want what lies between.
+    void defer_activations(Index last) {
+        for (Index k = 1; k < last; ++k) {
+            const bool wanted =
+                std::any_of(specs_.begin(), specs_.end(), [&](const NodeSpec& spec) { return spec.earlier == k; });
+            if (layer(k).takes_activation() && !wanted) layer(k).take_activation(layer(k - 1).give_activation());
+        }
+    }
+
     double work() const {
         double sum = 0.0;
         for (const auto& layer : layers_) sum += layer->work();
@@ -132,16 +149,15 @@ public:
     }
 
 private:
-    static constexpr Index line_of_memory = 64 / Index(sizeof(T));
-
     static void place(const std::vector<Piece>& pieces, Index k, std::vector<Placed>& all, Index& size) {
         for (const auto& piece : pieces) {
             all.push_back({k, size, piece});
-            size += (piece.size() + line_of_memory - 1) / line_of_memory * line_of_memory;
+            size += whole_lines<T>(piece.size());
         }
     }
 
-    std::vector<NodeSpec> specs_;
+    const std::shared_ptr<const std::vector<NodeSpec>> shared_;
+    const std::vector<NodeSpec>& specs_;
     const Masking masking_;
     std::vector<std::unique_ptr<Layer<T>>> layers_;
     std::vector<AddLayer<T>*> adders_;
@@ -217,9 +233,16 @@ public:
     Inference(const Network<T>& network, const Design<T>& X, Index last)
         : network_(network), X_(X), last_(last), block_(rows_at_a_time(network, last)) {
         const Index rows = std::min(block_, X.rows);
-        for (Index v = 0; v < last; ++v) values_.push_back(Buffer<T>(needs_copy(v) ? rows * network.size_of(v) : 0));
+        Index size = network.scratch(last, rows, false);
+        std::vector<Index> places;
+        for (Index v = 0; v < last; ++v) {
+            size = whole_lines<T>(size);
+            places.push_back(size);
+            size += needs_copy(v) ? rows * network.size_of(v) : 0;
+        }
+        memory_ = Buffer<T>(size);
+        for (const Index place : places) values_.push_back(memory_.data() + place);
         sparse_.resize(std::size_t(takes_sparse() ? rows : 0));
-        scratch_ = Buffer<T>(network.scratch(last, rows, false));
         mask_.resize(std::size_t(rows * network.masking().steps));
     }
 
@@ -241,21 +264,21 @@ private:
 
     void some(Index begin, Index end, T* out) {
         const Rows rows{0, end - begin};
-        Pass pass{.rows = rows.count(), .scratch = scratch_.data()};
+        Pass pass{.rows = rows.count(), .scratch = memory_.data()};
         const T* input = X_.sparse() ? nullptr : X_.dense(begin);
         if (takes_sparse()) {
             for (Index i = begin; i < end; ++i) sparse_[std::size_t(i - begin)] = X_.sparse_row(i);
         } else if (X_.sparse()) {
-            for (Index i = begin; i < end; ++i) X_.copy(i, values_[0].data() + (i - begin) * X_.cols);
-            input = values_[0].data();
+            for (Index i = begin; i < end; ++i) X_.copy(i, values_[0] + (i - begin) * X_.cols);
+            input = values_[0];
         }
         if (!mask_.empty()) {
             network_.masking().mark(input, rows, mask_.data());
             pass.mask = mask_.data();
         }
-        const auto value = [&](Index v) -> const T* { return v == 0 ? input : values_[std::size_t(v)].data(); };
+        const auto value = [&](Index v) -> const T* { return v == 0 ? input : values_[std::size_t(v)]; };
         for (Index k = 0; k < last_; ++k) {
-            T* const y = k + 1 == last_ ? out : values_[std::size_t(k) + 1].data();
+            T* const y = k + 1 == last_ ? out : values_[std::size_t(k) + 1];
             auto& layer = network_.layer(k);
             if (k == 0 && takes_sparse()) {
                 layer.forward(pass, sparse_.data(), y, rows);
@@ -272,9 +295,9 @@ private:
     const Network<T>& network_;
     const Design<T>& X_;
     const Index last_, block_;
-    std::vector<Buffer<T>> values_;
+    Buffer<T> memory_;  // scratch, then the values
+    std::vector<T*> values_;
     std::vector<SparseRow<T>> sparse_;
-    Buffer<T> scratch_;
     std::vector<unsigned char> mask_;
 };
 

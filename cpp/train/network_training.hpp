@@ -67,9 +67,7 @@ public:
         if (sparse_input_) sparse_.resize(std::size_t(batch_));
         for (Index k = 0; k < net.nodes(); ++k)
             if (net.adder(k)) joins_.push_back({net.earlier(k), k + 1});
-        for (Index k = 1; k < net.nodes(); ++k)
-            if (net.layer(k).takes_activation() && !joined(k))
-                net.layer(k).take_activation(net.layer(k - 1).give_activation());
+        net.defer_activations(net.nodes());
         for (Index v = 0; v <= net.nodes(); ++v) {
             const auto room = [&](bool wanted, std::vector<Buffer<T>>& owned, std::vector<T*>& all) {
                 owned.push_back(Buffer<T>(wanted ? batch_ * net.size_of(v) : 0));

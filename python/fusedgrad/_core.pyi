@@ -32,6 +32,7 @@ _Piece = tuple[int, str, int, int, int]
 
 class Network:
     def __init__(self, nodes: list[dict[str, Any]], masking: tuple[int, int, float] | None) -> None: ...
+    work: float
     def layout(self, itemsize: int) -> tuple[int, list[_Piece], int, list[_Piece]]: ...
     def predict(
         self, trained: list[NDArray[Any]], kept: list[NDArray[Any]], X: Any, last: int, threads: int

@@ -63,19 +63,15 @@ class Net:
         self.pieces: list[int] = []  # of parameters up to and with each layer
         for k, layer, before, after in walk(self.layers, self.input_shape):
             try:
-                layer.build(plan, before)
+                plan.put(layer, before, after)
             except ValueError as error:
                 raise ValueError(f"layers[{k}] does not fit: {error}") from None
             self.shapes.append(after)
             self.ends.append(len(plan.nodes))
             self.pieces.append(len(plan.weights))
-        labels = [layer.label for layer in self.layers if layer.label is not None]
-        if len(set(labels)) < len(labels):
-            twice = next(label for label in labels if labels.count(label) > 1)
-            raise ValueError(f"Two layers have the label {twice!r}; labels must differ.")
         if plan.masking and not plan.mask_used:
             raise ValueError(
-                f"{self.layers[0]!r} marks padding, but there is no recurrent layer that would skip it. Put one behind it "
+                f"{plan.reader!r} marks padding, but there is no recurrent layer that would skip it. Put one behind it "
                 "(convolutions and Flatten lose the marks), or leave the padding out."
             )
         self.plan = plan
@@ -83,19 +79,21 @@ class Net:
     def __reduce__(self) -> Any:
         return Net, (self.layers, self.input_shape)
 
-    def labelled(self, label: str) -> int:
-        """Return the number of the layer with a label.
+    def place(self, layer: int | str) -> tuple[int, Shape]:
+        """Return how many nodes there are up to and with a layer, by number or label, and the shape of a row there.
 
         Raises
         ------
         ValueError
-            If there is none.
+            If no layer has the label.
         """
-        known = [layer.label for layer in self.layers]
-        if label not in known:
-            given = ", ".join(repr(one) for one in known if one is not None)
-            raise ValueError(f"No layer has the label {label!r}. Labels: {given or 'none (give layers a label=)'}.")
-        return known.index(label)
+        if not isinstance(layer, str):
+            return self.ends[layer], self.shapes[layer]
+        labels = self.plan.labels
+        if layer not in labels:
+            known = ", ".join(map(repr, labels)) or "none (give layers a label=)"
+            raise ValueError(f"No layer has the label {layer!r}. Labels: {known}.")
+        return labels[layer]
 
     @property
     def piece_shapes(self) -> list[tuple[int, int]]:
@@ -108,6 +106,13 @@ class Net:
         if "_core" not in self.__dict__:
             self._core = _core.Network(self.plan.nodes, self.plan.masking)
         return self._core
+
+    @property
+    def work(self) -> float:
+        """Multiply-adds of a row, about."""
+        if "_work" not in self.__dict__:
+            self._work = self.core.work
+        return self._work
 
     def check(self, X: Any, name: str = "X") -> None:
         """Look at what the first layer wants of the numbers in X.
@@ -128,16 +133,17 @@ class Net:
                 if wrong.any():
                     i, j = np.argwhere(wrong)[0]
                     raise ValueError(
-                        f"{name}[{begin + i}, {j}] is {rows[i, j]:g}, but {self.layers[0]!r} takes codes: whole numbers "
-                        f"from 0 to {codes - 1}."
+                        f"{name}[{begin + i}, {j}] is {rows[i, j]:g}, but {self.plan.reader!r} takes codes: whole "
+                        f"numbers from 0 to {codes - 1}."
                     )
             if masking is not None:
-                empty = np.flatnonzero((rows == rows.dtype.type(masking[2])).all(axis=1))
+                with np.errstate(over="ignore"):
+                    empty = np.flatnonzero((rows == rows.dtype.type(masking[2])).all(axis=1))
                 if len(empty):
                     few = ", ".join(str(begin + i) for i in empty[:5]) + (", ..." if len(empty) > 5 else "")
                     raise ValueError(
-                        f"Rows {few} of {name} are nothing but padding ({self.layers[0]!r}): there is no step to learn "
-                        "from or to speak of. Drop them, or leave them a step."
+                        f"Rows {few} of {name} are nothing but padding ({self.plan.reader!r}): there is no step to "
+                        "learn from or to speak of. Drop them, or leave them a step."
                     )
 
     def fresh(self, rng: np.random.RandomState, dtype: Any) -> tuple[Arrays, Arrays]:
@@ -147,9 +153,9 @@ class Net:
             for weights in (self.plan.weights, self.plan.statistics)
         )
 
-    def predict(self, weights: Arrays, kept: Arrays, X: Any, *, layer: int, threads: int) -> NDArray[Any]:
+    def predict(self, weights: Arrays, kept: Arrays, X: Any, *, layer: int | str, threads: int) -> NDArray[Any]:
         """Return what a layer makes of the rows of X, one row each."""
-        last = self.ends[layer]
+        last, _ = self.place(layer)
         if last == 0:  # nothing but Flatten so far
             return X.toarray() if sp.issparse(X) else X.copy()
         return self.core.predict(weights, kept, as_core(X), last, threads)

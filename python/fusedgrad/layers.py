@@ -25,6 +25,8 @@ from . import _core
 from ._checks import BOOLEAN, Either, InvalidParameterError, Number, OneOf
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "Activation",
     "AvgPool2D",
     "BatchNorm",
@@ -34,9 +36,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
-    "GRU",
     "GlobalAvgPool2D",
-    "LSTM",
     "Layer",
     "LayerNorm",
     "Masking",
@@ -138,6 +138,8 @@ class Plan:
     masked: bool = False  # whether the time steps still are those of the input
     mask_used: bool = False
     codes: int | None = None  # numbers of X must be codes below
+    reader: Layer | None = None  # which layer says so of X
+    labels: dict[str, tuple[int, Shape]] = field(default_factory=dict)  # nodes up to and with a layer, and its shape
 
     def add(
         self,
@@ -154,6 +156,20 @@ class Plan:
         self.nodes.append({"name": name, "in": math.prod(shape), "out": math.prod(out), "values": values, **more})
         self.weights.extend(weights)
         self.statistics.extend(statistics)
+
+    def put(self, layer: Layer, before: Shape, after: Shape) -> None:
+        """Append a layer.
+
+        Raises
+        ------
+        ValueError
+            If it cannot stand there, or if another layer has its label.
+        """
+        layer.build(self, before)
+        if layer.label in self.labels:
+            raise ValueError(f"{layer!r} has the label {layer.label!r}, as a layer before; labels must differ.")
+        if layer.label is not None:
+            self.labels[layer.label] = len(self.nodes), after
 
 
 def _activation_rule(none: bool) -> OneOf:
@@ -259,7 +275,7 @@ class Layer:
     def __repr__(self) -> str:
         """Only what differs from the defaults; parameters that come by position without their names."""
         parts = []
-        for parameter in fields(self):
+        for parameter in sorted(fields(self), key=lambda one: one.kw_only is True):
             value = getattr(self, parameter.name)
             if parameter.default is not MISSING and value == parameter.default:
                 continue
@@ -581,6 +597,8 @@ def _image(layer: Layer, shape: Shape) -> None:
             f"{layer!r} takes rows of shape (height, width, channels); got rows of shape {shape}. Give images of that "
             "shape, or say how to see flat rows: input_shape=(28, 28, 1)."
         )
+    if 0 in shape:
+        raise ValueError(f"{layer!r} needs at least one pixel and one channel; got rows of shape {shape}.")
 
 
 def _sequence(layer: Layer, shape: Shape) -> None:
@@ -589,8 +607,8 @@ def _sequence(layer: Layer, shape: Shape) -> None:
             f"{layer!r} takes rows of shape (time, features); got rows of shape {shape}. Give sequences of that shape, "
             "or say how to see flat rows: input_shape=(28, 28)."
         )
-    if shape[0] == 0:
-        raise ValueError(f"{layer!r} needs at least one time step; got rows of shape {shape}.")
+    if 0 in shape:
+        raise ValueError(f"{layer!r} needs at least one time step and one feature; got rows of shape {shape}.")
 
 
 def _window(
@@ -769,8 +787,8 @@ class Conv1D(Layer):
     stride : int in [1, inf), default=1
         Steps from one window to the next.
     padding : {'valid', 'same'} or int in [0, inf), default='valid'
-        'valid': none. 'same': as many zeros around the sequence as make the output ``ceil(time / stride)`` steps; an odd
-        one comes at the end. Or the number of zeros at each end.
+        'valid': none. 'same': as many zeros around the sequence as make the output ``ceil(time / stride)`` steps; an
+        odd one comes at the end. Or the number of zeros at each end.
     dilation : int in [1, inf), default=1
         Steps from one step of a window to the next.
     groups : int in [1, inf), default=1
@@ -822,14 +840,12 @@ class Conv1D(Layer):
         _check_groups(self, shape)
         padding = self.padding if isinstance(self.padding, str) else (0, self.padding)
         try:
-            return _window(
-                self, (1, *shape), (1, self.kernel_size), (1, self.stride), padding, (1, self.dilation)
-            )
+            return _window(self, (1, *shape), (1, self.kernel_size), (1, self.stride), padding, (1, self.dilation))
         except ValueError:
             reach = (self.kernel_size - 1) * self.dilation + 1
             raise ValueError(
-                f"{self!r} has windows of {reach} steps, and rows of shape {shape} are shorter than that. Use a smaller "
-                "window or padding='same'."
+                f"{self!r} has windows of {reach} steps, and rows of shape {shape} are shorter than that. Use a "
+                "smaller window or padding='same'."
             ) from None
 
     def shape(self, shape: Shape) -> Shape:
@@ -1005,9 +1021,10 @@ class GlobalAvgPool2D(Layer):
 class Masking(Layer):
     """Time steps of X whose numbers all are `value` are padding, which recurrent layers skip. The first layer.
 
-    So sequences of several lengths come in one array, filled up with `value` at the end (or anywhere). A recurrent layer
-    keeps its state where it meets padding, and gives zeros; with ``return_sequences=False`` its output is the state
-    after the last step that is none. The mask is good until a layer changes the time steps (convolution, `Flatten`).
+    So sequences of several lengths come in one array, filled up with `value` at the end (or anywhere). A recurrent
+    layer keeps its state where it meets padding, and gives zeros; with ``return_sequences=False`` its output is the
+    state after the last step that is none. The mask is good until a layer changes the time steps (convolution,
+    `Flatten`).
 
     Parameters
     ----------
@@ -1043,8 +1060,8 @@ class Masking(Layer):
     def build(self, plan: Plan, shape: Shape) -> None:
         """Tell the plan."""
         _first(self, plan)
-        plan.masking = shape[0], math.prod(shape[1:]), float(self.value)
-        plan.masked = True
+        steps, features = shape
+        plan.masking, plan.masked, plan.reader = (steps, features, float(self.value)), True, self
 
 
 @dataclass(frozen=True, repr=False)
@@ -1055,7 +1072,7 @@ class Embedding(Layer):
 
     Parameters
     ----------
-    codes : int in [1, inf)
+    codes : int in [1, 2**24]
         How many codes there are; numbers of X are 0, 1, ..., codes - 1.
     units : int in [1, inf)
         Numbers of a vector.
@@ -1123,9 +1140,9 @@ class Embedding(Layer):
                 return rng.normal(0.0, 1 / math.sqrt(size[1]), size)
             return initial(self.init, size, rng)
 
-        values = {"codes": size[0], "units": size[1], "steps": shape[0]}
+        values: dict[str, float] = {"codes": size[0], "units": size[1], "steps": shape[0]}
         plan.add("embedding", shape, self.shape(shape), values, weights=[Weight(table)])
-        plan.codes = size[0]
+        plan.codes, plan.reader = size[0], self
         if self.padding is not None:
             plan.masking, plan.masked = (shape[0], 1, float(self.padding)), True
 
@@ -1242,8 +1259,8 @@ class SimpleRNN(_Recurrent):
 
     Notes
     -----
-    Weights in `weights_`: W (features, units), U (units, units), b and b' (1, units); with `bidirectional` the same again.
-    Two biases, as in torch.
+    Weights in `weights_`: W (features, units), U (units, units), b and b' (1, units); with `bidirectional` the same
+    again. Two biases, as in torch.
 
     References
     ----------
@@ -1291,8 +1308,8 @@ class GRU(_Recurrent):
 
     Notes
     -----
-    Weights in `weights_`: W (features, 3 * units), U (units, 3 * units), b and b' (1, 3 * units), with the gates r, z, n
-    side by side, as in torch; with `bidirectional` the same again.
+    Weights in `weights_`: W (features, 3 * units), U (units, 3 * units), b and b' (1, 3 * units), with the gates r, z,
+    n side by side, as in torch; with `bidirectional` the same again.
 
     References
     ----------
@@ -1340,14 +1357,14 @@ class LSTM(_Recurrent):
 
     Notes
     -----
-    Weights in `weights_`: W (features, 4 * units), U (units, 4 * units), b and b' (1, 4 * units), with the gates i, f, g,
-    o side by side, as in torch; with `bidirectional` the same again.
+    Weights in `weights_`: W (features, 4 * units), U (units, 4 * units), b and b' (1, 4 * units), with the gates i, f,
+    g, o side by side, as in torch; with `bidirectional` the same again.
 
     References
     ----------
-    Hochreiter & Schmidhuber (1997), "Long short-term memory"; Gers, Schmidhuber & Cummins (2000), "Learning to forget";
-    Jozefowicz, Zaremba & Sutskever (2015), "An empirical exploration of recurrent network architectures" (the first bias
-    of the forget gate).
+    Hochreiter & Schmidhuber (1997), "Long short-term memory"; Gers, Schmidhuber & Cummins (2000), "Learning to
+    forget"; Jozefowicz, Zaremba & Sutskever (2015), "An empirical exploration of recurrent network architectures" (the
+    first bias of the forget gate).
 
     Examples
     --------
@@ -1414,8 +1431,8 @@ class Residual(Layer):
         out = [shape, *(after for *_, after in walk(self.layers, shape))][-1]
         if out != shape:
             raise ValueError(
-                f"{self!r} makes rows of shape {out} from rows of shape {shape}, and cannot add the two. Its last "
-                f"layer must keep the shape; with Dense, give it {shape[-1]} units."
+                f"{self!r} makes rows of shape {out} from rows of shape {shape}, and cannot add the two. The "
+                f"layers must keep the shape: {shape[-1]} units or filters in the last one, padding='same' for windows."
             )
         return shape
 
@@ -1423,8 +1440,8 @@ class Residual(Layer):
         """Append the nodes of its layers to a plan, and one that adds."""
         self.shape(shape)
         earlier = len(plan.nodes)
-        for _, layer, before, _ in walk(self.layers, shape):
-            layer.build(plan, before)
+        for _, layer, before, after in walk(self.layers, shape):
+            plan.put(layer, before, after)
         plan.add("add", shape, shape, {}, earlier=earlier)
 
 

@@ -34,23 +34,12 @@ public:
           chunk_(std::clamp<Index>((32 << 10) / Index(sizeof(T)) / depth_ / group_rows, 1, 16) * group_rows) {
         require(window.channels % groups == 0 && filters % groups == 0,
                 "a convolution's channels and filters must be multiples of its groups");
+        taps_.reserve(std::size_t(depth_));
         for (const Index tap : window.offsets())
             for (Index c = 0; c < channels_; ++c) taps_.push_back(tap + c);
         direct_ = window.stride[0] == 1 && window.stride[1] == 1 && window.before[0] < window.reach(0) &&
                   window.before[1] < window.reach(1) && window.after[0] < window.reach(0) &&
                   window.after[1] < window.reach(1);
-        if (!direct_) return;
-        mirror_ = {window.out_height(), window.out_width(), filters, {}, {1, 1}, {}, {}, {}};
-        for (int axis = 0; axis < 2; ++axis) {
-            mirror_.kernel[axis] = window.kernel[axis];
-            mirror_.dilation[axis] = window.dilation[axis];
-            mirror_.before[axis] = window.reach(axis) - 1 - window.before[axis];
-            mirror_.after[axis] = window.reach(axis) - 1 - window.after[axis];
-        }
-        mirror_starts_ = mirror_.starts();
-        const auto offsets = mirror_.offsets();
-        for (auto tap = offsets.rbegin(); tap != offsets.rend(); ++tap)
-            for (Index f = 0; f < outputs_; ++f) mirror_taps_.push_back(*tap + f);
     }
 
     std::vector<Piece> pieces() const override {
@@ -65,6 +54,7 @@ public:
             return Buffer<T>(n);
         };
         workspace_ = 0;
+        if (direct_) reflect();
         if (window_.pads()) {
             images_ = wants(rows * window_.padded_size());
             std::fill_n(images_.data(), rows * window_.padded_size(), T(0));
@@ -169,6 +159,20 @@ private:
         return {weights_.data() + group * panels_size<T>(depth_, outputs_), depth_};
     }
 
+    void reflect() {
+        mirror_ = {window_.out_height(), window_.out_width(), filters_, {}, {1, 1}, {}, {}, {}};
+        for (int axis = 0; axis < 2; ++axis) {
+            mirror_.kernel[axis] = window_.kernel[axis];
+            mirror_.dilation[axis] = window_.dilation[axis];
+            mirror_.before[axis] = window_.reach(axis) - 1 - window_.before[axis];
+            mirror_.after[axis] = window_.reach(axis) - 1 - window_.after[axis];
+        }
+        mirror_starts_ = mirror_.starts();
+        mirror_taps_.clear();
+        const auto offsets = mirror_.offsets();
+        for (auto tap = offsets.rbegin(); tap != offsets.rend(); ++tap)
+            for (Index f = 0; f < outputs_; ++f) mirror_taps_.push_back(*tap + f);
+    }
     void mirror(const T* dz, T* dx, T* scratch) {
         const T* const slopes = mirror_.padded(dz, scratch, T(0));
         for (Index g = 0; g < groups_; ++g)

@@ -37,10 +37,11 @@ struct Window {
 
     // Where, in the padded image, windows begin and what they hold.
     std::vector<Index> starts() const {
+        const Index rows = out_height(), columns = out_width(), line = padded_width();
         std::vector<Index> offsets;
-        for (Index y = 0; y < out_height(); ++y)
-            for (Index x = 0; x < out_width(); ++x)
-                offsets.push_back((y * stride[0] * padded_width() + x * stride[1]) * channels);
+        offsets.reserve(std::size_t(rows * columns));
+        for (Index y = 0; y < rows; ++y)
+            for (Index x = 0; x < columns; ++x) offsets.push_back((y * stride[0] * line + x * stride[1]) * channels);
         return offsets;
     }
     std::vector<Index> offsets() const {

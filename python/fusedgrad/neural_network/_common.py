@@ -239,7 +239,7 @@ class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[
         goal.constants = self._constants(y)
         settings = self._settings(X, goal, rng, partial=partial, going_on=not first)
         state = self.__dict__.get("_optimizer") if not first and (partial or self._carries_on()) else None
-        threads = threads_for(self.n_jobs, None, float(X.shape[0]) * sum(w.size for w in weights.trained))
+        threads = threads_for(self.n_jobs, None, float(X.shape[0]) * self._net.work)
 
         def validate(now: Weights) -> tuple[float, float]:
             assert given is not None
@@ -351,7 +351,7 @@ class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[
 
     # ---- predictions ----
 
-    def _raw(self, X: Any, layer: int = -1) -> Any:
+    def _raw(self, X: Any, layer: int | str = -1) -> Any:
         if self._fitted_by not in self.__dict__:
             check_is_fitted(self)  # raises; for a single row the look alone would take a third of the time
         weights = self._weights()
@@ -359,10 +359,8 @@ class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[
         if "_net" not in self.__dict__:
             self._net = self._make_net(X)
         self._net.check(X)
-        work = float(X.shape[0]) * sum(w.size for w in weights.trained)
-        return self._net.predict(
-            weights.answer, weights.kept, X, layer=layer, threads=threads_for(self.n_jobs, None, work)
-        )
+        threads = threads_for(self.n_jobs, None, float(X.shape[0]) * self._net.work)
+        return self._net.predict(weights.answer, weights.kept, X, layer=layer, threads=threads)
 
     def transform(self, X: Any, layer: int | str = -2) -> Any:
         """Return what a layer makes of each row: hidden features. (`fit_transform` fits, then returns them.)
@@ -386,17 +384,15 @@ class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[
         """
         check_is_fitted(self)
         layers = self._stages()
-        if isinstance(layer, str):
-            number = self._net.labelled(layer)
-        elif isinstance(layer, bool) or not isinstance(layer, Integral) or not -len(layers) <= layer < len(layers):
-            raise ValueError(
-                f"layer must be a label, or a whole number from {-len(layers)} to {len(layers) - 1}: the network has "
-                f"{len(layers)} layers. Got {layer!r}."
-            )
-        else:
-            number = layers[int(layer)]
-        features = self._raw(X, number)
-        return features.reshape(len(features), *self._net.shapes[number])
+        if not isinstance(layer, str):
+            if isinstance(layer, bool) or not isinstance(layer, Integral) or not -len(layers) <= layer < len(layers):
+                raise ValueError(
+                    f"layer must be a whole number from {-len(layers)} to {len(layers) - 1}: the network has "
+                    f"{len(layers)} layers; or a label. Got {layer!r}."
+                )
+            layer = layers[int(layer)]
+        features = self._raw(X, layer)
+        return features.reshape(len(features), *self._net.place(layer)[1])
 
     def _stages(self) -> list[int]:
         """The layers that users count, as numbers of the network's."""

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .. import layers as layer_types
 from .. import losses, optimizers
-from .._checks import FLOATS, Either, Instance, Number, OneOf, check_X
+from .._checks import FLOATS, Either, Instance, Number, OneOf, check_finite, check_X, is_plain
 from .._network import Arrays, Goal, Result, Settings, Weights, row_order
 from ._common import ENDLESS, Neural
 from ._targets import REGRESSION_LOSSES, Classification, Regression
@@ -25,6 +25,11 @@ from ._targets import REGRESSION_LOSSES, Classification, Regression
 def _ndim(X: Any) -> int:
     shape = getattr(X, "shape", None)
     return np.asarray(X).ndim if shape is None else len(shape)
+
+
+def _sides(shape: tuple[int, ...]) -> list[int]:
+    """Lengths of the axes that have some."""
+    return [n for n in shape if n != 1]
 
 
 class _Shape:
@@ -100,7 +105,7 @@ class Layered(Neural):
         if _ndim(X) <= 2 or sp.issparse(X):
             X, y = super()._check_data(X, y, reset=reset, dtypes=dtypes)
             if reset:
-                self._row_shape = self._shape_of_rows(X)
+                self._row_shape, self._seen_shape = self._shape_of_rows(X), X.shape[1:]
             return X, y
         X = check_array(X, dtype=list(dtypes), order="C", allow_nd=True, input_name="X", estimator=self)
         y = check_array(y, dtype=None, ensure_2d=False, input_name="y", estimator=self)
@@ -108,19 +113,23 @@ class Layered(Neural):
         if reset:
             self.n_features_in_ = X.shape[1]
             self.__dict__.pop("feature_names_in_", None)
-            self._row_shape = self._shape_of_rows(X)
+            self._row_shape, self._seen_shape = self._shape_of_rows(X), X.shape[1:]
         return self._flat(X), y
 
     def _flat(self, X: Any) -> Any:
-        if math.prod(X.shape[1:]) != math.prod(self._row_shape):
+        shape = X.shape[1:]
+        if shape != self._row_shape and _sides(shape) not in (_sides(self._row_shape), _sides(self._seen_shape)):
             raise ValueError(
-                f"X has rows of shape {X.shape[1:]}, but the model was made for rows of shape {self._row_shape}."
+                f"X has rows of shape {shape}, but the model was made for rows of shape {self._row_shape}."
             )
         return np.ascontiguousarray(X).reshape(X.shape[0], -1)
 
     def _check_rows(self, X: Any) -> Any:
         if _ndim(X) <= 2 or sp.issparse(X):
             return check_X(self, X, dtypes=(self._dtype(),))
+        if type(X) is np.ndarray and is_plain(flat := self._flat(X), (self._dtype(),), flat.shape[1]):
+            check_finite(flat, self)  # what scikit-learn's check would do, in a fifth of the time of one row
+            return flat
         return self._flat(check_array(X, dtype=self._dtype(), order="C", allow_nd=True, input_name="X", estimator=self))
 
     # ---- weights ----

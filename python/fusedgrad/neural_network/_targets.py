@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
-from scipy.special import expit, log_expit, log_softmax, softmax, xlogy
+from scipy.special import expit, log_expit, log_softmax, xlogy
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
@@ -18,6 +18,13 @@ from .. import losses
 from .._network import Goal
 
 REGRESSION_LOSSES = ("squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma")
+
+
+def _softmax(raw: Any) -> Any:
+    """Of each row. (SciPy's takes half as long as a small network for a single row.)"""
+    share = np.exp(raw - raw.max(axis=1, keepdims=True))
+    share /= share.sum(axis=1, keepdims=True)
+    return share
 
 
 class Classification:
@@ -125,7 +132,7 @@ class Classification:
     def _probabilities(self, raw: Any) -> Any:
         """Of each class, or of each label."""
         if self._y_kind == "multiclass":
-            return softmax(raw, axis=1)
+            return _softmax(raw)
         positive = expit(raw)
         return positive if self._y_kind == "multilabel" else np.hstack([1 - positive, positive])
 
