@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fusedgrad import _network, optimizers
 from fusedgrad import layers as L
+from fusedgrad.neural_network import NeuralRegressor
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -485,6 +486,7 @@ def test_rows_without_channels_are_refused_or_give_what_the_bias_makes(layer, sh
     code = f"""
 import numpy as np
 from fusedgrad import layers as L
+from fusedgrad.neural_network import NeuralRegressor
 from tests.test_network_reference import Case, gradient_of, predicted
 try:
     case = Case([L.{layer}, L.Flatten(), L.Dense(2)], {shape}, 3, "squared_error", 0)
@@ -842,6 +844,7 @@ import ctypes, gc
 import numpy as np
 from fusedgrad import optimizers
 from fusedgrad import layers as L
+from fusedgrad.neural_network import NeuralRegressor
 from tests.test_windows_and_sequences import NETWORKS, Case
 
 class Info(ctypes.Structure):
@@ -964,3 +967,18 @@ def test_beginnings_follow_the_seed_and_the_dtype(layer, shape, dtype):
     for ours, same in zip(first, again, strict=True):
         np.testing.assert_array_equal(ours, same)
     assert np.abs(first[0] - other[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("side", range(18, 40, 3))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_batch_norm_of_long_rows_has_the_same_bits_for_any_number_of_threads(side, dtype):
+    """Rows this long go by pieces of a few, which must cut sums over the batch at the same places for everybody."""
+    rng = np.random.default_rng(side)
+    X = rng.normal(size=(77, side, side, 1)).astype(dtype)
+    layers = [L.Conv2D(8, 3, padding="same"), L.BatchNorm(), L.Activation("relu"), L.MaxPool2D(), L.BatchNorm()]
+    settings = {"batch_size": 40, "max_epochs": 2, "tol": None, "random_state": 0}
+    nets = [NeuralRegressor(layers, **settings, n_jobs=n).fit(X, X.mean(axis=(1, 2, 3))) for n in (1, 2, 3, 4)]
+    for net in nets[1:]:
+        assert net.loss_curve_ == nets[0].loss_curve_
+        for ours, theirs in zip(net.weights_ + net.statistics_, nets[0].weights_ + nets[0].statistics_, strict=True):
+            np.testing.assert_array_equal(ours, theirs)

@@ -281,18 +281,24 @@ private:
     }
 
     // Meetings interrupt stages, for all rows must have come so far. Where rows are long, stages go by blocks, and in
-    // blocks by pieces whose values fill the cache about once.
+    // blocks by pieces whose values fill the cache about once. Pieces cut granules at the same places whoever has them.
     void plan_stages() {
-        const auto is_long = [&](Index k) { return network_->layer(k).in + network_->layer(k).out >= long_row; };
+        const auto is_long = [&](Index k) {
+            const auto& layer = network_->layer(k);
+            return layer.in + layer.out >= long_row && !layer.wants_rows();
+        };
         const auto add = [&](std::vector<Stage>& stages, Index k, bool cut) {
             if (cut) stages.push_back({k, k, batch_, batch_});
             auto& stage = stages.back();
             stage.begin = std::min(stage.begin, k);
             stage.end = std::max(stage.end, k + 1);
             if (!is_long(k)) return;
+            const Index fit = many_values / (network_->layer(k).in + network_->layer(k).out);
             stage.block = block_;
-            stage.piece =
-                std::clamp<Index>(many_values / (network_->layer(k).in + network_->layer(k).out), 1, stage.piece);
+            stage.piece = std::min(stage.piece, fit >= granule ? fit / granule * granule
+                                                : fit >= 4     ? 4
+                                                : fit >= 2     ? 2
+                                                               : 1);
         };
         const Index last = network_->nodes() - 1;
         for (Index k = 0; k <= last; ++k)

@@ -112,6 +112,7 @@ public:
 
     double work() const override { return double(features_ * units_ * positions_); }
     Index workspace() const override { return workspace_; }
+    bool wants_rows() const override { return positions_ < group_rows; }
     bool keeps_output() const override { return activation_ && activation_->from_output(); }
 
 private:

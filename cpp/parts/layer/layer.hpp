@@ -145,6 +145,7 @@ public:
     virtual bool takes_activation() const { return false; }
     virtual void take_activation(std::unique_ptr<Activate<T>>) {}
 
+    virtual bool wants_rows() const { return false; }    // whether many rows at once are better than a few
     virtual bool in_place() const { return false; }      // whether y may be x, and dx dy
     virtual bool keeps_output() const { return false; }  // whether `backward` reads y
 

@@ -143,6 +143,7 @@ public:
 
     double work() const override { return double(ways_ * steps_ * width_ * (features_ + units_)); }
     Index workspace() const override { return workspace_; }
+    bool wants_rows() const override { return true; }
 
 private:
     enum Part { kernel, recurrent, intercept, inner_intercept };
