@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fusedgrad import neural_network
-from fusedgrad.layers import Dense
+from fusedgrad.layers import Conv2D, Dense, Flatten, MaxPool2D
 from sklearn import neural_network as peers
 from sklearn.metrics import balanced_accuracy_score, recall_score
 from sklearn.utils.class_weight import compute_sample_weight
@@ -147,3 +147,15 @@ def test_balanced_classes_are_scikit_learn_s_sample_weights(adult):
     ours = neural_network.MLPClassifier(**settings, class_weight="balanced").fit(X, y)
     theirs = fitted(peers.MLPClassifier(**settings), X, y, compute_sample_weight("balanced", y))
     np.testing.assert_allclose(ours.predict_proba(X_test), theirs.predict_proba(X_test), atol=1e-8)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_small_convolutional_network_reads_mnist(mnist, seed):
+    X, y, X_test, y_test = mnist
+    layers = [
+        *(Conv2D(16, 3, "relu", padding="same"), MaxPool2D(2)),
+        *(Conv2D(32, 3, "relu", padding="same"), MaxPool2D(2)),
+        *(Flatten(), Dense(64, "relu")),
+    ]
+    net = neural_network.NeuralClassifier(layers, input_shape=(28, 28, 1), max_epochs=10, tol=None, random_state=seed)
+    assert net.fit(X.astype(np.float32), y).score(X_test.astype(np.float32), y_test) >= 0.975

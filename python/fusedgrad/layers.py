@@ -311,6 +311,8 @@ class Dense(Layer):
         How weights begin: a name of `initializers`, or a number that all have.
     bias_init : str or float, default='zeros'
         The same for the biases.
+    label : str or None, default=None
+        A name for the layer, by which `transform` finds it.
 
     Examples
     --------
@@ -386,6 +388,8 @@ class Activation(Layer):
     alpha : float in [0, inf) or None, default=None
         The parameter of 'leaky_relu' (its slope to the left; None: 0.01) and 'elu' (minus its value far to the left;
         None: 1).
+    label : str or None, default=None
+        A name for the layer, by which `transform` finds it.
 
     Examples
     --------
@@ -429,6 +433,8 @@ class Dropout(Layer):
     ----------
     rate : float in [0, 1), default=0.5
         The probability.
+    label : str or None, default=None
+        A name for the layer, by which `transform` finds it.
 
     References
     ----------
@@ -470,6 +476,8 @@ class BatchNorm(Layer):
         Added to the variance.
     affine : bool, default=True
         Whether to learn a scale and a shift.
+    label : str or None, default=None
+        A name for the layer, by which `transform` finds it.
 
     References
     ----------
@@ -520,6 +528,8 @@ class LayerNorm(Layer):
         Added to the variance.
     affine : bool, default=True
         Whether to learn a scale and a shift.
+    label : str or None, default=None
+        A name for the layer, by which `transform` finds it.
 
     References
     ----------
@@ -555,6 +565,11 @@ class LayerNorm(Layer):
 @dataclass(frozen=True, repr=False)
 class Flatten(Layer):
     """Make one dimension of all dimensions of a row.
+
+    Parameters
+    ----------
+    label : str or None, default=None
+        A name for the layer, by which `transform` finds it.
 
     Examples
     --------
@@ -1399,6 +1414,8 @@ class Residual(Layer):
     ----------
     layers : sequence of Layer
         What f consists of; blocks can be nested.
+    label : str or None, default=None
+        A name for the layer, by which `transform` finds it.
 
     References
     ----------

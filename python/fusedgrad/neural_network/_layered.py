@@ -330,7 +330,8 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
         The classes; for an indicator matrix the numbers of its columns.
     weights_ : list of ndarray
         What was trained, in the order of the layers: of `Dense` weights (n_inputs, n_units) and biases (1, n_units), of
-        the norms scales and shifts (1, n_features).
+        the norms scales and shifts (1, n_features); of convolutions, recurrent layers and `Embedding` as their notes
+        say.
     statistics_ : list of ndarray
         Running means and variances of `BatchNorm`.
     loss_curve_ : list of float
@@ -550,7 +551,8 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
     ----------
     weights_ : list of ndarray
         What was trained, in the order of the layers: of `Dense` weights (n_inputs, n_units) and biases (1, n_units), of
-        the norms scales and shifts (1, n_features).
+        the norms scales and shifts (1, n_features); of convolutions, recurrent layers and `Embedding` as their notes
+        say.
     statistics_ : list of ndarray
         Running means and variances of `BatchNorm`.
     loss_curve_ : list of float
