@@ -31,6 +31,7 @@ from fusedgrad.layers import (
     Residual,
     SimpleRNN,
 )
+from fusedgrad.layers._layer import walk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.signal import correlate2d
@@ -409,7 +410,7 @@ def test_layers_that_do_not_fit(name, made, k, shape, before, hint):
     model = fitted(name, "images").set_params(layers=made)
     refuses(model, lambda model: model.fit(rows, Y[name]), *words)
     with pytest.raises(ValueError, match=re.escape(repr(made[k]))):
-        shapes = list(layers.walk(made, shape))
+        shapes = list(walk(made, shape))
         assert len(shapes) == len(made)
 
 
@@ -677,7 +678,7 @@ def test_whole_numbers_are_numbers(name):
 def test_features_by_number_and_by_label(name, stack):
     made, X = STACKS[stack]
     model = fitted(name, stack)
-    shapes = [after for *_, after in layers.walk(made, X.shape[1:])]
+    shapes = [after for *_, after in walk(made, X.shape[1:])]
     count = len(model.summary().splitlines()) - 3
     for k, (layer, shape) in enumerate(zip(made, shapes, strict=True)):
         features = model.transform(X, k)
@@ -741,7 +742,7 @@ def test_the_summary_lists_layers_shapes_and_parameters(name, stack):
     outputs = 3 if "Classifier" in name else 1
     model = fitted(name, stack)
     made = [*made, *([Flatten()] if stack == "sequences" else [])]
-    shapes = [after for *_, after in layers.walk(made, X.shape[1:])]
+    shapes = [after for *_, after in walk(made, X.shape[1:])]
     head, first, *lines, last_layer, last = model.summary().splitlines()
     assert head.split() == ["layer", "shape", "parameters"]
     assert re.split(r"\s{2,}", first) == ["input", str(X.shape[1:]), "0"]

@@ -250,7 +250,8 @@ public:
     static Index rows_at_a_time(const Network<T>& network, Index last) {
         Index longest = 1;
         for (Index v = 0; v <= last; ++v) longest = std::max(longest, network.size_of(v));
-        return std::clamp<Index>((1 << 17) / longest / 12, 1, 8) * 12;
+        const Index scratch = std::max<Index>(1, network.scratch(last, 1, false));
+        return std::clamp<Index>(std::min(Index(1 << 17) / longest, Index(1 << 20) / scratch) / 12, 1, 8) * 12;
     }
 
     void run(Index begin, Index end, T* out) {

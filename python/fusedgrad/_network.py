@@ -18,7 +18,7 @@ from . import _core, _rates
 from ._batches import aligned_zeros, batch_sizes
 from ._callbacks import Epochs
 from ._checks import as_core
-from .layers import Layer, Plan, Shape, walk
+from .layers._layer import Layer, Plan, Shape, walk
 from .optimizers import Optimizer
 
 Arrays = list[NDArray[Any]]

@@ -21,6 +21,7 @@ public:
                      std::unique_ptr<Activate<T>> activation, bool first)
         : Layer<T>(window.size(), window.positions() * filters),
           window_(window),
+          images_(window),
           filters_(filters),
           groups_(groups),
           bias_(bias),
@@ -53,12 +54,8 @@ public:
             workspace_ += n;
             return Buffer<T>(n);
         };
-        workspace_ = 0;
+        workspace_ = images_.prepare(rows);
         if (direct_) reflect();
-        if (window_.pads()) {
-            images_ = wants(rows * window_.padded_size());
-            std::fill_n(images_.data(), rows * window_.padded_size(), T(0));
-        }
         if (!lies_in_panels()) slopes_ = wants(rows * positions_ * panels_size<T>(1, outputs_) * groups_);
         if (activation_ && !activation_->from_output()) z_ = wants(rows * this->out);
         pack(true);
@@ -75,13 +72,7 @@ public:
 
     void forward(const Pass& pass, const T* x, T* y, Rows rows) override {
         for (Index i = rows.begin; i < rows.end; ++i) {
-            const T* image = x + i * this->in;
-            if (window_.pads() && pass.training) {
-                window_.inner(image, padded(i));
-                image = padded(i);
-            } else {
-                image = window_.padded(image, this->scratch_of(pass), T(0));
-            }
+            const T* const image = images_.pad(x, i, pass.training, this->scratch_of(pass));
             T* const z = y + i * this->out;
             for (Index g = 0; g < groups_; ++g)
                 multiply_gathered<T>(image + g * channels_, starts_.data(), taps_.data(), weights_of(g), positions_,
@@ -121,7 +112,7 @@ public:
         }
         const auto [begin, end] = taps_of(number);
         for (Index i = rows.begin; i < rows.end; ++i) {
-            const T* const image = window_.pads() ? padded(i) : x + i * this->in;
+            const T* const image = images_.padded(x, i);
             for (Index group = 0; group < groups_; ++group) {
                 T* const to = g + group * outputs_;
                 const T* const slopes = lies_in_panels() ? dz + i * this->out : slopes_of(i, group);
@@ -151,7 +142,6 @@ private:
     Rows taps_of(Index number) const { return {number * block, std::min(depth_, (number + 1) * block)}; }
     // Whether the slopes of an image are a panel as they are.
     bool lies_in_panels() const { return groups_ == 1 && (filters_ == lanes<T> || filters_ == panel_columns<T>); }
-    T* padded(Index i) const { return images_.data() + i * window_.padded_size(); }
     T* slopes_of(Index i, Index group) const {
         return slopes_.data() + (i * groups_ + group) * panels_size<T>(positions_, outputs_);
     }
@@ -232,6 +222,7 @@ private:
     Panels<T> back_of(Index group) const { return {transposed_.data() + group * back_size(), back_depth()}; }
 
     const Window window_;
+    Images<T> images_;
     const Index filters_, groups_;
     const bool bias_, first_;  // first: nobody wants dx
     std::unique_ptr<Activate<T>> activation_;
@@ -244,7 +235,6 @@ private:
     std::vector<Index> mirror_starts_, mirror_taps_;
     Index workspace_ = 0;
     Buffer<T> weights_, transposed_;  // in panels, group by group
-    Buffer<T> images_;                // padded, of the batch
     Buffer<T> slopes_;                // dz of the batch, in panels, image by image
     Buffer<T> z_;                     // inputs of the activation, where it needs them
 };

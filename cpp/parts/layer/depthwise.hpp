@@ -15,6 +15,7 @@ public:
     DepthwiseLayer(const Window& window, bool bias, std::unique_ptr<Activate<T>> activation)
         : Layer<T>(window.size(), window.positions() * window.channels),
           window_(window),
+          images_(window),
           bias_(bias),
           activation_(std::move(activation)),
           starts_(window.starts()),
@@ -27,12 +28,7 @@ public:
     }
 
     void prepare(Index rows, bool) override {
-        workspace_ = 0;
-        if (window_.pads()) {
-            workspace_ = rows * window_.padded_size();
-            images_ = Buffer<T>(workspace_);
-            std::fill_n(images_.data(), workspace_, T(0));
-        }
+        workspace_ = images_.prepare(rows);
         if (activation_ && !activation_->from_output()) {
             z_ = Buffer<T>(rows * this->out);
             workspace_ += rows * this->out;
@@ -43,13 +39,7 @@ public:
     void forward(const Pass& pass, const T* x, T* y, Rows rows) override {
         const Index n = window_.channels;
         for (Index i = rows.begin; i < rows.end; ++i) {
-            const T* image = x + i * this->in;
-            if (window_.pads() && pass.training) {
-                window_.inner(image, padded(i));
-                image = padded(i);
-            } else {
-                image = window_.padded(image, this->scratch_of(pass), T(0));
-            }
+            const T* const image = images_.pad(x, i, pass.training, this->scratch_of(pass));
             T* const z = y + i * this->out;
             for (std::size_t p = 0; p < starts_.size(); ++p)
                 by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
@@ -100,7 +90,7 @@ public:
         }
         std::fill_n(g, window_.taps() * n, T(0));
         for (Index i = rows.begin; i < rows.end; ++i, dz += this->out) {
-            const T* const image = window_.pads() ? padded(i) : x + i * this->in;
+            const T* const image = images_.padded(x, i);
             for (std::size_t k = 0; k < taps_.size(); ++k)
                 by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
                     constexpr int N = decltype(width)::value;
@@ -122,15 +112,13 @@ public:
     }
 
 private:
-    T* padded(Index i) const { return images_.data() + i * window_.padded_size(); }
-
     const Window window_;
+    Images<T> images_;
     const bool bias_;
     std::unique_ptr<Activate<T>> activation_;
     const std::vector<Index> starts_, taps_;
     Index workspace_ = 0;
-    Buffer<T> images_;  // padded, of the batch
-    Buffer<T> z_;       // inputs of the activation, where it needs them
+    Buffer<T> z_;  // inputs of the activation, where it needs them
 };
 
 }  // namespace fg

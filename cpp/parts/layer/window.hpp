@@ -1,9 +1,11 @@
 // What convolutions and pooling share: windows that slide over an image of channels, channels last.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "core/base.hpp"
+#include "core/buffer.hpp"
 
 namespace fg {
 
@@ -73,6 +75,37 @@ struct Window {
 
 private:
     Index inside(Index y) const { return ((y + before[0]) * padded_width() + before[1]) * channels; }
+};
+
+// The padded images of a batch in training, kept for the gradient; those without padding lie where they are.
+template <class T>
+class Images {
+public:
+    explicit Images(const Window& window) : window_(window) {}
+
+    // Returns how many numbers it takes.
+    Index prepare(Index rows) {
+        if (!window_.pads()) return 0;
+        const Index size = rows * window_.padded_size();
+        kept_ = Buffer<T>(size);
+        std::fill_n(kept_.data(), size, T(0));
+        return size;
+    }
+    // Image i of x, padded; outside training in scratch.
+    const T* pad(const T* x, Index i, bool training, T* scratch) {
+        const T* const image = x + i * window_.size();
+        if (!training || !window_.pads()) return window_.padded(image, scratch, T(0));
+        window_.inner(image, kept(i));
+        return kept(i);
+    }
+    // The same again, after `pad` in training.
+    const T* padded(const T* x, Index i) const { return window_.pads() ? kept(i) : x + i * window_.size(); }
+
+private:
+    T* kept(Index i) const { return kept_.data() + i * window_.padded_size(); }
+
+    const Window window_;
+    Buffer<T> kept_;
 };
 
 }  // namespace fg

@@ -18,6 +18,7 @@ from .. import layers as layer_types
 from .. import losses, optimizers
 from .._checks import FLOATS, Either, Instance, Number, OneOf, check_finite, check_X, is_plain
 from .._network import Arrays, Goal, Result, Settings, Weights, row_order
+from ..layers._layer import checked, walk
 from ._common import ENDLESS, Neural
 from ._targets import REGRESSION_LOSSES, Classification, Regression
 
@@ -75,16 +76,16 @@ class Layered(Neural):
         return isinstance(layer, layer_types.Dense) and layer.units == self.n_outputs_
 
     def _layers(self, shape: tuple[int, ...]) -> list[layer_types.Layer]:
-        given = list(layer_types.checked(self.layers, type(self).__name__))
+        given = list(checked(self.layers, type(self).__name__))
         if given and self._is_output(given[-1]):
             return given
-        last = [shape, *(after for *_, after in layer_types.walk(given, shape))][-1]
+        last = [shape, *(after for *_, after in walk(given, shape))][-1]
         flat = [layer_types.Flatten()] if len(last) > 1 else []
         return [*given, *flat, layer_types.Dense(self.n_outputs_)]
 
     def _check_parameters(self, *, partial: bool = False) -> None:
         super()._check_parameters(partial=partial)
-        layer_types.checked(self.layers, type(self).__name__)
+        checked(self.layers, type(self).__name__)
 
     def _input_shape(self, X: Any) -> tuple[int, ...]:
         shape = self.__dict__.get("_row_shape")
@@ -437,7 +438,7 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
 
     def _meet(self, y: Any, classes: Any = None) -> None:
         super()._meet(y, classes)
-        last = layer_types.checked(self.layers, type(self).__name__)[-1:]
+        last = checked(self.layers, type(self).__name__)[-1:]
         if self._y_kind == "binary" and len(self.classes_) == 2 and last and _has_two_scores(last[0]):
             self._y_kind, self.n_outputs_ = "multiclass", 2
 
