@@ -29,7 +29,8 @@ from typing import Any
 import fusedgrad
 import numpy as np
 import sklearn
-from fusedgrad.layers import GRU, LSTM, Activation, BatchNorm, Conv2D, Dense, Flatten, Layer, MaxPool2D, walk
+from fusedgrad.layers import GRU, LSTM, Activation, BatchNorm, Conv2D, Dense, Flatten, Layer, MaxPool2D
+from fusedgrad.layers._layer import walk
 from fusedgrad.neural_network import MLPClassifier, NeuralClassifier, NeuralRegressor
 from numpy.typing import NDArray
 from sklearn import neural_network as sklearn_networks

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from fusedgrad import layers as kinds
+from fusedgrad.layers._layer import walk
 from numpy.typing import NDArray
 from torch import nn
 
@@ -44,7 +45,7 @@ def network(layers: Sequence[kinds.Layer], shape: tuple[int, ...], weights: Sequ
         if name is not None:
             parts.append(ACTIVATIONS[name]())
 
-    for _, layer, before, _ in kinds.walk(layers, shape):
+    for _, layer, before, _ in walk(layers, shape):
         if isinstance(layer, kinds.Dense):
             dense = nn.Linear(before[-1], layer.units)
             if flattened is not None:
