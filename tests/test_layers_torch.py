@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from fusedgrad import _network, _rates, optimizers, schedules
 from fusedgrad import layers as L
+from fusedgrad.layers._layer import walk
 from fusedgrad.neural_network import NeuralClassifier
 
 from .test_network_torch import ACTIVATIONS, BatchNorm, nn, one_thread, statistics_of, torch  # noqa: F401
@@ -286,7 +287,7 @@ def assert_same_pass(layers, shape, dtype, X=None, seed=0, rtol=None):
     """Predictions, loss, and the slope of every parameter; two outputs behind the layers. Returns the slopes."""
     rtol = RTOL[dtype] if rtol is None else rtol
     rng = np.random.default_rng(seed)
-    out = [shape, *(after for *_, after in L.walk(layers, shape))][-1]
+    out = [shape, *(after for *_, after in walk(layers, shape))][-1]
     layers = [*layers, *([L.Flatten()] if len(out) > 1 else []), L.Dense(2)]
     net = _network.Net(layers, shape)
     weights, kept = net.fresh(np.random.RandomState(seed), dtype)

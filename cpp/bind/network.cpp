@@ -86,32 +86,66 @@ std::vector<T*> pointers_of(const py::list& arrays, const std::vector<Placed>& p
     return pointers;
 }
 
-// What value `last` of the network is for the rows of X. Each call has layers of its own, so that calls may run side by
-// side.
+// Layers ready for a row, between calls: to make them takes as long as a small network does.
 template <class T>
-py::array_t<T> predict(const Specs& specs, const Masking& masking, const py::list& trained, const py::list& kept,
-                       const py::object& X, Index last, int threads) {
-    Network<T> network(specs, masking);
-    network.bind(pointers_of<T>(trained, network.trained()), pointers_of<T>(kept, network.kept()));
+struct Ready {
+    Ready(const Specs& specs, const Masking& masking, Index last) : network(specs, masking), last(last) {
+        require(last >= 1 && last <= network.nodes(), "layer: there is none of that number");
+        network.defer_activations(last);
+    }
+    void bind(std::vector<T*> trained, std::vector<T*> kept) {
+        if (trained == trained_ && kept == kept_) return;
+        network.bind(trained, kept);
+        trained_ = std::move(trained), kept_ = std::move(kept);
+    }
+
+    Network<T> network;
+    const Index last;
+    std::unique_ptr<Inference<T>> inference;
+    bool sparse = false;
+
+private:
+    std::vector<T*> trained_, kept_;
+};
+
+// What value `last` of the network is for the rows of X. Each call has layers of its own, so that calls may run side by
+// side; those of a single row it takes from `ready`, and leaves there. (The GIL is held where that happens.)
+template <class T>
+py::array_t<T> predict(const Specs& specs, const Masking& masking, std::unique_ptr<Ready<T>>& ready,
+                       const py::list& trained, const py::list& kept, const py::object& X, Index last, int threads) {
     const auto design = design_of<T>(X);
+    const bool one_row = design->rows == 1;
+    auto own = one_row ? std::move(ready) : nullptr;
+    if (!own || own->last != last || own->sparse != design->sparse())
+        own = std::make_unique<Ready<T>>(specs, masking, last);
+    own->sparse = design->sparse();
+    auto& network = own->network;
+    own->bind(pointers_of<T>(trained, network.trained()), pointers_of<T>(kept, network.kept()));
     require(design->cols == network.size_of(0), "X: not as many columns as the network takes");
-    require(last >= 1 && last <= network.nodes(), "layer: there is none of that number");
     py::array_t<T> out({design->rows, network.size_of(last)});
     T* const to = out.mutable_data();
     {
         py::gil_scoped_release release;
-        network.defer_activations(last);
         for (Index k = 0; k < last; ++k) network.layer(k).refresh(design->rows);
-        const Index block = Inference<T>::rows_at_a_time(network, last), blocks = (design->rows + block - 1) / block;
-        const double work = network.work() * double(design->rows);
-        const int members = int(std::clamp<double>(std::min(work / 1e6, double(blocks)), 1.0, std::max(threads, 1)));
-        std::vector<std::unique_ptr<Inference<T>>> inferences;
-        for (int m = 0; m < members; ++m) inferences.push_back(std::make_unique<Inference<T>>(network, *design, last));
-        Team::together(members, [&](int m) {
-            const Index begin = blocks * m / members * block, end = blocks * (m + 1) / members * block;
-            inferences[std::size_t(m)]->run(begin, std::min(end, design->rows), to + begin * network.size_of(last));
-        });
+        const auto inference = [&] { return std::make_unique<Inference<T>>(network, *design, last); };
+        if (one_row) {
+            if (!own->inference) own->inference = inference();
+            own->inference->run(*design, 0, 1, to);
+        } else {
+            const Index block = Inference<T>::rows_at_a_time(network, last);
+            const Index blocks = (design->rows + block - 1) / block;
+            const double most = std::min(network.work() * double(design->rows) / 1e6, double(blocks));
+            const int members = int(std::clamp<double>(most, 1.0, std::max(threads, 1)));
+            std::vector<std::unique_ptr<Inference<T>>> inferences;
+            for (int m = 0; m < members; ++m) inferences.push_back(inference());
+            Team::together(members, [&](int m) {
+                const Index begin = blocks * m / members * block, end = blocks * (m + 1) / members * block;
+                inferences[std::size_t(m)]->run(*design, begin, std::min(end, design->rows),
+                                                to + begin * network.size_of(last));
+            });
+        }
     }
+    if (one_row) ready = std::move(own);
     return out;
 }
 
@@ -217,13 +251,12 @@ public:
     // Lengths of the flat arrays, and where in them what lies; (node, name, offset, rows, columns) each.
     py::tuple layout(int itemsize) const { return itemsize == 4 ? layout_as<float>() : layout_as<double>(); }
     double work() const { return Network<double>(specs_, masking_).work(); }
-    py::array predict_on(const py::list& trained, const py::list& kept, const py::object& X, Index last,
-                         int threads) const {
+    py::array predict_on(const py::list& trained, const py::list& kept, const py::object& X, Index last, int threads) {
         const auto values = py::cast<py::array>(
             trained.empty() ? py::isinstance<py::tuple>(X) ? py::object(py::cast<py::tuple>(X)[0]) : X
                             : py::object(trained[0]));
-        if (values.itemsize() == 4) return predict<float>(specs_, masking_, trained, kept, X, last, threads);
-        return predict<double>(specs_, masking_, trained, kept, X, last, threads);
+        if (values.itemsize() == 4) return predict<float>(specs_, masking_, ready32_, trained, kept, X, last, threads);
+        return predict<double>(specs_, masking_, ready64_, trained, kept, X, last, threads);
     }
 
 private:
@@ -236,6 +269,8 @@ private:
 
     const Specs specs_;
     const Masking masking_;
+    std::unique_ptr<Ready<float>> ready32_;
+    std::unique_ptr<Ready<double>> ready64_;
 };
 
 }  // namespace

@@ -230,8 +230,9 @@ private:
 template <class T>
 class Inference {
 public:
+    // For rows as X has them, so many of them at least.
     Inference(const Network<T>& network, const Design<T>& X, Index last)
-        : network_(network), X_(X), last_(last), block_(rows_at_a_time(network, last)) {
+        : network_(network), sparse_input_(X.sparse()), last_(last), block_(rows_at_a_time(network, last)) {
         const Index rows = std::min(block_, X.rows);
         Index size = network.scratch(last, rows, false);
         std::vector<Index> places;
@@ -254,23 +255,23 @@ public:
         return std::clamp<Index>(std::min(Index(1 << 17) / longest, Index(1 << 20) / scratch) / 12, 1, 8) * 12;
     }
 
-    void run(Index begin, Index end, T* out) {
+    void run(const Design<T>& X, Index begin, Index end, T* out) {
         for (Index i = begin; i < end; i += block_)
-            some(i, std::min(end, i + block_), out + (i - begin) * network_.size_of(last_));
+            some(X, i, std::min(end, i + block_), out + (i - begin) * network_.size_of(last_));
     }
 
 private:
-    bool takes_sparse() const { return X_.sparse() && network_.takes_sparse(); }
-    bool needs_copy(Index value) const { return value > 0 || (X_.sparse() && !takes_sparse()); }
+    bool takes_sparse() const { return sparse_input_ && network_.takes_sparse(); }
+    bool needs_copy(Index value) const { return value > 0 || (sparse_input_ && !takes_sparse()); }
 
-    void some(Index begin, Index end, T* out) {
+    void some(const Design<T>& X, Index begin, Index end, T* out) {
         const Rows rows{0, end - begin};
         Pass pass{.rows = rows.count(), .scratch = memory_.data()};
-        const T* input = X_.sparse() ? nullptr : X_.dense(begin);
+        const T* input = sparse_input_ ? nullptr : X.dense(begin);
         if (takes_sparse()) {
-            for (Index i = begin; i < end; ++i) sparse_[std::size_t(i - begin)] = X_.sparse_row(i);
-        } else if (X_.sparse()) {
-            for (Index i = begin; i < end; ++i) X_.copy(i, values_[0] + (i - begin) * X_.cols);
+            for (Index i = begin; i < end; ++i) sparse_[std::size_t(i - begin)] = X.sparse_row(i);
+        } else if (sparse_input_) {
+            for (Index i = begin; i < end; ++i) X.copy(i, values_[0] + (i - begin) * X.cols);
             input = values_[0];
         }
         if (!mask_.empty()) {
@@ -294,7 +295,7 @@ private:
     }
 
     const Network<T>& network_;
-    const Design<T>& X_;
+    const bool sparse_input_;
     const Index last_, block_;
     Buffer<T> memory_;  // scratch, then the values
     std::vector<T*> values_;

@@ -68,30 +68,13 @@ public:
         for (Index k = 0; k < net.nodes(); ++k)
             if (net.adder(k)) joins_.push_back({net.earlier(k), k + 1});
         net.defer_activations(net.nodes());
-        for (Index v = 0; v <= net.nodes(); ++v) {
-            const auto room = [&](bool wanted, std::vector<Buffer<T>>& owned, std::vector<T*>& all) {
-                owned.push_back(Buffer<T>(wanted ? batch_ * net.size_of(v) : 0));
-                all.push_back(owned.back().data());
-                if (wanted) workspace_ += batch_ * net.size_of(v);
-            };
-            const bool shared = v > 0 && in_place(v - 1);
-            room(!shared && (v > 0 || !sparse_input_), values_owned_, values_);
-            room(v > net.first_trained() && !(shared && v - 1 > net.first_trained()), slopes_owned_, slopes_);
-            if (!shared) continue;
-            values_[std::size_t(v)] = values_[std::size_t(v) - 1];
-            if (v - 1 > net.first_trained()) slopes_[std::size_t(v)] = slopes_[std::size_t(v) - 1];
-        }
         masks_.resize(std::size_t(batch_ * net.masking().steps));
         margins_ = Buffer<T>(batch_ * goals_.width);
         for (Index k = 0; k < net.nodes(); ++k) {
             auto& layer = net.layer(k);
             layer.prepare(batch_, k == 0 && sparse_input_);
             workspace_ += layer.workspace();
-            if (net.adder(k)) {
-                const Index from = net.earlier(k);
-                net.adder(k)->earlier(values_[std::size_t(from)]);
-                reads_input_ |= from == 0;
-            }
+            reads_input_ |= net.earlier(k) == 0;
             for (Index t = 0; t < layer.tiles(); ++t) {
                 const auto at = layer.tile(t);
                 const Placed* found = nullptr;
@@ -108,6 +91,7 @@ public:
         norms_.resize(tiles_.size());
         plan_blocks();
         plan_stages();
+        place_values();
         if (recipe.clip_norm != no_limit) gradient_ = Buffer<T>(net.trained_size());
     }
 
@@ -205,9 +189,18 @@ private:
         double cost;
         Index part = -1;  // where its parts lie, if its gradient is made by blocks of rows
     };
+    // Where a value lies, or its slope: the first row of the batch; or as many numbers as `brief` of each member. It
+    // may share the place of an earlier one.
+    struct Place {
+        Buffer<T> memory;
+        T* data;
+        Index shared, brief;
+    };
     struct Member {
         Buffer<T> gradient, scratch;
         Rows tiles{0, 0};
+        std::vector<Buffer<T>> brief;    // values, then slopes, that are its own
+        std::vector<T*> values, slopes;  // where the first row of the batch is, or would be
     };
     // Layers begin, ..., end - 1, which rows go through at once, forward or back.
     struct Stage {
@@ -219,9 +212,20 @@ private:
         // A member needs some 10 microseconds of work in a step.
         const double work = 3.0 * network_->work() * double(batch_);
         const int members = int(std::clamp(work / 3e5, 1.0, double(std::clamp(threads, 1, 256))));
-        while (int(team_.size()) < members)
-            team_.push_back(
-                {Buffer<T>(largest_tile_), Buffer<T>(network_->scratch(network_->nodes(), batch_, true)), {}});
+        while (int(team_.size()) < members) {
+            Member member{Buffer<T>(largest_tile_),
+                          Buffer<T>(network_->scratch(network_->nodes(), batch_, true)),
+                          {0, 0},
+                          {},
+                          {},
+                          {}};
+            for (const auto* places : {&values_, &slopes_})
+                for (const auto& place : *places) {
+                    member.brief.push_back(Buffer<T>(place.brief));
+                    (places == &values_ ? member.values : member.slopes).push_back(place.data);
+                }
+            team_.push_back(std::move(member));
+        }
         double all = 0.0, so_far = 0.0;
         const auto cost = [&](const FlatTile& tile) {
             return (tile.part < 0 ? tile.cost * double(batch_) : 0.0) + 20.0 * double(tile.count);
@@ -278,6 +282,52 @@ private:
         }
         partial_ = Buffer<T>(parts * parts_size_);
         workspace_ += parts * parts_size_;
+    }
+
+    // Memory for the values, and for their slopes: of the whole batch, or, where a stage makes and uses them up, of a
+    // piece or a block of each member, which stays in its cache.
+    void place_values() {
+        const auto& net = *network_;
+        const auto within = [&](const std::vector<Stage>& stages, Index v, Index last) -> const Stage* {
+            for (const auto& stage : stages)
+                if (stage.piece < batch_ && stage.begin < v && last < stage.end) return &stage;
+            return nullptr;
+        };
+        const auto has_parts = [&](Index k) {
+            return std::all_of(tiles_.begin(), tiles_.end(),
+                               [&](const FlatTile& tile) { return tile.node != k || tile.part >= 0; });
+        };
+        for (Index v = 0; v <= net.nodes();) {
+            // Values v, ..., last lie in one place, since the layers between work in place.
+            Index last = v;
+            while (last < net.nodes() && in_place(last)) ++last;
+            bool brief = v > 0 && last < net.nodes(), used_up = true;
+            for (Index u = v; brief && u <= last; ++u) {
+                brief = !joined(u);
+                used_up &= !net.layer(u - 1).keeps_output() && !net.layer(u).reads_input();
+            }
+            const auto* const forward = brief && used_up ? within(forward_, v, last) : nullptr;
+            const auto* const backward = brief && has_parts(v - 1) ? within(backward_, v, last) : nullptr;
+            const Index size = net.size_of(v);
+            const auto place = [&](bool wanted, Index rows_of_stage, std::vector<Place>& places) {
+                Place first{{}, nullptr, v, rows_of_stage * size};
+                if (wanted && rows_of_stage == 0) {
+                    first.memory = Buffer<T>(batch_ * size);
+                    first.data = first.memory.data();
+                    workspace_ += batch_ * size;
+                }
+                workspace_ += first.brief;
+                T* const data = first.data;
+                places.push_back(std::move(first));
+                for (Index u = v; u < last; ++u) places.push_back({{}, data, v, 0});
+            };
+            const bool has_slope = last > net.first_trained();
+            place(v > 0 || !sparse_input_, forward ? forward->piece : 0, values_);
+            place(has_slope, backward && has_slope ? backward->block : 0, slopes_);
+            v = last + 1;
+        }
+        for (Index k = 0; k < net.nodes(); ++k)
+            if (net.adder(k)) net.adder(k)->earlier(values_[std::size_t(net.earlier(k))].data);
     }
 
     // Meetings interrupt stages, for all rows must have come so far. Where rows are long, stages go by blocks, and in
@@ -341,9 +391,9 @@ private:
         const Rows rows = share(step.pass.rows, member, members);
         const T* const input = fetch(step, rows);
         if (step.pass.mask) network_->masking().mark(input, rows, masks_.data());
-        forward(step, rows, input, member, barrier);
+        forward(step, rows, input, own, barrier);
         if (rows.count() > 0) score(step, rows);
-        backward(step, rows, input, member, barrier);
+        backward(step, rows, input, own, barrier);
         for (Index t = own.tiles.begin; t < own.tiles.end; ++t)
             norms_[std::size_t(t)] = norm_of(tiles_[std::size_t(t)]);
         barrier.wait();
@@ -358,7 +408,7 @@ private:
 
     // Value 0: the rows themselves where they lie side by side, otherwise copies.
     const T* fetch(const Step& step, Rows rows) {
-        T* const copies = values_[0];
+        T* const copies = values_[0].data;
         if (sparse_input_) {
             for (Index i = rows.begin; i < rows.end; ++i) sparse_[std::size_t(i)] = X_->sparse_row(row_of(step, i));
             return nullptr;
@@ -372,30 +422,45 @@ private:
         return copies;
     }
 
-    const T* value(Index v, const T* input) const { return v == 0 ? input : values_[std::size_t(v)]; }
+    static const T* value(const Member& own, Index v, const T* input) {
+        return v == 0 ? input : own.values[std::size_t(v)];
+    }
+    // What a member has for itself, it has for rows from `begin` on.
+    void at_rows(Member& own, const std::vector<Place>& places, Index begin) const {
+        const bool slopes = &places == &slopes_;
+        auto& to = slopes ? own.slopes : own.values;
+        for (std::size_t v = 0; v < places.size(); ++v) {
+            if (places[v].brief > 0) {
+                to[v] = own.brief[v + (slopes ? places.size() : 0)].data() - begin * network_->size_of(Index(v));
+            } else {
+                to[v] = to[std::size_t(places[v].shared)];
+            }
+        }
+    }
 
-    void forward(const Step& step, Rows rows, const T* input, int member, Barrier& barrier) {
+    void forward(const Step& step, Rows rows, const T* input, Member& own, Barrier& barrier) {
         for (std::size_t s = 0; s < forward_.size(); ++s) {
             const Stage& stage = forward_[s];
             auto& first = network_->layer(stage.begin);
             if (first.meets()) {
-                if (s == 0) first.sum_up(value(0, input), rows);
+                if (s == 0) first.sum_up(value(own, 0, input), rows);
                 barrier.wait();
-                if (member == 0) first.conclude(step.pass);
+                if (&own == &team_[0]) first.conclude(step.pass);
                 barrier.wait();
             }
             auto* const next = s + 1 < forward_.size() ? &network_->layer(stage.end) : nullptr;
             in_pieces(rows, stage.piece, [&](Rows some) {
+                at_rows(own, values_, some.begin);
                 for (Index k = stage.begin; k < stage.end; ++k) {
                     auto& layer = network_->layer(k);
-                    T* const y = values_[std::size_t(k) + 1];
+                    T* const y = own.values[std::size_t(k) + 1];
                     if (k == 0 && sparse_input_) {
                         layer.forward(step.pass, sparse_.data(), y, some);
                     } else {
-                        layer.forward(step.pass, value(k, input), y, some);
+                        layer.forward(step.pass, value(own, k, input), y, some);
                     }
                 }
-                if (next && next->meets()) next->sum_up(value(stage.end, input), some);
+                if (next && next->meets()) next->sum_up(value(own, stage.end, input), some);
             });
         }
     }
@@ -403,8 +468,8 @@ private:
     // Losses of the rows, and the slopes of the last value.
     void score(const Step& step, Rows rows) {
         const Index outputs = goals_.outputs, width = goals_.width, last = network_->nodes();
-        const T* const raw = values_[std::size_t(last)];
-        T* const slopes = slopes_[std::size_t(last)];
+        const T* const raw = values_[std::size_t(last)].data;
+        T* const slopes = slopes_[std::size_t(last)].data;
         T* const p = margins_.data();
         const double factor = step.total > 0.0 ? 1.0 / step.total : 0.0;
         for (Index i = rows.begin; i < rows.end; i += granule) {
@@ -420,43 +485,45 @@ private:
         }
     }
 
-    void backward(const Step& step, Rows rows, const T* input, int member, Barrier& barrier) {
+    void backward(const Step& step, Rows rows, const T* input, Member& own, Barrier& barrier) {
         for (std::size_t s = 0; s < backward_.size(); ++s) {
             const Stage& stage = backward_[s];
             const Index top = stage.end - 1;
             auto& first = network_->layer(top);
             if (first.meets()) {
-                if (s == 0) first.sum_up_back(value(top, input), slopes_[std::size_t(top) + 1], rows);
+                if (s == 0) first.sum_up_back(value(own, top, input), own.slopes[std::size_t(top) + 1], rows);
                 barrier.wait();
-                if (member == 0) first.conclude_back(step.pass);
+                if (&own == &team_[0]) first.conclude_back(step.pass);
                 barrier.wait();
             }
             auto* const next = s + 1 < backward_.size() ? &network_->layer(stage.begin - 1) : nullptr;
             in_pieces(rows, stage.block, [&](Rows block) {
+                at_rows(own, slopes_, block.begin);
                 in_pieces(block, stage.piece, [&](Rows some) {
-                    for (Index k = top; k >= stage.begin; --k) back(step, k, some, input);
+                    for (Index k = top; k >= stage.begin; --k) back(step, own, k, some, input);
                     if (next && next->meets())
-                        next->sum_up_back(value(stage.begin - 1, input), slopes_[std::size_t(stage.begin)], some);
+                        next->sum_up_back(value(own, stage.begin - 1, input), own.slopes[std::size_t(stage.begin)],
+                                          some);
                 });
                 if (!partial_.data()) return;
                 in_pieces(block, block_, [&](Rows part) {
                     for (const auto& tile : tiles_)
                         if (tile.part >= 0 && tile.node >= stage.begin && tile.node < stage.end)
-                            gradient_of(step, part, tile, input,
+                            gradient_of(step, own, part, tile, input,
                                         partial_.data() + part.begin / block_ * parts_size_ + tile.part);
                 });
             });
         }
     }
 
-    void back(const Step& step, Index k, Rows rows, const T* input) {
-        T* const dx = k > network_->first_trained() ? slopes_[std::size_t(k)] : nullptr;
-        network_->layer(k).backward(step.pass, value(k, input), values_[std::size_t(k) + 1],
-                                    slopes_[std::size_t(k) + 1], dx, rows);
+    void back(const Step& step, const Member& own, Index k, Rows rows, const T* input) {
+        T* const dx = k > network_->first_trained() ? own.slopes[std::size_t(k)] : nullptr;
+        network_->layer(k).backward(step.pass, value(own, k, input), own.values[std::size_t(k) + 1],
+                                    own.slopes[std::size_t(k) + 1], dx, rows);
         if (!dx) return;
         for (const auto& join : joins_) {
             if (join.from != k) continue;
-            const T* const more = slopes_[std::size_t(join.to)];
+            const T* const more = own.slopes[std::size_t(join.to)];
             const Index n = network_->size_of(k);
             for (Index i = rows.begin * n; i < rows.end * n; ++i) dx[i] += more[i];
         }
@@ -470,7 +537,7 @@ private:
             if (!whole) {
                 Gradient<T> gradient = parts_of(step, tile);
                 if (!gradient.g) {
-                    gradient_of(step, {0, step.pass.rows}, tile, input, own.gradient.data());
+                    gradient_of(step, own, {0, step.pass.rows}, tile, input, own.gradient.data());
                     gradient.g = own.gradient.data();
                 }
                 move(step, tile, gradient);
@@ -480,7 +547,7 @@ private:
             if (tile.part >= 0) {
                 parts_of(step, tile).collect(0, tile.count, g);
             } else {
-                gradient_of(step, {0, step.pass.rows}, tile, input, g);
+                gradient_of(step, own, {0, step.pass.rows}, tile, input, g);
             }
             if (wanted_gradient_) {
                 const Penalty penalty = penalty_on(step, tile);
@@ -498,10 +565,10 @@ private:
         }
     }
 
-    void gradient_of(const Step& step, Rows rows, const FlatTile& tile, const T* input, T* g) {
-        network_->layer(tile.node).gradient(step.pass, rows, tile.number, value(tile.node, input),
+    void gradient_of(const Step& step, const Member& own, Rows rows, const FlatTile& tile, const T* input, T* g) {
+        network_->layer(tile.node).gradient(step.pass, rows, tile.number, value(own, tile.node, input),
                                             tile.node == 0 && sparse_input_ ? sparse_.data() : nullptr,
-                                            slopes_[std::size_t(tile.node) + 1], g);
+                                            own.slopes[std::size_t(tile.node) + 1], g);
     }
     Gradient<T> parts_of(const Step& step, const FlatTile& tile) const {
         if (tile.part < 0) return {};
@@ -585,8 +652,7 @@ private:
 
     bool sparse_input_ = false, reads_input_ = false;
     std::vector<SparseRow<T>> sparse_;
-    std::vector<Buffer<T>> values_owned_, slopes_owned_;
-    std::vector<T*> values_, slopes_;  // of each value; some share memory
+    std::vector<Place> values_, slopes_;
     std::vector<unsigned char> masks_;
     Buffer<T> margins_, gradient_;
     Index block_ = granule;  // rows of a block

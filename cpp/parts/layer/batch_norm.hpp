@@ -44,29 +44,23 @@ public:
     // Mean and sum of squared deviations of every granule: some positions at a time, in two passes over them, joined as
     // below.
     void sum_up(const T* x, Rows rows) override {
-        each_granule(rows, [&](Index g, Index begin, Index end) {
+        each_granule(rows, [&](Index g, Index first, Index begin, Index end) {
             by_lanes<T>(features_, [&](Index c, auto width) __attribute__((always_inline)) {
                 constexpr int N = decltype(width)::value;
                 T *const mean = part(g, 0) + c, *const spread = part(g, 1) + c;
-                const Index first = g * granule * positions_;  // where the granule begins
-                auto all_mean = begin > first ? load<N>(mean) : Vector<T, N>{};
-                auto all_spread = begin > first ? load<N>(spread) : Vector<T, N>{};
-                for (Index i = begin; i < end; i += some) {
-                    const Index next = std::min(end, i + some);
-                    const T before = T(i - first), n = T(next - i), share = T(1) / n, new_share = n / (before + n);
-                    const auto own = share * sum_of<N>(i, next, [&](Index k) __attribute__((always_inline)) {
-                                         return load<N>(x + k * features_ + c);
-                                     });
-                    all_spread += sum_of<N>(i, next, [&](Index k) __attribute__((always_inline)) {
-                        const auto far = load<N>(x + k * features_ + c) - own;
-                        return far * far;
-                    });
-                    const auto far = own - all_mean;
-                    all_mean += new_share * far;
-                    all_spread += (new_share * before) * (far * far);
-                }
-                store<N>(mean, all_mean);
-                store<N>(spread, all_spread);
+                const T before = T(begin - first), n = T(end - begin), share = T(1) / n, new_share = n / (before + n);
+                const auto own = share * sum_of<N>(begin, end, [&](Index k) __attribute__((always_inline)) {
+                                     return load<N>(x + k * features_ + c);
+                                 });
+                const auto own_spread = sum_of<N>(begin, end, [&](Index k) __attribute__((always_inline)) {
+                    const auto far = load<N>(x + k * features_ + c) - own;
+                    return far * far;
+                });
+                const auto mean_before = begin > first ? load<N>(mean) : Vector<T, N>{};
+                const auto spread_before = begin > first ? load<N>(spread) : Vector<T, N>{};
+                const auto far = own - mean_before;
+                store<N>(mean, mean_before + new_share * far);
+                store<N>(spread, spread_before + own_spread + (new_share * before) * (far * far));
             });
         });
     }
@@ -96,32 +90,26 @@ public:
     }
 
     void forward(const Pass& pass, const T* x, T* y, Rows rows) override {
-        const Index begin = rows.begin * positions_, end = rows.end * positions_;
         const T one = 1;
-        by_lanes<T>(features_, [&](Index c, auto width) __attribute__((always_inline)) {
-            constexpr int N = decltype(width)::value;
-            T means[N], inverses[N];
-            for (int k = 0; k < N; ++k) {
-                const Index f = c + k;
-                means[k] = pass.training ? T(moments_[std::size_t(f)]) : this->kept_[0][f];
-                inverses[k] = T(pass.training ? inverse()[f] : 1.0 / std::sqrt(double(this->kept_[1][f]) + epsilon_));
-            }
-            const auto mean = load<N>(means), inverse = load<N>(inverses);
-            const auto scale = affine_ ? load<N>(this->w_[0] + c) : Vector<T, N>{} + one;
-            const auto shift = affine_ ? load<N>(this->w_[1] + c) : Vector<T, N>{};
-            for (Index i = begin; i < end; ++i) {
-                const auto normalised = (load<N>(x + i * features_ + c) - mean) * inverse;
-                store<N>(y + i * features_ + c, normalised * scale + shift);
-            }
+        each_granule(rows, [&](Index, Index, Index begin, Index end) {
+            by_lanes<T>(features_, [&](Index c, auto width) __attribute__((always_inline)) {
+                constexpr int N = decltype(width)::value;
+                const auto [mean, inverse] = pass.training ? moments<N>(c) : running<N>(c);
+                const auto scale = affine_ ? load<N>(this->w_[0] + c) : Vector<T, N>{} + one;
+                const auto shift = affine_ ? load<N>(this->w_[1] + c) : Vector<T, N>{};
+                for (Index i = begin; i < end; ++i) {
+                    const auto normalised = (load<N>(x + i * features_ + c) - mean) * inverse;
+                    store<N>(y + i * features_ + c, normalised * scale + shift);
+                }
+            });
         });
     }
 
     void sum_up_back(const T* x, const T* dy, Rows rows) override {
-        each_granule(rows, [&](Index g, Index begin, Index end) {
+        each_granule(rows, [&](Index g, Index first, Index begin, Index end) {
             by_lanes<T>(features_, [&](Index c, auto width) __attribute__((always_inline)) {
                 constexpr int N = decltype(width)::value;
                 T *const a = part(g, 0) + c, *const b = part(g, 1) + c;
-                const bool first = begin == g * granule * positions_;
                 const auto [mean, inverse] = moments<N>(c);
                 const auto slope = [&](Index k)
                                        __attribute__((always_inline)) { return load<N>(dy + k * features_ + c); };
@@ -129,8 +117,8 @@ public:
                 const auto products = sum_of<N>(begin, end, [&](Index k) __attribute__((always_inline)) {
                     return slope(k) * ((load<N>(x + k * features_ + c) - mean) * inverse);
                 });
-                store<N>(a, first ? slopes : load<N>(a) + slopes);
-                store<N>(b, first ? products : load<N>(b) + products);
+                store<N>(a, begin == first ? slopes : load<N>(a) + slopes);
+                store<N>(b, begin == first ? products : load<N>(b) + products);
             });
         });
     }
@@ -146,21 +134,22 @@ public:
     void backward(const Pass& pass, const T* x, const T*, T* dy, T* dx, Rows rows) override {
         if (!dx) return;
         const double share = 1.0 / double(pass.rows * positions_);
-        const Index begin = rows.begin * positions_, end = rows.end * positions_;
-        by_lanes<T>(features_, [&](Index c, auto width) __attribute__((always_inline)) {
-            constexpr int N = decltype(width)::value;
-            T as[N], bs[N];
-            for (int k = 0; k < N; ++k) {
-                as[k] = T(sum_a()[c + k] * share);
-                bs[k] = T(sum_b()[c + k] * share);
-            }
-            const auto [mean, inverse] = moments<N>(c);
-            const auto a = load<N>(as), b = load<N>(bs);
-            const auto factor = affine_ ? load<N>(this->w_[0] + c) * inverse : inverse;
-            for (Index i = begin; i < end; ++i) {
-                const auto normalised = (load<N>(x + i * features_ + c) - mean) * inverse;
-                store<N>(dx + i * features_ + c, factor * (load<N>(dy + i * features_ + c) - a - normalised * b));
-            }
+        each_granule(rows, [&](Index, Index, Index begin, Index end) {
+            by_lanes<T>(features_, [&](Index c, auto width) __attribute__((always_inline)) {
+                constexpr int N = decltype(width)::value;
+                T as[N], bs[N];
+                for (int k = 0; k < N; ++k) {
+                    as[k] = T(sum_a()[c + k] * share);
+                    bs[k] = T(sum_b()[c + k] * share);
+                }
+                const auto [mean, inverse] = moments<N>(c);
+                const auto a = load<N>(as), b = load<N>(bs);
+                const auto factor = affine_ ? load<N>(this->w_[0] + c) * inverse : inverse;
+                for (Index i = begin; i < end; ++i) {
+                    const auto normalised = (load<N>(x + i * features_ + c) - mean) * inverse;
+                    store<N>(dx + i * features_ + c, factor * (load<N>(dy + i * features_ + c) - a - normalised * b));
+                }
+            });
         });
     }
 
@@ -174,14 +163,16 @@ public:
     Index workspace() const override { return workspace_; }
 
 private:
-    static constexpr Index some = 256;  // positions that stay in the cache for a second pass
-
+    // Calls f(granule, its first position, begin, end) for some positions at a time, few enough to stay in the
+    // first-level cache for all registers of features.
     template <class F>
     void each_granule(Rows rows, F&& f) {
+        const Index some = std::max(granule, (16 << 10) / Index(sizeof(T)) / std::max<Index>(features_, 1));
         for (Index i = rows.begin; i < rows.end;) {
-            const Index g = i / granule, end = std::min(rows.end, (g + 1) * granule);
-            f(g, i * positions_, end * positions_);
-            i = end;
+            const Index g = i / granule, last = std::min(rows.end, (g + 1) * granule), end = last * positions_;
+            for (Index k = i * positions_; k < end; k += some)
+                f(g, g * granule * positions_, k, std::min(end, k + some));
+            i = last;
         }
     }
     // In four chains, for one would wait for its sums.
@@ -203,6 +194,12 @@ private:
             inverses[k] = T(inverse()[c + k]);
         }
         return {load<N>(means), load<N>(inverses)};
+    }
+    template <int N>
+    FG_INLINE std::pair<Vector<T, N>, Vector<T, N>> running(Index c) {
+        T inverses[N];
+        for (int k = 0; k < N; ++k) inverses[k] = T(1.0 / std::sqrt(double(this->kept_[1][c + k]) + epsilon_));
+        return {load<N>(this->kept_[0] + c), load<N>(inverses)};
     }
     T* part(Index g, Index which) { return sums_.data() + (2 * g + which) * features_; }
     double* inverse() { return moments_.data() + 2 * features_; }

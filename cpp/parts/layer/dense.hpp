@@ -38,6 +38,7 @@ public:
     }
     void changed() override { pack(true); }
     void refresh(Index rows) override {
+        packed_ = false;
         if (rows * positions_ >= 2 * group_rows) pack(false);
     }
 
@@ -45,7 +46,7 @@ public:
         const Index begin = rows.begin * positions_, count = rows.count() * positions_;
         const Left<T> left{x + begin * features_, features_, 1};
         T* const z = y + begin * units_;
-        if (weights_.data()) {
+        if (packed_) {
             multiply<T>(left, {weights_.data(), features_}, count, units_, features_, {this->bias(), 0}, z, units_);
         } else {
             multiply_rows(left, this->w_[0], count, units_, features_, this->bias(), z);
@@ -130,6 +131,7 @@ private:
         activation_->forward(z, count * units_);
     }
     void pack(bool back) {
+        packed_ = true;
         if (!weights_.data()) weights_ = Buffer<T>(panels_size<T>(features_, units_));
         if (back && !first_ && !transposed_.data()) transposed_ = Buffer<T>(panels_size<T>(units_, features_));
         pack_rows(this->w_[0], units_, features_, units_, 0, features_, weights_.data());
@@ -141,6 +143,7 @@ private:
     Index block_;              // features of a tile
     const std::unique_ptr<Activate<T>> activation_;
     Index workspace_ = 0;
+    bool packed_ = false;
     Buffer<T> weights_, transposed_;  // in panels
     Buffer<T> slopes_;                // dz of the batch, in panels
     Buffer<T> z_;                     // inputs of the activation, where it needs them

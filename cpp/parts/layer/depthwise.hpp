@@ -1,5 +1,7 @@
 #pragma once
 
+#include <span>
+
 #include "kernel/gemm.hpp"
 #include "parts/layer/layer.hpp"
 #include "parts/layer/window.hpp"
@@ -38,16 +40,17 @@ public:
 
     void forward(const Pass& pass, const T* x, T* y, Rows rows) override {
         const Index n = window_.channels;
+        const std::span<const Index> starts = starts_, taps = taps_;  // so that stores do not make it look again
         for (Index i = rows.begin; i < rows.end; ++i) {
             const T* const image = images_.pad(x, i, pass.training, this->scratch_of(pass));
             T* const z = y + i * this->out;
-            for (std::size_t p = 0; p < starts_.size(); ++p)
+            for (std::size_t p = 0; p < starts.size(); ++p)
                 by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
                     constexpr int N = decltype(width)::value;
-                    const T *const from = image + starts_[p] + c, *const w = this->w_[0] + c;
+                    const T *const from = image + starts[p] + c, *const w = this->w_[0] + c;
                     Vector<T, N> sum = bias_ ? load<N>(this->w_[1] + c) : Vector<T, N>{};
-                    for (std::size_t k = 0; k < taps_.size(); ++k)
-                        sum += load<N>(from + taps_[k]) * load<N>(w + Index(k) * n);
+                    for (std::size_t k = 0; k < taps.size(); ++k)
+                        sum += load<N>(from + taps[k]) * load<N>(w + Index(k) * n);
                     store<N>(z + Index(p) * n + c, sum);
                 });
             if (!activation_) continue;
@@ -58,6 +61,7 @@ public:
 
     void backward(const Pass& pass, const T*, const T* y, T* dy, T* dx, Rows rows) override {
         const Index n = window_.channels;
+        const std::span<const Index> starts = starts_, taps = taps_;  // so that stores do not make it look again
         for (Index i = rows.begin; i < rows.end; ++i) {
             T* const dz = dy + i * this->out;
             if (activation_)
@@ -65,12 +69,12 @@ public:
             if (!dx) continue;
             T* const image = window_.pads() ? this->scratch_of(pass) : dx + i * this->in;
             std::fill_n(image, window_.padded_size(), T(0));
-            for (std::size_t p = 0; p < starts_.size(); ++p)
+            for (std::size_t p = 0; p < starts.size(); ++p)
                 by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
                     constexpr int N = decltype(width)::value;
                     const auto slope = load<N>(dz + Index(p) * n + c);
-                    for (std::size_t k = 0; k < taps_.size(); ++k) {
-                        T* const to = image + starts_[p] + taps_[k] + c;
+                    for (std::size_t k = 0; k < taps.size(); ++k) {
+                        T* const to = image + starts[p] + taps[k] + c;
                         store<N>(to, load<N>(to) + slope * load<N>(this->w_[0] + Index(k) * n + c));
                     }
                 });
@@ -83,6 +87,7 @@ public:
     double cost() const override { return work(); }
     void gradient(const Pass&, Rows rows, Index number, const T* x, const SparseRow<T>*, const T* dz, T* g) override {
         const Index n = window_.channels;
+        const std::span<const Index> starts = starts_, taps = taps_;  // so that stores do not make it look again
         dz += rows.begin * this->out;
         if (number == 1) {
             sum_rows(dz, rows.count() * window_.positions(), n, g);
@@ -91,14 +96,14 @@ public:
         std::fill_n(g, window_.taps() * n, T(0));
         for (Index i = rows.begin; i < rows.end; ++i, dz += this->out) {
             const T* const image = images_.padded(x, i);
-            for (std::size_t k = 0; k < taps_.size(); ++k)
+            for (std::size_t k = 0; k < taps.size(); ++k)
                 by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
                     constexpr int N = decltype(width)::value;
-                    const T* const from = image + taps_[k] + c;
+                    const T* const from = image + taps[k] + c;
                     T* const to = g + Index(k) * n + c;
                     Vector<T, N> sum = load<N>(to);
-                    for (std::size_t p = 0; p < starts_.size(); ++p)
-                        sum += load<N>(from + starts_[p]) * load<N>(dz + Index(p) * n + c);
+                    for (std::size_t p = 0; p < starts.size(); ++p)
+                        sum += load<N>(from + starts[p]) * load<N>(dz + Index(p) * n + c);
                     store<N>(to, sum);
                 });
         }

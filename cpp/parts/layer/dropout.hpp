@@ -23,6 +23,7 @@ public:
     }
 
     bool in_place() const override { return true; }
+    bool reads_input() const override { return false; }
 
 private:
     void drop(const Pass& pass, const T* from, T* to, Rows rows) const {

@@ -148,6 +148,7 @@ public:
     virtual bool wants_rows() const { return false; }    // whether many rows at once are better than a few
     virtual bool in_place() const { return false; }      // whether y may be x, and dx dy
     virtual bool keeps_output() const { return false; }  // whether `backward` reads y
+    virtual bool reads_input() const { return true; }    // whether `backward` or `gradient` read x
 
 protected:
     static T* scratch_of(const Pass& pass) { return static_cast<T*>(pass.scratch); }

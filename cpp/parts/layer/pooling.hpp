@@ -1,6 +1,7 @@
 #pragma once
 
 #include <limits>
+#include <span>
 
 #include "core/math.hpp"
 #include "parts/layer/layer.hpp"
@@ -29,18 +30,19 @@ public:
     void forward(const Pass& pass, const T* x, T* y, Rows rows) override {
         constexpr T least = -std::numeric_limits<T>::infinity();
         const Index n = window_.channels;
+        const std::span<const Index> starts = starts_, taps = taps_;  // so that stores do not make it look again
         for (Index i = rows.begin; i < rows.end; ++i) {
             const T* const image = window_.padded(x + i * this->in, this->scratch_of(pass), least);
             Number* const chosen = pass.training ? chosen_.data() + i * this->out : nullptr;
-            for (std::size_t p = 0; p < starts_.size(); ++p)
+            for (std::size_t p = 0; p < starts.size(); ++p)
                 by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
                     constexpr int N = decltype(width)::value;
-                    const T* const from = image + starts_[p] + c;
+                    const T* const from = image + starts[p] + c;
                     const Index to = i * this->out + Index(p) * n + c;
                     auto best = load<N>(from);
                     Vector<Number, N> which{};
-                    for (std::size_t k = 1; k < taps_.size(); ++k) {
-                        const auto value = load<N>(from + taps_[k]);
+                    for (std::size_t k = 1; k < taps.size(); ++k) {
+                        const auto value = load<N>(from + taps[k]);
                         const auto better = (value > best) | (value != value);
                         best = better ? value : best;
                         which = better ? Vector<Number, N>{} + Number(k) : which;
@@ -55,19 +57,20 @@ public:
     void backward(const Pass& pass, const T*, const T* y, T* dy, T* dx, Rows rows) override {
         if (!dx) return;
         const Index n = window_.channels;
+        const std::span<const Index> starts = starts_, taps = taps_;  // so that stores do not make it look again
         const bool add = window_.overlaps();
         for (Index i = rows.begin; i < rows.end; ++i) {
             if (activation_) activation_->slope(y + i * this->out, dy + i * this->out, this->out);
             T* const image = window_.pads() ? this->scratch_of(pass) : dx + i * this->in;
             if (!window_.partitions()) std::fill_n(image, window_.padded_size(), T(0));
-            for (std::size_t p = 0; p < starts_.size(); ++p)
+            for (std::size_t p = 0; p < starts.size(); ++p)
                 by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
                     constexpr int N = decltype(width)::value;
                     const Index at = i * this->out + Index(p) * n + c;
                     const auto slope = load<N>(dy + at);
                     const auto which = load<N>(chosen_.data() + at);
-                    for (std::size_t k = 0; k < taps_.size(); ++k) {
-                        T* const to = image + starts_[p] + taps_[k] + c;
+                    for (std::size_t k = 0; k < taps.size(); ++k) {
+                        T* const to = image + starts[p] + taps[k] + c;
                         const auto own = which == Number(k) ? slope : Vector<T, N>{};
                         store<N>(to, add ? load<N>(to) + own : own);
                     }
@@ -77,6 +80,7 @@ public:
     }
 
     Index workspace() const override { return workspace_; }
+    bool reads_input() const override { return false; }
     bool keeps_output() const override { return activation_ != nullptr; }
     bool takes_activation() const override { return true; }
     void take_activation(std::unique_ptr<Activate<T>> activation) override { activation_ = std::move(activation); }
@@ -119,14 +123,15 @@ public:
 
     void forward(const Pass& pass, const T* x, T* y, Rows rows) override {
         const Index n = window_.channels;
+        const std::span<const Index> starts = starts_, taps = taps_;  // so that stores do not make it look again
         for (Index i = rows.begin; i < rows.end; ++i) {
             const T* const image = window_.padded(x + i * this->in, this->scratch_of(pass), T(0));
-            for (std::size_t p = 0; p < starts_.size(); ++p)
+            for (std::size_t p = 0; p < starts.size(); ++p)
                 by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
                     constexpr int N = decltype(width)::value;
-                    const T* const from = image + starts_[p] + c;
+                    const T* const from = image + starts[p] + c;
                     auto sum = load<N>(from);
-                    for (std::size_t k = 1; k < taps_.size(); ++k) sum += load<N>(from + taps_[k]);
+                    for (std::size_t k = 1; k < taps.size(); ++k) sum += load<N>(from + taps[k]);
                     store<N>(y + i * this->out + Index(p) * n + c, sum * shares_[p]);
                 });
         }
@@ -135,22 +140,25 @@ public:
     void backward(const Pass& pass, const T*, const T*, T* dy, T* dx, Rows rows) override {
         if (!dx) return;
         const Index n = window_.channels;
+        const std::span<const Index> starts = starts_, taps = taps_;  // so that stores do not make it look again
         const bool add = window_.overlaps();
         for (Index i = rows.begin; i < rows.end; ++i) {
             T* const image = window_.pads() ? this->scratch_of(pass) : dx + i * this->in;
             if (!window_.partitions()) std::fill_n(image, window_.padded_size(), T(0));
-            for (std::size_t p = 0; p < starts_.size(); ++p)
+            for (std::size_t p = 0; p < starts.size(); ++p)
                 by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
                     constexpr int N = decltype(width)::value;
                     const auto slope = load<N>(dy + i * this->out + Index(p) * n + c) * shares_[p];
-                    for (const Index tap : taps_) {
-                        T* const to = image + starts_[p] + tap + c;
+                    for (const Index tap : taps) {
+                        T* const to = image + starts[p] + tap + c;
                         store<N>(to, add ? load<N>(to) + slope : slope);
                     }
                 });
             if (window_.pads()) window_.unpadded(image, dx + i * this->in);
         }
     }
+
+    bool reads_input() const override { return false; }
 
 private:
     const Window window_;

@@ -135,6 +135,9 @@ class Layered(Neural):
 
     # ---- weights ----
 
+    def _dtype(self) -> Any:
+        return self.weights_[0].dtype.type
+
     def _weights(self) -> Weights:
         return Weights(self.__dict__.get("_trained", self.weights_), self.statistics_, self.__dict__.get("_average"))
 

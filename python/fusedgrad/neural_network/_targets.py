@@ -21,9 +21,10 @@ REGRESSION_LOSSES = ("squared_error", "absolute_error", "huber", "quantile", "po
 
 
 def _softmax(raw: Any) -> Any:
-    """Of each row. (SciPy's takes half as long as a small network for a single row.)"""
-    share = np.exp(raw - raw.max(axis=1, keepdims=True))
-    share /= share.sum(axis=1, keepdims=True)
+    """Of each row. (SciPy's takes half as long as a small network for a single row; so do the methods of arrays.)"""
+    share = raw - np.maximum.reduce(raw, axis=1, keepdims=True)
+    np.exp(share, out=share)
+    share /= np.add.reduce(share, axis=1, keepdims=True)
     return share
 
 
