@@ -12,7 +12,7 @@ import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from fusedgrad import layers, losses, optimizers, schedules
+from fusedgrad import _core, layers, losses, optimizers, schedules
 from fusedgrad.layers import Activation, BatchNorm, Dense, Dropout, Flatten, LayerNorm, Residual, activations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -1570,3 +1570,31 @@ def test_sigmoid_is_another_name_of_logistic():
     assert Dense(3, "sigmoid") == Dense(3, "logistic")
     assert repr(Activation("sigmoid")) == "Activation('logistic')"
     assert "sigmoid" not in activations()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ctrl_c_in_the_last_moment_is_not_lost(name, monkeypatch):
+    made = _core.NetworkTraining
+
+    class Interrupted:
+        """An engine that hears of the signal when all epochs are done."""
+
+        def __init__(self, **arrays):
+            self.engine = made(**arrays)
+            self.workspace = self.engine.workspace
+
+        def train(self, *arguments):
+            return *self.engine.train(*arguments)[:-1], True
+
+    monkeypatch.setattr(_core, "NetworkTraining", Interrupted)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 4))
+    y = (X[:, 0] > 0).astype(int)
+    size = {"max_iter": 1} if "MLP" in name else {"layers": [Dense(4)], "max_epochs": 1}
+    kind = getattr(fusedgrad.neural_network, name)
+    model = kind(**size)
+    with pytest.warns(ConvergenceWarning, match="interrupted after 1 epochs"):
+        model.fit(X, y)
+    assert model.stop_reason_ == "interrupted"
+    with pytest.raises(KeyboardInterrupt):
+        kind(**size).partial_fit(X, y, **({"classes": [0, 1]} if "Classifier" in name else {}))

@@ -459,7 +459,7 @@ class Training:
             self._judge(value)
         if not finite:
             self._diverged()
-        elif interrupted and self.stop_reason == "none":
+        elif interrupted:  # in the last epoch, too: else nobody would hear of it
             self.stop_reason = "interrupted"
 
     def _constant(self, order: NDArray[np.uint32] | None) -> float:
