@@ -291,7 +291,7 @@ def test_without_a_tolerance_it_never_stops_early(case, early):
 
 def test_the_adaptive_rate_falls_before_early_stopping_stops():
     X, y = data("regression")
-    params = {"early_stopping": True, "n_iter_no_change": 1, "max_iter": 500, "tol": 1e-3}
+    params = {"early_stopping": True, "n_iter_no_change": 1, "max_iter": 500, "tol": 1e-3, "random_state": 0}
     constant = estimator("regression", **params).fit(X, y)
     adaptive = estimator("regression", **{**params, "learning_rate": "adaptive"}).fit(X, y)
     # from 0.02 it takes seven divisions by 5 to get to 1e-6
