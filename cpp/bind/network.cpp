@@ -89,7 +89,8 @@ std::vector<T*> pointers_of(const py::list& arrays, const std::vector<Placed>& p
 // Layers ready for a row, between calls: to make them takes as long as a small network does.
 template <class T>
 struct Ready {
-    Ready(const Specs& specs, const Masking& masking, Index last) : network(specs, masking), last(last) {
+    Ready(const Specs& specs, const Masking& masking, Index last, bool sparse)
+        : network(specs, masking), last(last), sparse(sparse) {
         require(last >= 1 && last <= network.nodes(), "layer: there is none of that number");
         network.defer_activations(last);
     }
@@ -101,8 +102,8 @@ struct Ready {
 
     Network<T> network;
     const Index last;
+    const bool sparse;
     std::unique_ptr<Inference<T>> inference;
-    bool sparse = false;
 
 private:
     std::vector<T*> trained_, kept_;
@@ -117,8 +118,7 @@ py::array_t<T> predict(const Specs& specs, const Masking& masking, std::unique_p
     const bool one_row = design->rows == 1;
     auto own = one_row ? std::move(ready) : nullptr;
     if (!own || own->last != last || own->sparse != design->sparse())
-        own = std::make_unique<Ready<T>>(specs, masking, last);
-    own->sparse = design->sparse();
+        own = std::make_unique<Ready<T>>(specs, masking, last, design->sparse());
     auto& network = own->network;
     own->bind(pointers_of<T>(trained, network.trained()), pointers_of<T>(kept, network.kept()));
     require(design->cols == network.size_of(0), "X: not as many columns as the network takes");

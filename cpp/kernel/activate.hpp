@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "core/buffer.hpp"
 #include "core/lanes.hpp"
 
 namespace fg {
@@ -51,6 +52,38 @@ public:
 
 private:
     const Part part_;
+};
+
+// The activation at the end of a layer, if it has one. In training its inputs are kept where its slope needs them.
+template <class T>
+class Ending {
+public:
+    explicit Ending(std::unique_ptr<Activate<T>> activation) : activation_(std::move(activation)) {}
+
+    // For so many numbers of a batch; returns how many it takes.
+    Index prepare(Index n) {
+        if (!activation_ || activation_->from_output()) return 0;
+        z_ = Buffer<T>(n);
+        return n;
+    }
+    // z and dy point to the batch, of which n numbers from `at` on are meant.
+    void forward(bool training, T* z, Index at, Index n) const {
+        if (!activation_) return;
+        if (training && z_.data()) std::copy_n(z + at, n, z_.data() + at);
+        activation_->forward(z + at, n);
+    }
+    void slope(const T* y, T* dy, Index at, Index n) const {
+        if (activation_) activation_->slope((activation_->from_output() ? y : z_.data()) + at, dy + at, n);
+    }
+
+    bool keeps_output() const { return activation_ && activation_->from_output(); }
+    std::unique_ptr<Activate<T>> give() {
+        return activation_ && activation_->keeps_order() ? std::move(activation_) : nullptr;
+    }
+
+private:
+    std::unique_ptr<Activate<T>> activation_;
+    Buffer<T> z_;
 };
 
 }  // namespace fg

@@ -96,10 +96,11 @@ public:
     AddLayer<T>* adder(Index k) const { return adders_[std::size_t(k)]; }
     Index first_trained() const { return first_trained_; }
     // Whether rows may stay sparse: the first layer takes them so, and nobody else wants them.
-    bool takes_sparse() const {
-        bool others = false;
-        for (const auto& spec : specs_) others |= spec.earlier == 0;
-        return layer(0).takes_sparse() && !others && masking_.steps == 0;
+    bool takes_sparse() const { return layer(0).takes_sparse() && !joined(0) && masking_.steps == 0; }
+    // Whether a residual block begins or ends with a value.
+    bool joined(Index value) const {
+        return (value > 0 && adder(value - 1)) ||
+               std::any_of(specs_.begin(), specs_.end(), [&](const NodeSpec& spec) { return spec.earlier == value; });
     }
     // The most that one of the first layers wants, for so many rows.
     Index scratch(Index last, Index rows, bool training) const {
@@ -135,11 +136,8 @@ public:
 
     // Activations of the first layers act behind max-pooling where they may; nobody must want what lies between.
     void defer_activations(Index last) {
-        for (Index k = 1; k < last; ++k) {
-            const bool wanted =
-                std::any_of(specs_.begin(), specs_.end(), [&](const NodeSpec& spec) { return spec.earlier == k; });
-            if (layer(k).takes_activation() && !wanted) layer(k).take_activation(layer(k - 1).give_activation());
-        }
+        for (Index k = 1; k < last; ++k)
+            if (layer(k).takes_activation() && !joined(k)) layer(k).take_activation(layer(k - 1).give_activation());
     }
 
     double work() const {

@@ -12,6 +12,7 @@
 // granule; so results are the same bits for any number of threads.
 #pragma once
 
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <memory>
@@ -74,7 +75,6 @@ public:
             auto& layer = net.layer(k);
             layer.prepare(batch_, k == 0 && sparse_input_);
             workspace_ += layer.workspace();
-            reads_input_ |= net.earlier(k) == 0;
             for (Index t = 0; t < layer.tiles(); ++t) {
                 const auto at = layer.tile(t);
                 const Placed* found = nullptr;
@@ -196,11 +196,15 @@ private:
         T* data;
         Index shared, brief;
     };
+    // All values, or all slopes, as a member has them: where the first row of the batch is, or would be.
+    struct Side {
+        std::vector<Buffer<T>> brief;  // what is the member's own
+        std::vector<T*> at;
+    };
     struct Member {
         Buffer<T> gradient, scratch;
         Rows tiles{0, 0};
-        std::vector<Buffer<T>> brief;    // values, then slopes, that are its own
-        std::vector<T*> values, slopes;  // where the first row of the batch is, or would be
+        Side values, slopes;
     };
     // Layers begin, ..., end - 1, which rows go through at once, forward or back.
     struct Stage {
@@ -208,23 +212,26 @@ private:
         Index block, piece;  // rows
     };
 
+    static Side side_of(const std::vector<Place>& places) {
+        Side side;
+        for (const auto& place : places) {
+            side.brief.push_back(Buffer<T>(place.brief));
+            side.at.push_back(place.data);
+        }
+        return side;
+    }
+
     int prepare_team(int threads) {
         // A member needs some 10 microseconds of work in a step.
         const double work = 3.0 * network_->work() * double(batch_);
         const int members = int(std::clamp(work / 3e5, 1.0, double(std::clamp(threads, 1, 256))));
         while (int(team_.size()) < members) {
-            Member member{Buffer<T>(largest_tile_),
-                          Buffer<T>(network_->scratch(network_->nodes(), batch_, true)),
-                          {0, 0},
-                          {},
-                          {},
-                          {}};
-            for (const auto* places : {&values_, &slopes_})
-                for (const auto& place : *places) {
-                    member.brief.push_back(Buffer<T>(place.brief));
-                    (places == &values_ ? member.values : member.slopes).push_back(place.data);
-                }
-            team_.push_back(std::move(member));
+            team_.emplace_back();
+            auto& own = team_.back();
+            own.gradient = Buffer<T>(largest_tile_);
+            own.scratch = Buffer<T>(network_->scratch(network_->nodes(), batch_, true));
+            own.values = side_of(values_);
+            own.slopes = side_of(slopes_);
         }
         double all = 0.0, so_far = 0.0;
         const auto cost = [&](const FlatTile& tile) {
@@ -246,12 +253,7 @@ private:
     // Whether layer k may write its output where its input was: nobody else wants that.
     bool in_place(Index k) const {
         if (k == 0 || !network_->layer(k).in_place() || network_->layer(k - 1).keeps_output()) return false;
-        return !joined(k);
-    }
-    // Whether a residual block begins or ends with a value.
-    bool joined(Index value) const {
-        return std::any_of(joins_.begin(), joins_.end(),
-                           [&](const Join& join) { return join.from == value || join.to == value; });
+        return !network_->joined(k);
     }
 
     // Which layers' gradients are made by blocks of rows: those whose values are many more than the parameters, if they
@@ -303,7 +305,7 @@ private:
             while (last < net.nodes() && in_place(last)) ++last;
             bool brief = v > 0 && last < net.nodes(), used_up = true;
             for (Index u = v; brief && u <= last; ++u) {
-                brief = !joined(u);
+                brief = !net.joined(u);
                 used_up &= !net.layer(u - 1).keeps_output() && !net.layer(u).reads_input();
             }
             const auto* const forward = brief && used_up ? within(forward_, v, last) : nullptr;
@@ -345,10 +347,8 @@ private:
             if (!is_long(k)) return;
             const Index fit = many_values / (network_->layer(k).in + network_->layer(k).out);
             stage.block = block_;
-            stage.piece = std::min(stage.piece, fit >= granule ? fit / granule * granule
-                                                : fit >= 4     ? 4
-                                                : fit >= 2     ? 2
-                                                               : 1);
+            const Index whole = fit >= granule ? fit / granule * granule : Index(std::bit_floor(std::uint64_t(fit)));
+            stage.piece = std::clamp<Index>(whole, 1, stage.piece);
         };
         const Index last = network_->nodes() - 1;
         for (Index k = 0; k <= last; ++k)
@@ -413,7 +413,7 @@ private:
             for (Index i = rows.begin; i < rows.end; ++i) sparse_[std::size_t(i)] = X_->sparse_row(row_of(step, i));
             return nullptr;
         }
-        if (!step.order && !X_->sparse() && !reads_input_) return X_->dense(step.first);
+        if (!step.order && !X_->sparse() && !network_->joined(0)) return X_->dense(step.first);
         for (Index i = rows.begin; i < rows.end; ++i) {
             if (i + 4 < rows.end && !X_->sparse())
                 prefetch_bytes(X_->dense(row_of(step, i + 4)), X_->cols * Index(sizeof(T)));
@@ -423,19 +423,13 @@ private:
     }
 
     static const T* value(const Member& own, Index v, const T* input) {
-        return v == 0 ? input : own.values[std::size_t(v)];
+        return v == 0 ? input : own.values.at[std::size_t(v)];
     }
     // What a member has for itself, it has for rows from `begin` on.
-    void at_rows(Member& own, const std::vector<Place>& places, Index begin) const {
-        const bool slopes = &places == &slopes_;
-        auto& to = slopes ? own.slopes : own.values;
-        for (std::size_t v = 0; v < places.size(); ++v) {
-            if (places[v].brief > 0) {
-                to[v] = own.brief[v + (slopes ? places.size() : 0)].data() - begin * network_->size_of(Index(v));
-            } else {
-                to[v] = to[std::size_t(places[v].shared)];
-            }
-        }
+    void at_rows(Side& own, const std::vector<Place>& places, Index begin) const {
+        for (std::size_t v = 0; v < places.size(); ++v)
+            own.at[v] = places[v].brief > 0 ? own.brief[v].data() - begin * network_->size_of(Index(v))
+                                            : own.at[std::size_t(places[v].shared)];
     }
 
     void forward(const Step& step, Rows rows, const T* input, Member& own, Barrier& barrier) {
@@ -450,10 +444,10 @@ private:
             }
             auto* const next = s + 1 < forward_.size() ? &network_->layer(stage.end) : nullptr;
             in_pieces(rows, stage.piece, [&](Rows some) {
-                at_rows(own, values_, some.begin);
+                at_rows(own.values, values_, some.begin);
                 for (Index k = stage.begin; k < stage.end; ++k) {
                     auto& layer = network_->layer(k);
-                    T* const y = own.values[std::size_t(k) + 1];
+                    T* const y = own.values.at[std::size_t(k) + 1];
                     if (k == 0 && sparse_input_) {
                         layer.forward(step.pass, sparse_.data(), y, some);
                     } else {
@@ -491,18 +485,18 @@ private:
             const Index top = stage.end - 1;
             auto& first = network_->layer(top);
             if (first.meets()) {
-                if (s == 0) first.sum_up_back(value(own, top, input), own.slopes[std::size_t(top) + 1], rows);
+                if (s == 0) first.sum_up_back(value(own, top, input), own.slopes.at[std::size_t(top) + 1], rows);
                 barrier.wait();
                 if (&own == &team_[0]) first.conclude_back(step.pass);
                 barrier.wait();
             }
             auto* const next = s + 1 < backward_.size() ? &network_->layer(stage.begin - 1) : nullptr;
             in_pieces(rows, stage.block, [&](Rows block) {
-                at_rows(own, slopes_, block.begin);
+                at_rows(own.slopes, slopes_, block.begin);
                 in_pieces(block, stage.piece, [&](Rows some) {
                     for (Index k = top; k >= stage.begin; --k) back(step, own, k, some, input);
                     if (next && next->meets())
-                        next->sum_up_back(value(own, stage.begin - 1, input), own.slopes[std::size_t(stage.begin)],
+                        next->sum_up_back(value(own, stage.begin - 1, input), own.slopes.at[std::size_t(stage.begin)],
                                           some);
                 });
                 if (!partial_.data()) return;
@@ -517,13 +511,13 @@ private:
     }
 
     void back(const Step& step, const Member& own, Index k, Rows rows, const T* input) {
-        T* const dx = k > network_->first_trained() ? own.slopes[std::size_t(k)] : nullptr;
-        network_->layer(k).backward(step.pass, value(own, k, input), own.values[std::size_t(k) + 1],
-                                    own.slopes[std::size_t(k) + 1], dx, rows);
+        T* const dx = k > network_->first_trained() ? own.slopes.at[std::size_t(k)] : nullptr;
+        network_->layer(k).backward(step.pass, value(own, k, input), own.values.at[std::size_t(k) + 1],
+                                    own.slopes.at[std::size_t(k) + 1], dx, rows);
         if (!dx) return;
         for (const auto& join : joins_) {
             if (join.from != k) continue;
-            const T* const more = own.slopes[std::size_t(join.to)];
+            const T* const more = own.slopes.at[std::size_t(join.to)];
             const Index n = network_->size_of(k);
             for (Index i = rows.begin * n; i < rows.end * n; ++i) dx[i] += more[i];
         }
@@ -568,7 +562,7 @@ private:
     void gradient_of(const Step& step, const Member& own, Rows rows, const FlatTile& tile, const T* input, T* g) {
         network_->layer(tile.node).gradient(step.pass, rows, tile.number, value(own, tile.node, input),
                                             tile.node == 0 && sparse_input_ ? sparse_.data() : nullptr,
-                                            own.slopes[std::size_t(tile.node) + 1], g);
+                                            own.slopes.at[std::size_t(tile.node) + 1], g);
     }
     Gradient<T> parts_of(const Step& step, const FlatTile& tile) const {
         if (tile.part < 0) return {};
@@ -650,7 +644,7 @@ private:
     std::unique_ptr<TileLoss<T>> loss_;
     const Index batch_;
 
-    bool sparse_input_ = false, reads_input_ = false;
+    bool sparse_input_ = false;
     std::vector<SparseRow<T>> sparse_;
     std::vector<Place> values_, slopes_;
     std::vector<unsigned char> masks_;

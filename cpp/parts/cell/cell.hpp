@@ -1,7 +1,7 @@
 // What a cell says: what a recurrent layer does at a time step, one hidden unit at a time.
 //
 // A cell is a struct with
-//   name, doc     how Python and the documentation know it
+//   name          how nodes name it
 //   gates         products of a unit with the input and with the state before
 //   memories      numbers of a unit that it wants to find again on the way back; the first may be a state of its own
 //   carries       whether that is so; it is handed on from step to step, beside the output

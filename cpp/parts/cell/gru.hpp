@@ -10,7 +10,6 @@ namespace fg {
 // (version 1 of the paper; cuDNN and torch have it so, too).
 struct Gru {
     static constexpr const char* name = "gru";
-    static constexpr const char* doc = "gated recurrent unit";
     static constexpr int gates = 3, memories = 1;
     static constexpr bool carries = false, apart = true;
 

@@ -10,7 +10,6 @@ namespace fg {
 // (2000).
 struct Lstm {
     static constexpr const char* name = "lstm";
-    static constexpr const char* doc = "long short-term memory";
     static constexpr int gates = 4, memories = 2;  // c, tanh(c)
     static constexpr bool carries = true, apart = false;
 

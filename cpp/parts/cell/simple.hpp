@@ -7,7 +7,6 @@ namespace fg {
 // h = tanh(x W + h' U + b). Elman (1990), "Finding structure in time".
 struct SimpleTanh {
     static constexpr const char* name = "rnn_tanh";
-    static constexpr const char* doc = "tanh(x W + h' U + b)";
     static constexpr int gates = 1, memories = 0;
     static constexpr bool carries = false, apart = false;
 
@@ -26,7 +25,6 @@ struct SimpleTanh {
 // linear units".
 struct SimpleRelu {
     static constexpr const char* name = "rnn_relu";
-    static constexpr const char* doc = "max(0, x W + h' U + b)";
     static constexpr int gates = 1, memories = 0;
     static constexpr bool carries = false, apart = false;
 

@@ -27,7 +27,7 @@ public:
     bool keeps_output() const override { return activation_ && activation_->from_output(); }
     bool reads_input() const override { return !in_place(); }
     std::unique_ptr<Activate<T>> give_activation() override {
-        return activation_->keeps_order() ? std::move(activation_) : nullptr;
+        return activation_ && activation_->keeps_order() ? std::move(activation_) : nullptr;
     }
 
 private:

@@ -26,7 +26,7 @@ public:
           groups_(groups),
           bias_(bias),
           first_(first),
-          activation_(std::move(activation)),
+          ending_(std::move(activation)),
           starts_(window.starts()),
           positions_(window.positions()),
           channels_(window.channels / groups),
@@ -50,14 +50,14 @@ public:
     }
 
     void prepare(Index rows, bool) override {
-        const auto wants = [&](Index n) {
-            workspace_ += n;
-            return Buffer<T>(n);
-        };
         workspace_ = images_.prepare(rows);
         if (direct_) reflect();
-        if (!lies_in_panels()) slopes_ = wants(rows * positions_ * panels_size<T>(1, outputs_) * groups_);
-        if (activation_ && !activation_->from_output()) z_ = wants(rows * this->out);
+        if (!lies_in_panels()) {
+            const Index size = rows * groups_ * panels_size<T>(positions_, outputs_);
+            slopes_ = Buffer<T>(size);
+            workspace_ += size;
+        }
+        workspace_ += ending_.prepare(rows * this->out);
         pack(true);
     }
     void changed() override { pack(true); }
@@ -78,17 +78,14 @@ public:
                 multiply_gathered<T>(image + g * channels_, starts_.data(), taps_.data(), weights_of(g), positions_,
                                      outputs_, depth_, {bias_ ? this->w_[1] + g * outputs_ : nullptr, 0},
                                      z + g * outputs_, filters_);
-            if (!activation_) continue;
-            if (pass.training && z_.data()) std::copy_n(z, this->out, z_.data() + i * this->out);
-            activation_->forward(z, this->out);
+            ending_.forward(pass.training, y, i * this->out, this->out);
         }
     }
 
     void backward(const Pass& pass, const T*, const T* y, T* dy, T* dx, Rows rows) override {
         for (Index i = rows.begin; i < rows.end; ++i) {
             T* const dz = dy + i * this->out;
-            if (activation_)
-                activation_->slope((activation_->from_output() ? y : z_.data()) + i * this->out, dz, this->out);
+            ending_.slope(y, dy, i * this->out, this->out);
             if (!lies_in_panels())
                 for (Index g = 0; g < groups_; ++g)
                     pack_rows(dz + g * outputs_, filters_, positions_, outputs_, 0, positions_, slopes_of(i, g));
@@ -130,10 +127,8 @@ public:
 
     double work() const override { return double(positions_ * depth_ * filters_); }
     Index workspace() const override { return workspace_; }
-    bool keeps_output() const override { return activation_ && activation_->from_output(); }
-    std::unique_ptr<Activate<T>> give_activation() override {
-        return activation_ && activation_->keeps_order() ? std::move(activation_) : nullptr;
-    }
+    bool keeps_output() const override { return ending_.keeps_output(); }
+    std::unique_ptr<Activate<T>> give_activation() override { return ending_.give(); }
 
 private:
     static constexpr Index block = 4 * group_rows;  // taps of a tile
@@ -172,12 +167,10 @@ private:
     }
     void scatter(const T* dz, T* dx, T* scratch) {
         T* const products = scratch + (window_.pads() ? window_.padded_size() : 0);
-        T* const image = window_.pads() ? scratch : dx;
-        std::fill_n(image, window_.padded_size(), T(0));
         // Taps that lie side by side in the image are added in one go.
         const bool whole = groups_ == 1 && window_.dilation[1] == 1;
         const Index length = whole ? window_.kernel[1] * channels_ : channels_;
-        for (Index group = 0; group < groups_; ++group)
+        const auto add = [&](T* image, Index group) {
             for (Index first = 0; first < positions_; first += chunk_) {
                 const Index count = std::min(chunk_, positions_ - first);
                 multiply<T>({dz + first * filters_ + group * outputs_, filters_, 1}, back_of(group), count, depth_,
@@ -188,7 +181,10 @@ private:
                     for (Index q = 0; q < depth_; q += length) axpy(T(1), from + q, to + taps_[std::size_t(q)], length);
                 }
             }
-        if (window_.pads()) window_.unpadded(image, dx);
+        };
+        window_.collect(dx, scratch, true, [&](T* image) {
+            for (Index group = 0; group < groups_; ++group) add(image, group);
+        });
     }
 
     void pack(bool back) {
@@ -225,7 +221,7 @@ private:
     Images<T> images_;
     const Index filters_, groups_;
     const bool bias_, first_;  // first: nobody wants dx
-    std::unique_ptr<Activate<T>> activation_;
+    Ending<T> ending_;
     const std::vector<Index> starts_;
     const Index positions_, channels_, outputs_;  // channels and filters of a group
     const Index depth_, chunk_;                   // taps times channels; positions at a time on the way back
@@ -236,7 +232,6 @@ private:
     Index workspace_ = 0;
     Buffer<T> weights_, transposed_;  // in panels, group by group
     Buffer<T> slopes_;                // dz of the batch, in panels, image by image
-    Buffer<T> z_;                     // inputs of the activation, where it needs them
 };
 
 }  // namespace fg

@@ -19,7 +19,7 @@ public:
           bias_(bias),
           first_(first),
           block_(features <= 4 * group_rows ? group_rows : 4 * group_rows),
-          activation_(std::move(activation)) {}
+          ending_(std::move(activation)) {}
 
     std::vector<Piece> pieces() const override {
         std::vector<Piece> pieces{{"coef", features_, units_, true}};
@@ -32,8 +32,7 @@ public:
         if (sparse) block_ = std::max(block_, (features_ + most_sparse_tiles - 1) / most_sparse_tiles);
         const Index n = rows * positions_;
         slopes_ = Buffer<T>(panels_size<T>(n, units_));
-        if (activation_ && !activation_->from_output()) z_ = Buffer<T>(n * units_);
-        workspace_ = panels_size<T>(n, units_) + (z_.data() ? n * units_ : 0);
+        workspace_ = panels_size<T>(n, units_) + ending_.prepare(n * units_);
         pack(true);
     }
     void changed() override { pack(true); }
@@ -51,20 +50,19 @@ public:
         } else {
             multiply_rows(left, this->w_[0], count, units_, features_, this->bias(), z);
         }
-        activate(pass, z, begin, count);
+        ending_.forward(pass.training, y, begin * units_, count * units_);
     }
 
     bool takes_sparse() const override { return positions_ == 1; }
     void forward(const Pass& pass, const SparseRow<T>* x, T* y, Rows rows) override {
         for (Index i = rows.begin; i < rows.end; ++i)
             multiply_sparse(x[i], this->w_[0], units_, this->bias(), y + i * units_);
-        activate(pass, y + rows.begin * units_, rows.begin, rows.count());
+        ending_.forward(pass.training, y, rows.begin * units_, rows.count() * units_);
     }
 
     void backward(const Pass& pass, const T*, const T* y, T* dy, T* dx, Rows rows) override {
         const Index begin = rows.begin * positions_, count = rows.count() * positions_, at = begin * units_;
-        if (activation_)
-            activation_->slope(activation_->from_output() ? y + at : z_.data() + at, dy + at, count * units_);
+        ending_.slope(y, dy, at, count * units_);
         if (units_ > 1) pack_rows(dy, units_, pass.rows * positions_, units_, begin, begin + count, slopes_.data());
         if (dx)
             multiply<T>({dy + at, units_, 1}, {transposed_.data(), units_}, count, features_, units_, {},
@@ -114,7 +112,7 @@ public:
     double work() const override { return double(features_ * units_ * positions_); }
     Index workspace() const override { return workspace_; }
     bool wants_rows() const override { return positions_ < group_rows; }
-    bool keeps_output() const override { return activation_ && activation_->from_output(); }
+    bool keeps_output() const override { return ending_.keeps_output(); }
 
 private:
     static constexpr Index most_sparse_tiles = 64;
@@ -125,11 +123,6 @@ private:
     }
     const T* bias() const { return bias_ ? this->w_[1] : nullptr; }
 
-    void activate(const Pass& pass, T* z, Index begin, Index count) {
-        if (!activation_) return;
-        if (pass.training && z_.data()) std::copy_n(z, count * units_, z_.data() + begin * units_);
-        activation_->forward(z, count * units_);
-    }
     void pack(bool back) {
         packed_ = true;
         if (!weights_.data()) weights_ = Buffer<T>(panels_size<T>(features_, units_));
@@ -141,12 +134,11 @@ private:
     const Index features_, units_, positions_;
     const bool bias_, first_;  // first: nobody wants dx
     Index block_;              // features of a tile
-    const std::unique_ptr<Activate<T>> activation_;
+    Ending<T> ending_;
     Index workspace_ = 0;
     bool packed_ = false;
     Buffer<T> weights_, transposed_;  // in panels
     Buffer<T> slopes_;                // dz of the batch, in panels
-    Buffer<T> z_;                     // inputs of the activation, where it needs them
 };
 
 }  // namespace fg

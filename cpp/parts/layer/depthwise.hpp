@@ -19,7 +19,7 @@ public:
           window_(window),
           images_(window),
           bias_(bias),
-          activation_(std::move(activation)),
+          ending_(std::move(activation)),
           starts_(window.starts()),
           taps_(window.offsets()) {}
 
@@ -29,13 +29,7 @@ public:
         return pieces;
     }
 
-    void prepare(Index rows, bool) override {
-        workspace_ = images_.prepare(rows);
-        if (activation_ && !activation_->from_output()) {
-            z_ = Buffer<T>(rows * this->out);
-            workspace_ += rows * this->out;
-        }
-    }
+    void prepare(Index rows, bool) override { workspace_ = images_.prepare(rows) + ending_.prepare(rows * this->out); }
     Index scratch(Index, bool) const override { return window_.pads() ? window_.padded_size() : 0; }
 
     void forward(const Pass& pass, const T* x, T* y, Rows rows) override {
@@ -53,9 +47,7 @@ public:
                         sum += load<N>(from + taps[k]) * load<N>(w + Index(k) * n);
                     store<N>(z + Index(p) * n + c, sum);
                 });
-            if (!activation_) continue;
-            if (pass.training && z_.data()) std::copy_n(z, this->out, z_.data() + i * this->out);
-            activation_->forward(z, this->out);
+            ending_.forward(pass.training, y, i * this->out, this->out);
         }
     }
 
@@ -64,21 +56,19 @@ public:
         const std::span<const Index> starts = starts_, taps = taps_;  // so that stores do not make it look again
         for (Index i = rows.begin; i < rows.end; ++i) {
             T* const dz = dy + i * this->out;
-            if (activation_)
-                activation_->slope((activation_->from_output() ? y : z_.data()) + i * this->out, dz, this->out);
+            ending_.slope(y, dy, i * this->out, this->out);
             if (!dx) continue;
-            T* const image = window_.pads() ? this->scratch_of(pass) : dx + i * this->in;
-            std::fill_n(image, window_.padded_size(), T(0));
-            for (std::size_t p = 0; p < starts.size(); ++p)
-                by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
-                    constexpr int N = decltype(width)::value;
-                    const auto slope = load<N>(dz + Index(p) * n + c);
-                    for (std::size_t k = 0; k < taps.size(); ++k) {
-                        T* const to = image + starts[p] + taps[k] + c;
-                        store<N>(to, load<N>(to) + slope * load<N>(this->w_[0] + Index(k) * n + c));
-                    }
-                });
-            if (window_.pads()) window_.unpadded(image, dx + i * this->in);
+            window_.collect(dx + i * this->in, this->scratch_of(pass), true, [&](T* image) {
+                for (std::size_t p = 0; p < starts.size(); ++p)
+                    by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
+                        constexpr int N = decltype(width)::value;
+                        const auto slope = load<N>(dz + Index(p) * n + c);
+                        for (std::size_t k = 0; k < taps.size(); ++k) {
+                            T* const to = image + starts[p] + taps[k] + c;
+                            store<N>(to, load<N>(to) + slope * load<N>(this->w_[0] + Index(k) * n + c));
+                        }
+                    });
+            });
         }
     }
 
@@ -111,19 +101,16 @@ public:
 
     double work() const override { return double(window_.positions() * window_.taps() * window_.channels); }
     Index workspace() const override { return workspace_; }
-    bool keeps_output() const override { return activation_ && activation_->from_output(); }
-    std::unique_ptr<Activate<T>> give_activation() override {
-        return activation_ && activation_->keeps_order() ? std::move(activation_) : nullptr;
-    }
+    bool keeps_output() const override { return ending_.keeps_output(); }
+    std::unique_ptr<Activate<T>> give_activation() override { return ending_.give(); }
 
 private:
     const Window window_;
     Images<T> images_;
     const bool bias_;
-    std::unique_ptr<Activate<T>> activation_;
+    Ending<T> ending_;
     const std::vector<Index> starts_, taps_;
     Index workspace_ = 0;
-    Buffer<T> z_;  // inputs of the activation, where it needs them
 };
 
 }  // namespace fg

@@ -61,21 +61,20 @@ public:
         const bool add = window_.overlaps();
         for (Index i = rows.begin; i < rows.end; ++i) {
             if (activation_) activation_->slope(y + i * this->out, dy + i * this->out, this->out);
-            T* const image = window_.pads() ? this->scratch_of(pass) : dx + i * this->in;
-            if (!window_.partitions()) std::fill_n(image, window_.padded_size(), T(0));
-            for (std::size_t p = 0; p < starts.size(); ++p)
-                by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
-                    constexpr int N = decltype(width)::value;
-                    const Index at = i * this->out + Index(p) * n + c;
-                    const auto slope = load<N>(dy + at);
-                    const auto which = load<N>(chosen_.data() + at);
-                    for (std::size_t k = 0; k < taps.size(); ++k) {
-                        T* const to = image + starts[p] + taps[k] + c;
-                        const auto own = which == Number(k) ? slope : Vector<T, N>{};
-                        store<N>(to, add ? load<N>(to) + own : own);
-                    }
-                });
-            if (window_.pads()) window_.unpadded(image, dx + i * this->in);
+            window_.collect(dx + i * this->in, this->scratch_of(pass), !window_.partitions(), [&](T* image) {
+                for (std::size_t p = 0; p < starts.size(); ++p)
+                    by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
+                        constexpr int N = decltype(width)::value;
+                        const Index at = i * this->out + Index(p) * n + c;
+                        const auto slope = load<N>(dy + at);
+                        const auto which = load<N>(chosen_.data() + at);
+                        for (std::size_t k = 0; k < taps.size(); ++k) {
+                            T* const to = image + starts[p] + taps[k] + c;
+                            const auto own = which == Number(k) ? slope : Vector<T, N>{};
+                            store<N>(to, add ? load<N>(to) + own : own);
+                        }
+                    });
+            });
         }
     }
 
@@ -143,18 +142,17 @@ public:
         const std::span<const Index> starts = starts_, taps = taps_;  // so that stores do not make it look again
         const bool add = window_.overlaps();
         for (Index i = rows.begin; i < rows.end; ++i) {
-            T* const image = window_.pads() ? this->scratch_of(pass) : dx + i * this->in;
-            if (!window_.partitions()) std::fill_n(image, window_.padded_size(), T(0));
-            for (std::size_t p = 0; p < starts.size(); ++p)
-                by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
-                    constexpr int N = decltype(width)::value;
-                    const auto slope = load<N>(dy + i * this->out + Index(p) * n + c) * shares_[p];
-                    for (const Index tap : taps) {
-                        T* const to = image + starts[p] + tap + c;
-                        store<N>(to, add ? load<N>(to) + slope : slope);
-                    }
-                });
-            if (window_.pads()) window_.unpadded(image, dx + i * this->in);
+            window_.collect(dx + i * this->in, this->scratch_of(pass), !window_.partitions(), [&](T* image) {
+                for (std::size_t p = 0; p < starts.size(); ++p)
+                    by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
+                        constexpr int N = decltype(width)::value;
+                        const auto slope = load<N>(dy + i * this->out + Index(p) * n + c) * shares_[p];
+                        for (const Index tap : taps) {
+                            T* const to = image + starts[p] + tap + c;
+                            store<N>(to, add ? load<N>(to) + slope : slope);
+                        }
+                    });
+            });
         }
     }
 

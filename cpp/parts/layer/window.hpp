@@ -73,6 +73,15 @@ struct Window {
             std::copy_n(from + inside(y), width * channels, image + y * width * channels);
     }
 
+    // f(to) fills an image, padding included, which then is lost; `clear`: it begins with zeros.
+    template <class T, class F>
+    void collect(T* image, T* scratch, bool clear, F&& f) const {
+        T* const to = pads() ? scratch : image;
+        if (clear) std::fill_n(to, padded_size(), T(0));
+        f(to);
+        if (pads()) unpadded(to, image);
+    }
+
 private:
     Index inside(Index y) const { return ((y + before[0]) * padded_width() + before[1]) * channels; }
 };
