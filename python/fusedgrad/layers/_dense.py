@@ -75,17 +75,7 @@ class Dense(Layer):
         super().__post_init__()
         settle(self, "activation")
 
-    def shape(self, shape: Shape) -> Shape:
-        """Return the shape of a row of its output; see `Layer.shape`.
-
-        Parameters
-        ----------
-        shape : tuple of int
-
-        Returns
-        -------
-        shape : tuple of int
-        """
+    def _shape(self, shape: Shape) -> Shape:
         features_of(self, shape)
         return (*shape[:-1], int(self.units))
 
@@ -206,17 +196,7 @@ class Flatten(Layer):
     (784,)
     """
 
-    def shape(self, shape: Shape) -> Shape:
-        """Return the shape of a row of its output; see `Layer.shape`.
-
-        Parameters
-        ----------
-        shape : tuple of int
-
-        Returns
-        -------
-        shape : tuple of int
-        """
+    def _shape(self, shape: Shape) -> Shape:
         return (math.prod(shape),)
 
     def build(self, plan: Plan, shape: Shape) -> None:
@@ -252,17 +232,7 @@ class Residual(Layer):
         object.__setattr__(self, "layers", checked(self.layers, "Residual"))  # the dataclass is frozen
         super().__post_init__()
 
-    def shape(self, shape: Shape) -> Shape:
-        """Return the shape of a row of its output; see `Layer.shape`.
-
-        Parameters
-        ----------
-        shape : tuple of int
-
-        Returns
-        -------
-        shape : tuple of int
-        """
+    def _shape(self, shape: Shape) -> Shape:
         out = [shape, *(after for *_, after in walk(self.layers, shape))][-1]
         if out != shape:
             raise ValueError(

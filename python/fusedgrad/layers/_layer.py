@@ -15,20 +15,11 @@ from .. import _core
 from .._checks import InvalidParameterError, OneOf
 
 Shape = tuple[int, ...]
-
-
 Init = str | float
 
-
 ACTIVATIONS = {name: {f[0]: f[1] for f in described} for name, _, described in _core.activation_catalog()}
-
-
 _RECTIFIERS = ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "hard_swish", "mish")
-
-
 _SCALES = {"glorot": 2.0, "he": 2.0, "lecun": 1.0}
-
-
 _INITIALIZERS = (
     "auto",
     *(f"{name}_{kind}" for name in _SCALES for kind in ("uniform", "normal")),
@@ -105,7 +96,7 @@ class Weight:
 
 @dataclass
 class Plan:
-    """A network on its way from layers to what the core takes: nodes, initial values, and lines of the summary."""
+    """A network on its way from layers to what the core takes: nodes, initial values, labels, and what X must be."""
 
     nodes: list[dict[str, Any]] = field(default_factory=list)
     weights: list[Weight] = field(default_factory=list)  # of each trained piece
@@ -225,6 +216,9 @@ class Layer:
         ValueError
             If the layer cannot take such rows.
         """
+        return self._shape(shape)
+
+    def _shape(self, shape: Shape) -> Shape:
         return shape
 
     def build(self, plan: Plan, shape: Shape) -> None:

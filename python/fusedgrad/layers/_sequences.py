@@ -45,17 +45,7 @@ class Masking(Layer):
 
     _rules: ClassVar[dict[str, Any]] = {"value": Number(low=-math.inf, high=math.inf, open_low=True, open_high=True)}
 
-    def shape(self, shape: Shape) -> Shape:
-        """Return the shape of a row of its output, which is that of its input; see `Layer.shape`.
-
-        Parameters
-        ----------
-        shape : tuple of int
-
-        Returns
-        -------
-        shape : tuple of int
-        """
+    def _shape(self, shape: Shape) -> Shape:
         check_sequence(self, shape)
         return shape
 
@@ -117,17 +107,7 @@ class Embedding(Layer):
                 f"{self.padding!r} instead."
             )
 
-    def shape(self, shape: Shape) -> Shape:
-        """Return the shape of a row of its output; see `Layer.shape`.
-
-        Parameters
-        ----------
-        shape : tuple of int
-
-        Returns
-        -------
-        shape : tuple of int
-        """
+    def _shape(self, shape: Shape) -> Shape:
         if len(shape) != 1 or shape[0] == 0:
             raise ValueError(f"{self!r} takes rows of shape (time,) with at least one code; got rows of shape {shape}.")
         return (*shape, int(self.units))
@@ -183,17 +163,7 @@ class _Recurrent(Layer):
     def _by_gates(self, draw: Callable[[], Any]) -> Any:
         return np.hstack([draw() for _ in range(self._gates)])
 
-    def shape(self, shape: Shape) -> Shape:
-        """Return the shape of a row of its output; see `Layer.shape`.
-
-        Parameters
-        ----------
-        shape : tuple of int
-
-        Returns
-        -------
-        shape : tuple of int
-        """
+    def _shape(self, shape: Shape) -> Shape:
         check_sequence(self, shape)
         units = int(self.units) * (2 if self.bidirectional else 1)
         return (shape[0], units) if self.return_sequences else (units,)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -82,40 +81,75 @@ def _window(
     return values, (out[0], out[1])
 
 
-def _convolution(layer: Any, plan: Plan, image: Shape, shape: Shape, out: Shape, kernel: Any, values: Any) -> None:
-    channels, filters, groups = image[2], int(layer.filters), int(layer.groups)
-    taps = math.prod(_pair(kernel))
-    size = (taps * channels // groups, filters)
-    activation = layer.activation or "identity"
+@dataclass(frozen=True, repr=False)
+class _Convolution(Layer):
+    filters: int
+    kernel_size: Pair
+    activation: str | None = None
+    stride: Pair = field(default=1, kw_only=True)
+    padding: Pair | str = field(default="valid", kw_only=True)
+    dilation: Pair = field(default=1, kw_only=True)
+    groups: int = field(default=1, kw_only=True)
+    bias: bool = field(default=True, kw_only=True)
+    init: Init = field(default="auto", kw_only=True)
+    bias_init: Init = field(default="zeros", kw_only=True)
 
-    def weights(rng: np.random.RandomState) -> Any:
-        return initial(layer.init, size, rng, layer.activation, fan_out=taps * filters // groups)
+    _rules: ClassVar[dict[str, Any]] = {
+        "filters": Number(Integral, 1),
+        "kernel_size": _Pair(1),
+        "activation": activation_rule(none=True),
+        "stride": _Pair(1),
+        "padding": _Pair(0, "valid", "same"),
+        "dilation": _Pair(1),
+        "groups": Number(Integral, 1),
+        "bias": BOOLEAN,
+        "init": InitRule(),
+        "bias_init": InitRule(),
+    }
 
-    def biases(rng: np.random.RandomState) -> Any:
-        return initial(layer.bias_init, size, rng, layer.activation)[:1]
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        settle(self, "activation")
 
-    plan.add(
-        "convolution",
-        shape,
-        out,
-        {**values, "filters": filters, "groups": groups, "bias": float(layer.bias)},
-        weights=[Weight(weights), Weight(biases)][: 1 + layer.bias],
-        activation=activation,
-        activation_parameters=ACTIVATIONS[activation],
-    )
-    plan.masked = False
+    def _window(self, shape: Shape) -> tuple[dict[str, float], tuple[int, int]]:
+        """As `_window` of an image."""
+        raise NotImplementedError
 
+    def _check_groups(self, shape: Shape) -> None:
+        if shape[-1] % self.groups or self.filters % self.groups:
+            raise ValueError(
+                f"{self!r}: channels and filters must be multiples of groups={self.groups}; there are {shape[-1]} "
+                f"channels (rows of shape {shape}) and {self.filters} filters."
+            )
 
-def _check_groups(layer: Any, shape: Shape) -> None:
-    if shape[-1] % layer.groups or layer.filters % layer.groups:
-        raise ValueError(
-            f"{layer!r}: channels and filters must be multiples of groups={layer.groups}; there are {shape[-1]} "
-            f"channels (rows of shape {shape}) and {layer.filters} filters."
+    def build(self, plan: Plan, shape: Shape) -> None:
+        """Append the node to a plan."""
+        values, _ = self._window(shape)
+        filters, groups = int(self.filters), int(self.groups)
+        taps = int(values["kernel_y"] * values["kernel_x"])
+        size = (taps * shape[-1] // groups, filters)
+        activation = self.activation or "identity"
+
+        def weights(rng: np.random.RandomState) -> Any:
+            return initial(self.init, size, rng, self.activation, fan_out=taps * filters // groups)
+
+        def biases(rng: np.random.RandomState) -> Any:
+            return initial(self.bias_init, size, rng, self.activation)[:1]
+
+        plan.add(
+            "convolution",
+            shape,
+            self.shape(shape),
+            {**values, "filters": filters, "groups": groups, "bias": float(self.bias)},
+            weights=[Weight(weights), Weight(biases)][: 1 + self.bias],
+            activation=activation,
+            activation_parameters=ACTIVATIONS[activation],
         )
+        plan.masked = False
 
 
 @dataclass(frozen=True, repr=False)
-class Conv2D(Layer):
+class Conv2D(_Convolution):
     """A convolution of images: at each position ``activation(window * W + b)``, a number for each filter.
 
     Rows are (height, width, channels); the output is (height, width, filters), smaller by the kernel unless padded.
@@ -167,59 +201,17 @@ class Conv2D(Layer):
     (13, 13, 16)
     """
 
-    filters: int
-    kernel_size: Pair
-    activation: str | None = None
-    stride: Pair = field(default=1, kw_only=True)
-    padding: Pair | str = field(default="valid", kw_only=True)
-    dilation: Pair = field(default=1, kw_only=True)
-    groups: int = field(default=1, kw_only=True)
-    bias: bool = field(default=True, kw_only=True)
-    init: Init = field(default="auto", kw_only=True)
-    bias_init: Init = field(default="zeros", kw_only=True)
-
-    _rules: ClassVar[dict[str, Any]] = {
-        "filters": Number(Integral, 1),
-        "kernel_size": _Pair(1),
-        "activation": activation_rule(none=True),
-        "stride": _Pair(1),
-        "padding": _Pair(0, "valid", "same"),
-        "dilation": _Pair(1),
-        "groups": Number(Integral, 1),
-        "bias": BOOLEAN,
-        "init": InitRule(),
-        "bias_init": InitRule(),
-    }
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        settle(self, "activation")
-
     def _window(self, shape: Shape) -> tuple[dict[str, float], tuple[int, int]]:
         check_image(self, shape)
-        _check_groups(self, shape)
+        self._check_groups(shape)
         return _window(self, shape, self.kernel_size, self.stride, self.padding, self.dilation)
 
-    def shape(self, shape: Shape) -> Shape:
-        """Return the shape of a row of its output; see `Layer.shape`.
-
-        Parameters
-        ----------
-        shape : tuple of int
-
-        Returns
-        -------
-        shape : tuple of int
-        """
+    def _shape(self, shape: Shape) -> Shape:
         return (*self._window(shape)[1], int(self.filters))
-
-    def build(self, plan: Plan, shape: Shape) -> None:
-        """Append the node to a plan."""
-        _convolution(self, plan, shape, shape, self.shape(shape), self.kernel_size, self._window(shape)[0])
 
 
 @dataclass(frozen=True, repr=False)
-class Conv1D(Layer):
+class Conv1D(_Convolution):
     """A convolution along time: at each step ``activation(window * W + b)``, a number for each filter.
 
     Rows are (time, channels); the output is (time, filters), shorter by the kernel unless padded.
@@ -259,60 +251,32 @@ class Conv1D(Layer):
     (100, 8)
     """
 
-    filters: int
-    kernel_size: int
-    activation: str | None = None
-    stride: int = field(default=1, kw_only=True)
-    padding: int | str = field(default="valid", kw_only=True)
-    dilation: int = field(default=1, kw_only=True)
-    groups: int = field(default=1, kw_only=True)
-    bias: bool = field(default=True, kw_only=True)
-    init: Init = field(default="auto", kw_only=True)
-    bias_init: Init = field(default="zeros", kw_only=True)
-
     _rules: ClassVar[dict[str, Any]] = {
-        **Conv2D._rules,
+        **_Convolution._rules,
         "kernel_size": Number(Integral, 1),
         "stride": Number(Integral, 1),
         "padding": Either(Number(Integral, 0), OneOf("valid", "same")),
         "dilation": Number(Integral, 1),
     }
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        settle(self, "activation")
-
     def _window(self, shape: Shape) -> tuple[dict[str, float], tuple[int, int]]:
         """As of an image of one row."""
         check_sequence(self, shape)
-        _check_groups(self, shape)
-        padding = self.padding if isinstance(self.padding, str) else (0, self.padding)
+        self._check_groups(shape)
+        fields = (self.kernel_size, self.stride, self.dilation, self.padding)
+        kernel, stride, dilation, padding = cast(Any, fields)  # numbers here, by their rules
         try:
-            return _window(self, (1, *shape), (1, self.kernel_size), (1, self.stride), padding, (1, self.dilation))
+            padding = padding if isinstance(padding, str) else (0, padding)
+            return _window(self, (1, *shape), (1, kernel), (1, stride), padding, (1, dilation))
         except ValueError:
-            reach = (self.kernel_size - 1) * self.dilation + 1
+            reach = (kernel - 1) * dilation + 1
             raise ValueError(
                 f"{self!r} has windows of {reach} steps, and rows of shape {shape} are shorter than that. Use a "
                 "smaller window or padding='same'."
             ) from None
 
-    def shape(self, shape: Shape) -> Shape:
-        """Return the shape of a row of its output; see `Layer.shape`.
-
-        Parameters
-        ----------
-        shape : tuple of int
-
-        Returns
-        -------
-        shape : tuple of int
-        """
+    def _shape(self, shape: Shape) -> Shape:
         return (self._window(shape)[1][1], int(self.filters))
-
-    def build(self, plan: Plan, shape: Shape) -> None:
-        """Append the node to a plan."""
-        kernel = (1, self.kernel_size)
-        _convolution(self, plan, (1, *shape), shape, self.shape(shape), kernel, self._window(shape)[0])
 
 
 @dataclass(frozen=True, repr=False)
@@ -344,17 +308,7 @@ class _Pool2D(Layer):
             self, shape, self.pool_size, self.pool_size if self.stride is None else self.stride, self.padding
         )
 
-    def shape(self, shape: Shape) -> Shape:
-        """Return the shape of a row of its output; see `Layer.shape`.
-
-        Parameters
-        ----------
-        shape : tuple of int
-
-        Returns
-        -------
-        shape : tuple of int
-        """
+    def _shape(self, shape: Shape) -> Shape:
         return (*self._window(shape)[1], shape[2])
 
     def build(self, plan: Plan, shape: Shape) -> None:
@@ -441,17 +395,7 @@ class GlobalAvgPool2D(Layer):
     (32,)
     """
 
-    def shape(self, shape: Shape) -> Shape:
-        """Return the shape of a row of its output; see `Layer.shape`.
-
-        Parameters
-        ----------
-        shape : tuple of int
-
-        Returns
-        -------
-        shape : tuple of int
-        """
+    def _shape(self, shape: Shape) -> Shape:
         check_image(self, shape)
         return shape[2:]
 

@@ -136,7 +136,7 @@ class Layered(Neural):
     # ---- weights ----
 
     def _dtype(self) -> Any:
-        return self.weights_[0].dtype.type
+        return self.weights_[0].dtype.type  # what the others would tell, too, but sooner
 
     def _weights(self) -> Weights:
         return Weights(self.__dict__.get("_trained", self.weights_), self.statistics_, self.__dict__.get("_average"))
