@@ -16,14 +16,12 @@ inline PartSpec part_of(const py::object& name, const py::object& values) {
     return part;
 }
 
-// Targets of `rows` rows: y, coded, outputs, side_weight and sample_weight of the arguments.
+// Targets of `rows` rows: y, coded and outputs of the arguments.
 template <class T>
 Goals<T> goals_of(const py::dict& a, Index rows) {
     Goals<T> goals;
     goals.outputs = py::cast<Index>(a["outputs"]);
     goals.width = width_of<T>(goals.outputs);
-    goals.side_weight = py::cast<std::vector<double>>(a["side_weight"]);
-    require(Index(goals.side_weight.size()) == 2 * goals.outputs, "side_weight: two numbers an output");
     const auto y = py::cast<py::array>(a["y"]);
     if (py::cast<bool>(a["coded"])) {
         goals.code = data_of<T>(y, rows, "y");
@@ -33,8 +31,21 @@ Goals<T> goals_of(const py::dict& a, Index rows) {
     } else {
         goals.y = data_of<T>(y, rows * goals.outputs, "y");
     }
-    goals.weight = optional_data_of<T>(a["sample_weight"], rows, "sample_weight");
     return goals;
+}
+
+// Their weights: side_weight, and sample_weight, which may be a column of a matrix.
+template <class T>
+void weigh(Goals<T>& goals, const py::dict& a, Index rows) {
+    goals.side_weight = py::cast<std::vector<double>>(a["side_weight"]);
+    require(Index(goals.side_weight.size()) == 2 * goals.outputs, "side_weight: two numbers an output");
+    if (a["sample_weight"].is_none()) return;
+    const auto weight = py::cast<py::array>(a["sample_weight"]);
+    require(py::isinstance<py::array_t<T>>(weight) && weight.ndim() == 1 && weight.size() == rows &&
+                weight.strides(0) % Index(sizeof(T)) == 0,
+            "sample_weight: expected one number of the model's dtype for each row");
+    goals.weight = static_cast<const T*>(weight.data());
+    goals.weight_stride = weight.strides(0) / Index(sizeof(T));
 }
 
 // Weights, slots and average of the arguments, `size` numbers each.

@@ -25,18 +25,17 @@ Recipe recipe_of(const py::dict& d) {
     if (!d["clip_value"].is_none()) recipe.clip_value = number("clip_value");
     if (!d["clip_norm"].is_none()) recipe.clip_norm = number("clip_norm");
     recipe.intercept_decay = number("intercept_decay");
-    recipe.batch = py::cast<Index>(d["batch_size"]);
-    recipe.shuffle = shuffle_of(py::cast<int>(d["shuffle"]));
-    recipe.seed = py::cast<std::uint64_t>(d["seed"]);
     return recipe;
 }
+
+// What a model begins an epoch with: (first step, carry, rates, first step of its average).
+using Begins = std::vector<std::tuple<Index, double, py::array_t<double, py::array::c_style>, Index>>;
 
 class AnyMiniBatch {
 public:
     virtual ~AnyMiniBatch() = default;
     virtual Index batches() const = 0;
-    virtual py::tuple epoch(Index number, Index first_step, double carry,
-                            const py::array_t<double, py::array::c_style>& rates, Index average_from, int threads) = 0;
+    virtual py::tuple epoch(Index number, const Begins& begins, int threads) = 0;
 };
 
 template <class View>
@@ -46,34 +45,53 @@ class MiniBatchOf final : public AnyMiniBatch {
 public:
     MiniBatchOf(const View& X, const py::dict& a) {
         require(X.rows > 0 && X.rows <= 0x7fffffff, "X: the number of rows must be between 1 and 2^31 - 1");
-        auto goals = goals_of<T>(a, X.rows);
-        std::vector<std::uint32_t> rows;
+        Stream stream;
         if (!a["rows"].is_none()) {
-            rows = py::cast<std::vector<std::uint32_t>>(a["rows"]);
-            require(!rows.empty(), "rows: none is left to train on");
-            for (const auto row : rows) require(Index(row) < X.rows, "rows: a number is out of range");
+            stream.listed = py::cast<std::vector<std::uint32_t>>(a["rows"]);
+            require(!stream.listed.empty(), "rows: none is left to train on");
+            for (const auto row : stream.listed) require(Index(row) < X.rows, "rows: a number is out of range");
         }
+        stream.batch = py::cast<Index>(a["batch_size"]);
+        stream.shuffle = shuffle_of(py::cast<int>(a["shuffle"]));
+        stream.seed = py::cast<std::uint64_t>(a["seed"]);
+        const auto goals = goals_of<T>(a, X.rows);
         const Index size = (X.cols + 1) * goals.width;
-        const auto recipe = recipe_of(a);
-        const auto flat = flat_of<T>(a, size, recipe.rule);
-        engine_ = make_minibatch(X, py::cast<bool>(a["sorted"]), std::move(rows), std::move(goals), recipe, flat);
+        std::vector<Model<T>> models;
+        for (const auto& each : py::cast<py::list>(a["models"])) {
+            const auto d = py::cast<py::dict>(each);
+            Model<T> model{recipe_of(d), goals, {}};
+            weigh(model.goals, d, X.rows);
+            model.flat = flat_of<T>(d, size, model.recipe.rule);
+            models.push_back(std::move(model));
+        }
+        require(!models.empty(), "models: there is none");
+        engine_ = make_minibatch(X, py::cast<bool>(a["sorted"]), std::move(stream), std::move(models));
     }
 
     Index batches() const override { return engine_->batches(); }
 
-    py::tuple epoch(Index number, Index first_step, double carry, const py::array_t<double, py::array::c_style>& rates,
-                    Index average_from, int threads) override {
-        require(rates.size() == engine_->batches(), "rates: one for each batch");
+    py::tuple epoch(Index number, const Begins& begins, int threads) override {
+        auto& models = engine_->models();
+        require(begins.size() == models.size(), "begins: one for each model");
+        for (std::size_t m = 0; m < models.size(); ++m) {
+            const auto& [first_step, carry, rates, average_from] = begins[m];
+            require(rates.size() == engine_->batches(), "rates: one for each batch");
+            models[m].first_step = first_step;
+            models[m].carry[0] = carry;
+            models[m].rates = rates.data();
+            models[m].average_from = average_from;
+        }
         bool interrupted = false;
-        Passed passed;
+        typename MiniBatch<T>::Passed passed;
         {
             py::gil_scoped_release release;
-            passed = engine_->epoch(number, first_step, carry, rates.data(), average_from, threads,
-                                    look_for_signals(interrupted));
+            passed = engine_->epoch(number, threads, look_for_signals(interrupted));
         }
         forgive_keyboard(interrupted);
-        return py::make_tuple(passed.batches, passed.rows, passed.loss, passed.penalty, passed.carry, passed.finite,
-                              interrupted);
+        py::list seen;
+        for (const auto& model : models)
+            seen.append(py::make_tuple(model.loss, model.penalty, engine_->carry_after(model), model.finite));
+        return py::make_tuple(passed.batches, passed.rows, interrupted, seen);
     }
 
 private:
@@ -97,8 +115,8 @@ class MiniBatchOnArrays {
 public:
     explicit MiniBatchOnArrays(const py::kwargs& arrays)
         : arrays_(arrays),
-          engine_(py::cast<py::array>(arrays["weights"]).itemsize() == 4 ? minibatch_of<float>(arrays)
-                                                                         : minibatch_of<double>(arrays)) {}
+          engine_(py::cast<py::array>(arrays["y"]).itemsize() == 4 ? minibatch_of<float>(arrays)
+                                                                   : minibatch_of<double>(arrays)) {}
     AnyMiniBatch& engine() { return *engine_; }
 
 private:
@@ -123,11 +141,12 @@ void bind_minibatch(py::module_& m) {
         .def_property_readonly("batches", [](MiniBatchOnArrays& self) { return self.engine().batches(); })
         .def(
             "epoch",
-            [](MiniBatchOnArrays& self, Index number, Index first_step, double carry,
-               const py::array_t<double, py::array::c_style>& rates, Index average_from,
-               int threads) { return self.engine().epoch(number, first_step, carry, rates, average_from, threads); },
-            py::arg("number"), py::arg("first_step"), py::arg("carry"), py::arg("rates"), py::arg("average_from"),
-            py::arg("threads"), "(batches, rows, sum of losses, mean penalty, carry, finite, interrupted)");
+            [](MiniBatchOnArrays& self, Index number, const Begins& begins, int threads) {
+                return self.engine().epoch(number, begins, threads);
+            },
+            py::arg("number"), py::arg("begins"), py::arg("threads"),
+            "(batches, rows, interrupted, [(sum of losses, mean penalty, carry, finite) of each model]); each begins "
+            "with (first step, carry, rates, first step of its average).");
     m.def(
         "outputs_width",
         [](Index outputs, int itemsize) {

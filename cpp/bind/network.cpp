@@ -168,6 +168,7 @@ public:
         require(X->rows > 0 && X->rows <= 0x7fffffff, "X: the number of rows must be between 1 and 2^31 - 1");
         rows_ = X->rows;
         auto goals = goals_of<T>(a, X->rows);
+        weigh(goals, a, X->rows);
         const auto number = [&](const char* key) { return py::cast<double>(a[key]); };
         goals.smoothing = number("smoothing");
         NetworkRecipe recipe;

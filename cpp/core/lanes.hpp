@@ -122,12 +122,12 @@ FG_INLINE T sum(Vector<T, N> v) {
     return reduced<T, N>(v, std::plus{});
 }
 
-// Sums of the lanes of four vectors, taken together: a third of the shuffles of one at a time.
+// Sums of the lanes of four vectors, taken together: a third of the shuffles of one at a time, and the same additions.
 template <class T, int N>
 FG_INLINE Vector<T, 4> sums_of(Vector<T, N> a, Vector<T, N> b, Vector<T, N> c, Vector<T, N> d) {
     if constexpr (N == 4) {
-        const auto ab = __builtin_shufflevector(a, b, 0, 4, 2, 6) + __builtin_shufflevector(a, b, 1, 5, 3, 7);
-        const auto cd = __builtin_shufflevector(c, d, 0, 4, 2, 6) + __builtin_shufflevector(c, d, 1, 5, 3, 7);
+        const auto ab = __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
+        const auto cd = __builtin_shufflevector(c, d, 0, 4, 1, 5) + __builtin_shufflevector(c, d, 2, 6, 3, 7);
         return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
     } else {
         const auto half = []<int... I>(Vector<T, N> v, std::integer_sequence<int, I...>) {

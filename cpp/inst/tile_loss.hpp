@@ -17,7 +17,21 @@ std::unique_ptr<TileLoss<T>> make_tile_loss(const PartSpec& loss, bool multinomi
     return made;
 }
 
-#define FG_INSTANTIATE_TILE_LOSS(T) \
-    template std::unique_ptr<TileLoss<T>> make_tile_loss(const PartSpec&, bool, Goals<T>&);
+template <class T>
+std::unique_ptr<BlockLoss<T>> make_block_loss(const PartSpec& loss, bool multinomial, std::vector<Goals<T>> goals,
+                                              Index width) {
+    auto first = make_tile_loss<T>(loss, multinomial, goals[0]);
+    if (goals.size() == 1) return std::make_unique<LossAlone<T>>(std::move(first), goals[0]);
+    if (multinomial) return std::make_unique<LossInTurn<T>>(std::move(first), std::move(goals), width);
+    std::unique_ptr<BlockLoss<T>> made;
+    with_part<Losses>(loss, [&](auto part) {
+        made = std::make_unique<LossesTogether<T, decltype(part)>>(part, std::move(goals), width);
+    });
+    return made;
+}
+
+#define FG_INSTANTIATE_TILE_LOSS(T)                                                         \
+    template std::unique_ptr<TileLoss<T>> make_tile_loss(const PartSpec&, bool, Goals<T>&); \
+    template std::unique_ptr<BlockLoss<T>> make_block_loss(const PartSpec&, bool, std::vector<Goals<T>>, Index);
 
 }  // namespace fg

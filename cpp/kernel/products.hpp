@@ -19,6 +19,9 @@ inline Index width_of(Index outputs) {
     return (outputs + width - 1) / width * width;
 }
 
+// Columns of several models side by side.
+inline constexpr Index most_columns = 64;
+
 // Calls f(Width<N>) with the number of outputs that a vector holds.
 template <class T, int N = lanes<T>, class F>
 FG_INLINE void with_lanes(Index width, F&& f) {
@@ -133,7 +136,31 @@ void gradient_one(const Tile<T>& tile, const T* FG_RESTRICT s, T* FG_RESTRICT g)
     });
 }
 
+// Sum of n numbers, as many at a time as a register holds doubles.
+template <class T>
+FG_INLINE double total(const T* p, Index n) {
+    constexpr int D = lanes<double>;
+    Vector<double, D> s{};
+    Index i = 0;
+    for (; i + D <= n; i += D) s += __builtin_convertvector(load<D>(p + i), Vector<double, D>);
+    for (int lane = 0; i < n; ++i, ++lane) s[lane] += double(p[i]);
+    return sum<double, D>(s);
+}
+
 // ---- dense rows, several outputs ----
+
+// How many registers of columns a group of rows meets at once: as many as there is room for.
+template <class T>
+inline constexpr int columns_at_once = register_bytes == 64 ? 2 : 1;
+
+// Calls f(first column, Width<registers>) for all columns.
+template <int N, class T, class F>
+FG_INLINE void by_columns(Index width, F&& f) {
+    constexpr int V = columns_at_once<T>;
+    Index c = 0;
+    for (; c + V * N <= width; c += V * N) f(c, Width<V>{});
+    for (; c < width; c += N) f(c, Width<1>{});
+}
 
 // A block of features whose weights stay in the first-level cache while rows pass by.
 inline constexpr Index feature_block = 128;
@@ -143,26 +170,99 @@ template <int N, class T>
 void add_margins(const Tile<T>& tile, const T* FG_RESTRICT W, Index width, T* FG_RESTRICT P) {
     for (Index begin = 0; begin < tile.cols; begin += feature_block) {
         const Index end = std::min(tile.cols, begin + feature_block);
-        for (Index c = 0; c < width; c += N) {
+        by_columns<N, T>(width, [&](Index c, auto registers) __attribute__((always_inline)) {
+            constexpr int V = decltype(registers)::value;
             by_groups<8>(tile.count, [&](Index i, auto group) __attribute__((always_inline)) {
                 constexpr int R = decltype(group)::value;
                 const T* x[R];
-                Vector<T, N> s[R];
+                Vector<T, N> s[R][V];
                 for (int r = 0; r < R; ++r) {
                     x[r] = tile.x[i + r];
-                    s[r] = load<N>(P + (i + r) * width + c);
+                    for (int v = 0; v < V; ++v) s[r][v] = load<N>(P + (i + r) * width + c + v * N);
                 }
                 for (Index j = begin; j < end;) {
                     for (int r = 0; r < R && r < Tile<T>::asked_in_margins && c == 0; ++r) ask(tile.next[i + r], j);
                     for (const Index until = std::min(end, j + line<T>); j < until; ++j) {
-                        const auto v = load<N>(W + j * width + c);
-                        for (int r = 0; r < R; ++r) s[r] += x[r][j] * v;
+                        Vector<T, N> w[V];
+                        for (int v = 0; v < V; ++v) w[v] = load<N>(W + j * width + c + v * N);
+                        for (int r = 0; r < R; ++r)
+                            for (int v = 0; v < V; ++v) s[r][v] += x[r][j] * w[v];
                     }
                 }
-                for (int r = 0; r < R; ++r) store<N>(P + (i + r) * width + c, s[r]);
+                for (int r = 0; r < R; ++r)
+                    for (int v = 0; v < V; ++v) store<N>(P + (i + r) * width + c + v * N, s[r][v]);
             });
+        });
+    }
+}
+
+// The order in which `margins_by_lanes` takes the weights: those of lane 0, of lane L / 2, of L / 4, 3 L / 4, ...,
+// which are the leaves of the tree that adds up a register, from left to right. Calls f(feature) for one after the
+// other.
+template <class T, class F>
+void each_by_lanes(Index cols, F&& f) {
+    constexpr int L = lanes<T>;
+    for (int q = 0; q < L; ++q) {
+        int lane = 0;
+        for (int bit = 1, mirrored = L / 2; bit < L; bit *= 2, mirrored /= 2) lane += q & bit ? mirrored : 0;
+        Index j = 0;
+        for (; j + L <= cols; j += L) f(j + lane);
+        for (int n = L / 2; n >= 1; n /= 2) {
+            if (((cols - j) & n) == 0) continue;
+            if (lane < n) f(j + lane);
+            j += n;
         }
     }
+}
+
+// P = X W + b for single outputs of many models, each the same bits as margins_one gives for the model alone: what is
+// there the lane of a register is here a sum of its own, and these are added up in the same tree. Rows of W are in the
+// order of each_by_lanes.
+template <int N, class T>
+void margins_by_lanes(const Tile<T>& tile, const T* FG_RESTRICT W, const T* FG_RESTRICT b, Index width,
+                      T* FG_RESTRICT P) {
+    constexpr int L = lanes<T>;
+    const Index whole = tile.cols / L * L, rest = tile.cols - whole;
+    by_columns<N, T>(width, [&](Index c, auto registers) __attribute__((always_inline)) {
+        constexpr int V = decltype(registers)::value;
+        by_groups<8 / V>(tile.count, [&](Index i, auto group) __attribute__((always_inline)) {
+            constexpr int R = decltype(group)::value;
+            const T* x[R];
+            for (int r = 0; r < R; ++r) x[r] = tile.x[i + r];
+            Vector<T, N> s[R][V], waiting[8][R][V];  // sums that wait for the other half of their tree
+            const T* FG_RESTRICT w = W + c;
+            const auto add = [&](Index j) __attribute__((always_inline)) {
+                Vector<T, N> at[V];
+                for (int v = 0; v < V; ++v) at[v] = load<N>(w + v * N);
+                for (int r = 0; r < R; ++r)
+                    for (int v = 0; v < V; ++v) s[r][v] += x[r][j] * at[v];
+                w += width;
+            };
+            for (int q = 0; q < L; ++q) {
+                int lane = 0;
+                for (int bit = 1, mirrored = L / 2; bit < L; bit *= 2, mirrored /= 2) lane += q & bit ? mirrored : 0;
+                for (int r = 0; r < R; ++r)
+                    for (int v = 0; v < V; ++v) s[r][v] = Vector<T, N>{};
+                for (Index j = q * line<T>; j < tile.cols && c == 0; j += L * line<T>)
+                    for (int r = 0; r < R; ++r) __builtin_prefetch(tile.next[i + r] + j);
+                for (Index j = lane; j < whole; j += L) add(j);
+                Index j = whole;
+                for (int n = L / 2; rest > 0 && n >= 1; n /= 2) {
+                    if ((rest & n) == 0) continue;
+                    if (lane < n) add(j + lane);
+                    j += n;
+                }
+                int level = 0;
+                for (; (q >> level) & 1; ++level)
+                    for (int r = 0; r < R; ++r)
+                        for (int v = 0; v < V; ++v) s[r][v] = waiting[level][r][v] + s[r][v];
+                for (int r = 0; r < R; ++r)
+                    for (int v = 0; v < V; ++v) waiting[level][r][v] = s[r][v];
+            }
+            for (int r = 0; r < R; ++r)
+                for (int v = 0; v < V; ++v) store<N>(P + (i + r) * width + c + v * N, s[r][v] + load<N>(b + c + v * N));
+        });
+    });
 }
 
 // G (features, width) += X' S. The sums of a few features stay in registers while rows pass by.
@@ -170,17 +270,22 @@ template <int N, class T>
 void add_gradient(const Tile<T>& tile, const T* FG_RESTRICT S, Index width, T* FG_RESTRICT G) {
     by_groups<8>(tile.cols, [&](Index j, auto group) __attribute__((always_inline)) {
         constexpr int F = decltype(group)::value;
-        for (Index c = 0; c < width; c += N) {
+        by_columns<N, T>(width, [&](Index c, auto registers) __attribute__((always_inline)) {
+            constexpr int V = decltype(registers)::value;
             T* const g = G + j * width + c;
-            Vector<T, N> s[F];
-            for (int f = 0; f < F; ++f) s[f] = load<N>(g + f * width);
+            Vector<T, N> s[F][V];
+            for (int f = 0; f < F; ++f)
+                for (int v = 0; v < V; ++v) s[f][v] = load<N>(g + f * width + v * N);
             for (Index i = 0; i < tile.count; ++i) {
                 const T* const x = tile.x[i] + j;
-                const auto v = load<N>(S + i * width + c);
-                for (int f = 0; f < F; ++f) s[f] += x[f] * v;
+                Vector<T, N> slope[V];
+                for (int v = 0; v < V; ++v) slope[v] = load<N>(S + i * width + c + v * N);
+                for (int f = 0; f < F; ++f)
+                    for (int v = 0; v < V; ++v) s[f][v] += x[f] * slope[v];
             }
-            for (int f = 0; f < F; ++f) store<N>(g + f * width, s[f]);
-        }
+            for (int f = 0; f < F; ++f)
+                for (int v = 0; v < V; ++v) store<N>(g + f * width + v * N, s[f][v]);
+        });
         if (j % line<T> != 0) return;
         for (Index i = 0; i < tile.count; ++i)
             if (i % 8 >= Tile<T>::asked_in_margins) __builtin_prefetch(tile.next[i] + j);
@@ -192,6 +297,19 @@ template <class T>
 void add_rows(const T* FG_RESTRICT P, Index count, Index width, T* FG_RESTRICT sums) {
     for (Index i = 0; i < count; ++i)
         for (Index k = 0; k < width; ++k) sums[k] += P[i * width + k];
+}
+
+// sums (width,) += column by column what `total` gives.
+template <class T>
+void add_totals(const T* P, Index count, Index width, double* sums) {
+    constexpr int D = lanes<double>;
+    alignas(64) double lane[D][most_columns]{};
+    for (Index i = 0; i < count; ++i)
+        for (Index k = 0; k < width; ++k) lane[i % D][k] += double(P[i * width + k]);
+    for (int n = D / 2; n >= 1; n /= 2)
+        for (int l = 0; l < n; ++l)
+            for (Index k = 0; k < width; ++k) lane[l][k] += lane[l + n][k];
+    for (Index k = 0; k < width; ++k) sums[k] += lane[0][k];
 }
 
 // ---- sparse rows ----

@@ -19,9 +19,10 @@ namespace fg {
 // target of output k is 1 for class k and `negative` for others; with one output the positive class is 1.
 template <class T>
 struct Goals {
-    const T* y = nullptr;             // (rows, outputs)
-    const T* code = nullptr;          // (rows,)
-    const T* weight = nullptr;        // (rows,); null: all 1
+    const T* y = nullptr;       // (rows, outputs)
+    const T* code = nullptr;    // (rows,)
+    const T* weight = nullptr;  // (rows,), `weight_stride` apart; null: all 1
+    Index weight_stride = 1;
     std::vector<double> side_weight;  // (outputs, 2): of rows outside and inside the class; they include 1 / mean
     Index outputs = 1, width = 1;
     double negative = -1.0;
@@ -29,8 +30,9 @@ struct Goals {
 
     FG_INLINE void prefetch(Index row) const {
         __builtin_prefetch(code ? code + row : y + row * outputs);
-        if (weight) __builtin_prefetch(weight + row);
+        if (weight) __builtin_prefetch(weight + row * weight_stride);
     }
+    FG_INLINE T weight_of(Index row) const { return weight[row * weight_stride]; }
 };
 
 template <class T>
@@ -96,7 +98,7 @@ private:
             std::fill_n(weight, count, outside);
         }
         if (!goals.weight) return;
-        for (Index i = 0; i < count; ++i) weight[i] *= goals.weight[rows[i]];
+        for (Index i = 0; i < count; ++i) weight[i] *= goals.weight_of(rows[i]);
     }
 
     // The padding has weight 0.
@@ -123,7 +125,7 @@ private:
             }
         }
         for (Index i = 0; i < count && goals.weight; ++i) {
-            const T its = goals.weight[rows[i]];
+            const T its = goals.weight_of(rows[i]);
             for (Index k = 0; k < n; ++k) weight[i * n + k] *= its;
         }
     }
@@ -180,7 +182,7 @@ private:
         for (Index i = 0; i < count; ++i) {
             code[i] = std::size_t(goals.code[rows[i]]);
             weight[i] = T(goals.side_weight[2 * code[i] + 1]);
-            if (goals.weight) weight[i] *= goals.weight[rows[i]];
+            if (goals.weight) weight[i] *= goals.weight_of(rows[i]);
             at_code[i] = P[i * width + Index(code[i])];
             for (Index k = 0; goals.smoothing > 0.0 && k < goals.outputs; ++k) mean[i] += P[i * width + k];
             mean[i] /= T(goals.outputs);

@@ -1,6 +1,6 @@
-// Dense rows. Phase 1: the batch is cut into chunks, each of which gives margins, slopes and a partial gradient while
-// its rows are in cache. Phase 2: the parameters are cut into ranges; each sums the partial gradients in the order of
-// the chunks and is swept. (To clip the norm, the sum is a phase of its own.)
+// Dense rows. Phase 1: the batch is cut into chunks, each of which gives margins, slopes and a partial gradient of
+// every block while its rows are in cache. Phase 2: the parameters are cut into ranges; each sums the partial gradients
+// in the order of the chunks and is swept. (To clip the norm, the sum is a phase of its own.)
 #pragma once
 
 #include <atomic>
@@ -13,13 +13,12 @@ namespace fg {
 template <class T>
 class DenseMiniBatch final : public MiniBatch<T> {
 public:
-    DenseMiniBatch(const Dense<T>& X, std::vector<std::uint32_t> rows, Goals<T> goals, const Recipe& recipe,
-                   const Flat<T>& flat)
-        : MiniBatch<T>(X.rows, X.cols, double(X.cols), double(X.cols) * sizeof(T), std::move(rows), std::move(goals),
-                       recipe, flat),
+    DenseMiniBatch(const Dense<T>& X, Stream stream, std::vector<Model<T>> models)
+        : MiniBatch<T>(X.rows, X.cols, double(X.cols), double(X.cols) * sizeof(T), std::move(stream),
+                       std::move(models)),
           X_(X) {
         // Chunks of at least 8192 multiply-adds (about a microsecond) and 32 rows, at most 64 of them; and partial
-        // gradients of at most 16 MB, if the chunks would not be fewer than two.
+        // gradients of at most 16 MB, if the chunks would not be fewer than two. All that of one model.
         const Index weights = this->size_, bytes = weights * Index(sizeof(T));
         const Index least = std::max<Index>(32, 8192 / weights);
         Index chunks = 1;
@@ -27,57 +26,81 @@ public:
             chunks *= 2;
         chunk_ = (this->batch_ + chunks - 1) / chunks;
         chunks_ = (this->batch_ + chunk_ - 1) / chunk_;
-        stride_ = (weights + 15) / 16 * 16;
+
+        std::vector<std::uint32_t> place;  // single outputs of several models, see margins_by_lanes
+        if (this->outputs_ == 1 && this->models_.size() > 1) {
+            place.resize(std::size_t(X.cols) + 1, std::uint32_t(X.cols));
+            std::uint32_t next = 0;
+            each_by_lanes<T>(X.cols, [&](Index j) { place[std::size_t(j)] = next++; });
+        }
+        this->form_blocks([](const Model<T>&) { return 0; }, std::move(place));
+        all_ = (X.cols + 1) * this->columns_;
+        stride_ = (all_ + 15) / 16 * 16;
         partial_ = Buffer<T>(chunks_ * stride_);
-        losses_.resize(std::size_t(chunks_));
+        losses_.resize(std::size_t(chunks_) * this->models_.size());
         claims_ = std::vector<std::atomic<std::uint64_t>>(std::size_t(chunks_));
         // Two tiles, the one at hand and the next, in half of the first-level cache. Groups are of eight rows.
-        tile_ = std::clamp<Index>((8 << 10) / (X.cols * Index(sizeof(T))), 4, Tile<T>::most_rows);
+        const Index row = X.cols * Index(sizeof(T));
+        tile_ = std::clamp<Index>((8 << 10) / row, 4, Tile<T>::most_rows);
         if (tile_ > 8) tile_ = tile_ / 8 * 8;
-        if (this->clips_norm()) {
-            sum_ = Buffer<T>(stride_);
-            squares_.resize(std::size_t((weights + this->norm_block - 1) / this->norm_block));
-        }
+        // Blocks take several tiles at a time, since they load and store their gradient as often.
+        reach_ = tile_ * std::max<Index>(1, std::clamp<Index>((32 << 10) / row, 16, Tile<T>::most_rows) / tile_);
+        for (const auto& block : this->blocks_) widest_ = std::max(widest_, block.width);
     }
 
 private:
     void begin_epoch(int members) override {
-        while (int(margins_.size()) < members) margins_.emplace_back(tile_ * this->width_);
+        while (int(margins_.size()) < members) margins_.emplace_back(reach_ * widest_);
         stamps_ += std::uint64_t(this->batches());
+        for (const auto& block : this->blocks_) this->pack(block);
+        tasks_.assign(std::size_t(members), {});
+        std::vector<Task> shared;
+        const bool small = chunks_ * all_ < 8192;  // too little to share
+        for (std::size_t b = 0; b < this->blocks_.size(); ++b) {
+            if (!this->blocks_[b].alone()) {
+                for (Index j = 0; j <= X_.cols; j += 1024)
+                    this->add_tasks(b, j, std::min(j + 1024, X_.cols + 1), shared);
+                continue;
+            }
+            for (int member = 0; member < members; ++member) {
+                const auto [begin, end] = this->share(X_.cols + 1, member, members, 16);
+                this->add_tasks(b, begin, end, tasks_[std::size_t(small ? 0 : member)]);
+            }
+        }
+        for (int member = 0; member < members; ++member) {
+            const auto [begin, end] = this->share(Index(shared.size()), member, members, 1);
+            auto& own = tasks_[std::size_t(small ? 0 : member)];
+            own.insert(own.end(), shared.begin() + begin, shared.begin() + end);
+        }
     }
 
     Index chunks_of(const Batch& batch) const { return (batch.count + chunk_ - 1) / chunk_; }
 
     void step(const Batch& batch, int member, int members, Barrier& barrier) override {
         const Index chunks = chunks_of(batch);
-        if (member == 0) this->measure(batch);
+        if (member == 0) this->measure(batch, [this](const Model<T>& model) { return this->norms(model); });
         T* const p = margins_[std::size_t(member)].data();
         each_claimed(batch, chunks, member, members, [&](Index c, Index end) {
             const Portion portion{batch, std::min(end * chunk_, batch.count), chunks * member / members * chunk_};
-            this->width_ == 1 ? one_output(portion, c, p) : several_outputs(portion, c, p);
+            for (const auto& block : this->blocks_)
+                block.alone() && this->width_ == 1 ? one_output(portion, c, block, p) : many(portion, c, block, p);
         });
         barrier.wait();
-        Gradient<T> gradient{
-            .g = partial_.data(), .parts = chunks, .stride = stride_, .limit = this->recipe_.clip_value};
-        const bool alone = chunks * this->size_ < 8192;  // too little to share
-        if (this->clips_norm()) {
-            const auto [first, last] = this->share(Index(squares_.size()), member, members, 1);
-            for (Index k = first; k < last; ++k) {
-                const Index begin = k * this->norm_block;
-                gradient.collect(begin, std::min(this->norm_block, this->size_ - begin), sum_.data() + begin);
-                squares_[std::size_t(k)] = this->block_square(sum_.data(), k);
-            }
-            barrier.wait();
-            gradient = {.g = sum_.data(), .scale = norm_factor(squares_, this->recipe_.clip_norm)};
-        }
-        const auto [begin, end] = this->share(this->size_, alone ? 0 : member, alone ? 1 : members, 16);
-        if (!alone || member == 0) this->sweep(batch.tick, gradient, begin, end);
+        this->settle(batch, tasks_[std::size_t(member)], member, members, barrier, [&](const Block<T>& block) {
+            return Gradient<T>{.g = partial_of(0, block), .parts = chunks, .stride = stride_};
+        });
     }
 
-    double loss_of(const Batch& batch) const override {
+    double loss_of(const Batch& batch, Index model) const override {
         double sum = 0.0;
-        for (Index c = 0; c < chunks_of(batch); ++c) sum += losses_[std::size_t(c)];
+        for (Index c = 0; c < chunks_of(batch); ++c) sum += losses_[place_of_loss(c, model)];
         return sum;
+    }
+    std::size_t place_of_loss(Index c, Index model) const {
+        return std::size_t(c) * this->models_.size() + std::size_t(model);
+    }
+    T* partial_of(Index c, const Block<T>& block) const {
+        return partial_.data() + c * stride_ + (X_.cols + 1) * block.before;
     }
 
     // Calls work(chunk, end of the share) for the chunks that fall to the member: those of its own share, from the
@@ -107,72 +130,86 @@ private:
         Index end, next;
     };
 
-    // Calls f(tile, its row numbers) for the tiles of chunk c.
+    // Calls f(tile, its row numbers) for chunk c, some rows at a time.
     template <class F>
-    void each_tile(const Portion& portion, Index c, const F& f) const {
+    void each_tile(const Portion& portion, Index c, Index at_once, const F& f) const {
         const Index end = std::min(portion.end, (c + 1) * chunk_);
         Tile<T> tile;
-        for (Index i = c * chunk_; i < end; i += tile_) {
+        for (Index i = c * chunk_; i < end; i += at_once) {
             const std::uint32_t* const rows = portion.batch.rows + i;
-            const Index count = std::min(tile_, end - i);
+            const Index count = std::min(at_once, end - i);
             const std::uint32_t* coming = rows;
             Index coming_count = count;
             if (i + count < portion.end) {
                 coming = rows + count;
-                coming_count = std::min(tile_, portion.end - i - count);
+                coming_count = std::min(at_once, portion.end - i - count);
             } else if (const Index left = this->rows_after(portion.batch) - portion.next; left > 0) {
                 coming = portion.batch.rows + portion.batch.count + portion.next;
-                coming_count = std::min(tile_, left);
+                coming_count = std::min(at_once, left);
             }
             tile.advance(X_, rows, count, coming, coming_count, i > c * chunk_);
-            for (Index k = 0; k < coming_count; ++k) this->goals_.prefetch(coming[k]);
+            for (Index k = 0; k < coming_count; ++k) this->models_[0].goals.prefetch(coming[k]);
             f(tile, rows);
         }
     }
 
-    void one_output(const Portion& portion, Index c, T* p) {
-        T* const g = partial_.data() + c * stride_;
+    void one_output(const Portion& portion, Index c, const Block<T>& block, T* p) {
+        T* const g = partial_of(c, block);
         std::fill_n(g, this->size_, T(0));
         const double share = 1.0 / double(portion.batch.count);
-        double loss = 0.0, total = 0.0;
-        const T* const w = this->flat_.w;
-        each_tile(portion, c, [&](const Tile<T>& tile, const std::uint32_t* rows) {
+        double loss = 0.0, slopes = 0.0;
+        const T* const w = block.W;
+        each_tile(portion, c, tile_, [&](const Tile<T>& tile, const std::uint32_t* rows) {
             margins_one(tile, w, w[tile.cols], p);
-            loss += this->loss_->slopes(this->goals_, rows, tile.count, share, p);
+            block.loss->slopes(rows, tile.count, share, p, &loss);
             gradient_one(tile, p, g);
-#pragma omp simd reduction(+ : total)
-            for (Index i = 0; i < tile.count; ++i) total += double(p[i]);
+            slopes += total(p, tile.count);
         });
-        g[X_.cols] = T(total * this->recipe_.intercept_decay);
-        losses_[std::size_t(c)] = loss;
+        g[X_.cols] = T(slopes * this->model_of(block, 0).recipe.intercept_decay);
+        losses_[place_of_loss(c, block.models[0])] = loss;
     }
 
-    void several_outputs(const Portion& portion, Index c, T* P) {
-        const Index width = this->width_, weights = X_.cols * width;
-        T* const G = partial_.data() + c * stride_;
-        std::fill_n(G, this->size_, T(0));
+    // Several outputs of a model, or several models.
+    void many(const Portion& portion, Index c, const Block<T>& block, T* P) {
+        const Index width = block.width, weights = X_.cols * width, count = Index(block.models.size());
+        T* const G = partial_of(c, block);
+        std::fill_n(G, weights + width, T(0));
         const double share = 1.0 / double(portion.batch.count);
-        double loss = 0.0;
-        const T* const W = this->flat_.w;
+        double loss[most_columns]{}, slopes[most_columns]{};
+        const T* const W = block.W;
+        const bool single = this->outputs_ == 1;
         with_lanes<T>(width, [&](auto vector) {
             constexpr int N = decltype(vector)::value;
-            each_tile(portion, c, [&](const Tile<T>& tile, const std::uint32_t* rows) {
-                for (Index i = 0; i < tile.count; ++i) std::copy_n(W + weights, width, P + i * width);
-                add_margins<N>(tile, W, width, P);
-                loss += this->loss_->slopes(this->goals_, rows, tile.count, share, P);
+            each_tile(portion, c, reach_, [&](const Tile<T>& tile, const std::uint32_t* rows) {
+                if (single) {
+                    margins_by_lanes<N>(tile, W, W + weights, width, P);
+                } else {
+                    for (Index i = 0; i < tile.count; ++i) std::copy_n(W + weights, width, P + i * width);
+                    add_margins<N>(tile, W, width, P);
+                }
+                for (Index i = 0; i < tile.count; i += tile_) {
+                    const Index n = std::min(tile_, tile.count - i);
+                    block.loss->slopes(rows + i, n, share, P + i * width, loss);
+                    if (single) add_totals(P + i * width, n, width, slopes);
+                }
                 add_gradient<N>(tile, P, width, G);
-                add_rows(P, tile.count, width, G + weights);
+                if (!single) add_rows(P, tile.count, width, G + weights);
             });
         });
-        for (Index k = 0; k < width; ++k) G[weights + k] *= T(this->recipe_.intercept_decay);
-        losses_[std::size_t(c)] = loss;
+        for (Index m = 0; m < count; ++m) {
+            const double decay = this->model_of(block, m).recipe.intercept_decay;
+            T* const g = G + weights + m * block.step;
+            for (Index k = 0; k < block.step; ++k) g[k] = single ? T(slopes[m] * decay) : g[k] * T(decay);
+            losses_[place_of_loss(c, block.models[std::size_t(m)])] = loss[m];
+        }
     }
 
     const Dense<T> X_;
-    Index chunk_ = 1, chunks_ = 1, stride_ = 0, tile_ = 1;
-    Buffer<T> partial_, sum_;
-    std::vector<Buffer<T>> margins_;  // one a member
-    std::vector<double> losses_, squares_;
+    Index chunk_ = 1, chunks_ = 1, all_ = 0, stride_ = 0, tile_ = 1, reach_ = 1, widest_ = 1;
+    Buffer<T> partial_;                               // (chunks, blocks, features + 1, width)
+    std::vector<Buffer<T>> margins_;                  // one a member
+    std::vector<std::vector<Task>> tasks_;            // by member
+    std::vector<double> losses_;                      // (chunks, models)
     std::vector<std::atomic<std::uint64_t>> claims_;  // by chunk: the stamp of the batch in which it was last taken
     std::uint64_t stamps_ = 1;                        // of the first batch of the epoch; none is given twice
 };

@@ -1,68 +1,119 @@
-// The mini-batch engine: one epoch at a time of a linear model with any number of outputs, any loss, rule and storage.
+// The mini-batch engine: one epoch at a time of linear models that see the same rows in the same order, in one pass.
+//
+// Models may differ in all else: loss, penalty, rates, update rule, weights of the rows. Those of one loss form blocks,
+// whose weights lie side by side, so that a number of X meets many models at once; what happens to a model's weights in
+// a step is its own affair, in its own arrays. A model has the same bits whoever is trained beside it.
 //
 // A step goes through phases, with a barrier after each; every member of the team does its share of a phase. What a
 // phase does depends on the storage: see dense_minibatch.hpp and sparse_minibatch.hpp. Work is cut by the data alone,
 // and a coordinate is summed in the same order whoever owns it, so results are the same bits for any number of threads.
 //
-// Weights are (features + 1, width), feature-major; the last row holds the intercepts, which no penalty touches.
+// A model's weights are (features + 1, width), feature-major; the last row holds the intercepts, which no penalty
+// touches.
 #pragma once
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <memory>
+#include <tuple>
 #include <vector>
 
 #include "core/buffer.hpp"
 #include "core/rng.hpp"
 #include "core/team.hpp"
-#include "kernel/products.hpp"
-#include "kernel/tile_loss.hpp"
+#include "kernel/block_loss.hpp"
 #include "train/updater.hpp"
 
 namespace fg {
 
 inline constexpr double no_limit = std::numeric_limits<double>::infinity();
 
-// What a fit is made of, apart from its arrays.
+// What a model is made of, apart from its arrays.
 struct Recipe {
     PartSpec loss, rule;
     bool multinomial = false;
     Penalty penalty;
     double clip_value = no_limit, clip_norm = no_limit;
     double intercept_decay = 1.0;  // factor on the gradient of intercepts; 0 keeps them fixed
+};
+
+// The rows that all models see, batch by batch.
+struct Stream {
+    std::vector<std::uint32_t> listed;  // those to train on; empty: all
     Index batch = 1;
     Shuffle shuffle = Shuffle::blocks;
     std::uint64_t seed = 0;
 };
 
 // What shortens a gradient to a norm, as in torch's clip_grad_norm_; given are sums of squares of its pieces.
-inline double norm_factor(const std::vector<double>& squares, double limit) {
+inline double norm_factor(const double* squares, std::size_t count, double limit) {
     double sum = 0.0;
-    for (const double square : squares) sum += square;
+    for (std::size_t k = 0; k < count; ++k) sum += squares[k];
     return std::min(1.0, limit / (std::sqrt(sum) + 1e-6));
 }
-
-// How far an epoch came, and what it saw.
-struct Passed {
-    Index batches = 0, rows = 0;
-    double loss = 0.0;     // sum of weight * loss over the rows
-    double penalty = 0.0;  // of the objective, mean over the moments at which it was measured
-    double carry = 1.0;
-    bool finite = true;
-};
 
 // The batch at hand. Every member has its own, because the first may be ahead.
 struct Batch {
     Index number = 0;
     const std::uint32_t* rows = nullptr;
     Index count = 0;
-    Tick tick;
 };
 
-// Defined in inst/: the loss enters there.
+// Weights, slots and average are the caller's, trained in place.
+template <class T>
+struct Model {
+    Recipe recipe;
+    Goals<T> goals;
+    Flat<T> flat;
+    std::unique_ptr<Updater<T>> updater{};
+
+    // Of the epoch; `first_step` is the optimizer's step of its first batch (1, 2, ...).
+    const double* rates = nullptr;
+    Index first_step = 1, average_from = 0;
+    double carry[2] = {1.0, 1.0};  // before batches of even and of odd numbers
+
+    // What it saw.
+    double loss = 0.0;     // sum of weight * loss over the rows
+    double penalty = 0.0;  // of the objective, mean over the moments at which it was measured
+    bool finite = true;
+
+    Tick tick(const Batch& batch) const {
+        Tick tick;
+        tick.step = first_step + batch.number;
+        tick.rate = rates[batch.number];
+        tick.carry = carry[batch.number % 2];
+        return tick;
+    }
+};
+
+// Models whose weights lie side by side, `step` columns from one to the next: (features + 1, width). The weights of a
+// model alone are its own.
+template <class T>
+struct Block {
+    std::vector<Index> models;
+    Index step = 1, width = 1;
+    Index before = 0;  // columns of the blocks before this one
+    std::unique_ptr<BlockLoss<T>> loss{};
+    T* W = nullptr;
+    Buffer<T> packed{};
+
+    bool alone() const { return models.size() == 1; }
+};
+
+// Models [first, last) of a block and a range of features (the last one is the intercept), which a member settles.
+struct Task {
+    std::size_t block;
+    Index first, last, begin, end;
+};
+
+// Defined in inst/: the loss enters there. It completes the goals.
 template <class T>
 std::unique_ptr<TileLoss<T>> make_tile_loss(const PartSpec& loss, bool multinomial, Goals<T>& goals);
+template <class T>
+std::unique_ptr<BlockLoss<T>> make_block_loss(const PartSpec& loss, bool multinomial, std::vector<Goals<T>> goals,
+                                              Index width);
 
 template <class T>
 class MiniBatch {
@@ -70,115 +121,290 @@ public:
     virtual ~MiniBatch() = default;
 
     Index batches() const { return (n_ + batch_ - 1) / batch_; }
+    std::vector<Model<T>>& models() { return models_; }
 
-    // One epoch with the given rates, one a batch; `first_step` is the optimizer's step of the first batch (1, 2, ...).
-    // look() is called about every 50 ms on the calling thread; when it returns false the epoch ends early.
+    struct Passed {
+        Index batches = 0, rows = 0;
+    };
+
+    // One epoch with the rates that the models have, one a batch. look() is called about every 50 ms on the calling
+    // thread; when it returns false the epoch ends early. So it does when no model is finite any more.
     template <class Look>
-    Passed epoch(Index number, Index first_step, double carry, const double* rates, Index average_from, int threads,
-                 Look look) {
+    Passed epoch(Index number, int threads, Look look) {
         passed_ = Passed{};
-        passed_.carry = carry;
-        rates_ = rates;
-        first_step_ = first_step;
-        average_from_ = average_from;
-        row_order(order_.data(), n_, batch_, row_bytes_, recipe_.shuffle, recipe_.seed, std::uint64_t(number));
-        if (!rows_.empty())
-            for (auto& row : order_) row = rows_[row];
+        for (auto& model : models_) {
+            model.loss = model.penalty = 0.0;
+            model.finite = true;
+        }
+        row_order(order_.data(), n_, batch_, row_bytes_, stream_.shuffle, stream_.seed, std::uint64_t(number));
+        if (!stream_.listed.empty())
+            for (auto& row : order_) row = stream_.listed[row];
         // The penalty is measured at up to 16 moments, fewer where that would cost more than the rows themselves.
         const Index moments = std::clamp<Index>(Index(8.0 * length_ * double(n_) / double(cols_)), 2, 16);
         every_ = (batches() + moments - 1) / moments;
         Index measured = 0;
         measured_ = &measured;
-        const double work = length_ * double(batch_) * double(width_);
+        const double work = length_ * double(batch_) * double(columns_);
         const int members = int(std::clamp(work / 8192.0, 1.0, double(std::clamp(threads, 1, most_threads))));
+        scratch_.resize(std::max(scratch_.size(), std::size_t(members)));
+        for (auto& scratch : scratch_)
+            if (!scratch.data() && several_) scratch = Buffer<T>(most_gathered);
         begin_epoch(members);
-        for (bool wanted = true; wanted && passed_.finite && passed_.batches < batches();) {
+        bool finite = true;
+        for (bool wanted = true; wanted && finite && passed_.batches < batches();) {
             deadline_ = Clock::now() + std::chrono::milliseconds(50);
             Barrier barrier(members);
             Team::together(members, [&](int member) {
-                Batch batch = batch_at(passed_.batches, passed_.carry);
+                Batch batch = batch_at(passed_.batches);
                 for (;;) {
                     step(batch, member, members, barrier);
-                    const double carry_on = updater_->carry(batch.tick);
-                    if (member == 0) close(batch, carry_on);
+                    if (member == 0) finite = close(batch);
                     barrier.wait();
                     if (!go_on_) break;
-                    batch = batch_at(batch.number + 1, carry_on);
+                    batch = batch_at(batch.number + 1);
                 }
             });
             wanted = look();
         }
         end_epoch();
-        if (measured > 0) passed_.penalty /= double(measured);
-        for (Index i = 0; i < size_ && passed_.finite; ++i) passed_.finite = std::isfinite(flat_.w[i]);
+        for (auto& model : models_) {
+            if (measured > 0) model.penalty /= double(measured);
+            for (Index i = 0; i < size_ && model.finite; ++i) model.finite = std::isfinite(model.flat.w[i]);
+        }
         return passed_;
     }
+
+    double carry_after(const Model<T>& model) const { return model.carry[passed_.batches % 2]; }
 
 protected:
     using Clock = std::chrono::steady_clock;
     static constexpr int most_threads = 256;
 
-    // `rows` lists the rows to train on; empty: all. Weights, slots and average are the caller's, trained in place.
-    MiniBatch(Index all_rows, Index cols, double length, double row_bytes, std::vector<std::uint32_t> rows,
-              Goals<T> goals, const Recipe& recipe, const Flat<T>& flat)
-        : goals_(std::move(goals)),
-          recipe_(recipe),
-          flat_(flat),
-          updater_(make_updater<T>(recipe.rule)),
-          rows_(std::move(rows)),
-          n_(rows_.empty() ? all_rows : Index(rows_.size())),
+    MiniBatch(Index all_rows, Index cols, double length, double row_bytes, Stream stream, std::vector<Model<T>> models)
+        : models_(std::move(models)),
+          stream_(std::move(stream)),
+          n_(stream_.listed.empty() ? all_rows : Index(stream_.listed.size())),
           cols_(cols),
-          width_(goals_.width),
-          size_((cols + 1) * goals_.width),
-          batch_(std::clamp<Index>(recipe.batch, 1, n_)),
+          outputs_(models_[0].goals.outputs),
+          width_(models_[0].goals.width),
+          size_((cols + 1) * width_),
+          stride_((size_ + 15) / 16 * 16),
+          batch_(std::clamp<Index>(stream_.batch, 1, n_)),
           length_(std::max(1.0, length)),
           row_bytes_(row_bytes),
           order_(std::size_t(n_)) {
-        loss_ = make_tile_loss<T>(recipe.loss, recipe.multinomial, goals_);
+        for (auto& model : models_) {
+            model.updater = make_updater<T>(model.recipe.rule);
+            clips_norm_ = clips_norm_ || model.recipe.clip_norm != no_limit;
+        }
+    }
+
+    // Puts models of one loss, and of one kind(model), into blocks; place[j] is where feature j lies in those of
+    // several models.
+    template <class Kind>
+    void form_blocks(const Kind& kind, std::vector<std::uint32_t> place) {
+        place_ = std::move(place);
+        std::map<std::tuple<int, bool, std::string, decltype(PartSpec::values)>, std::vector<Index>> alike;
+        for (Index m = 0; m < Index(models_.size()); ++m) {
+            const auto& recipe = models_[std::size_t(m)].recipe;
+            alike[{kind(models_[std::size_t(m)]), recipe.multinomial, recipe.loss.name, recipe.loss.values}].push_back(
+                m);
+        }
+        for (const auto& [key, members] : alike) {
+            const auto& recipe = models_[std::size_t(members[0])].recipe;
+            const Index step = recipe.multinomial ? width_ : outputs_;
+            const Index most = std::max<Index>(1, most_columns / step);
+            for (std::size_t first = 0; first < members.size(); first += std::size_t(most)) {
+                const std::size_t last = std::min(members.size(), first + std::size_t(most));
+                Block<T> block;
+                block.models.assign(members.begin() + std::ptrdiff_t(first), members.begin() + std::ptrdiff_t(last));
+                block.step = step;
+                block.width = block.alone() ? width_ : width_of<T>(Index(block.models.size()) * step);
+                block.before = columns_;
+                std::vector<Goals<T>> goals;
+                for (const Index m : block.models) goals.push_back(models_[std::size_t(m)].goals);
+                block.loss = make_block_loss<T>(recipe.loss, recipe.multinomial, std::move(goals), block.width);
+                block.W = models_[std::size_t(block.models[0])].flat.w;
+                if (!block.alone()) {
+                    block.packed = Buffer<T>((cols_ + 1) * block.width);
+                    block.W = block.packed.data();
+                    std::fill_n(block.W, (cols_ + 1) * block.width, T(0));
+                    several_ = true;
+                }
+                columns_ += block.width;
+                blocks_.push_back(std::move(block));
+            }
+        }
+        if (several_ || clips_norm_) {
+            gradients_ = Buffer<T>(Index(models_.size()) * stride_);
+            std::fill_n(gradients_.data(), Index(models_.size()) * stride_, T(0));
+        }
+        if (clips_norm_) squares_.resize(models_.size() * std::size_t(norm_blocks()));
     }
 
     virtual void begin_epoch(int members) = 0;
     // A member's part of a step. It waits at the barrier at least once; after the last wait it writes nothing that the
     // others read.
     virtual void step(const Batch& batch, int member, int members, Barrier& barrier) = 0;
-    virtual double loss_of(const Batch& batch) const = 0;  // after the step
+    virtual double loss_of(const Batch& batch, Index model) const = 0;  // after the step
     virtual void end_epoch() {}
-    virtual double weight_scale() const { return 1.0; }
 
-    // Called by member 0 while the weights of before the step stand.
-    void measure(const Batch& batch) {
-        if (batch.number % every_ != 0) return;
+    Model<T>& model_of(const Block<T>& block, Index m) { return models_[std::size_t(block.models[std::size_t(m)])]; }
+    const Model<T>& model_of(const Block<T>& block, Index m) const {
+        return models_[std::size_t(block.models[std::size_t(m)])];
+    }
+
+    bool measures(const Batch& batch) const { return batch.number % every_ == 0; }
+    bool measures_after(const Batch& batch) const { return (batch.number + 1) % every_ == 0; }
+    // Called by member 0 while the weights of before the step stand; f(model) gives sums of squares and of sizes.
+    template <class F>
+    void measure(const Batch& batch, const F& f) {
+        if (!measures(batch)) return;
+        for (Index m = 0; m < Index(models_.size()); ++m) {
+            auto& model = models_[std::size_t(m)];
+            const auto& penalty = model.recipe.penalty;
+            if (penalty.l2 == 0.0 && penalty.l1 == 0.0) continue;
+            const auto [squares, sizes] = f(model);
+            model.penalty += 0.5 * penalty.l2 * squares + penalty.l1 * sizes;
+        }
+        ++*measured_;
+    }
+    std::pair<double, double> norms(const Model<T>& model, double scale = 1.0) const {
         double squares = 0.0, sizes = 0.0;
-        const T* FG_RESTRICT const w = flat_.w;
+        const T* FG_RESTRICT const w = model.flat.w;
 #pragma omp simd reduction(+ : squares, sizes)
         for (Index i = 0; i < cols_ * width_; ++i) {
             squares += double(w[i]) * double(w[i]);
             sizes += std::fabs(double(w[i]));
         }
-        const double scale = weight_scale();
-        passed_.penalty += 0.5 * recipe_.penalty.l2 * squares * scale * scale + recipe_.penalty.l1 * sizes * scale;
-        ++*measured_;
+        return {squares * scale * scale, sizes * scale};
     }
-    Index first_step() const { return first_step_; }
     Index rows_after(const Batch& batch) const { return n_ - batch.number * batch_ - batch.count; }
-    bool measures_after(const Batch& batch) const { return (batch.number + 1) % every_ == 0; }
 
-    // Sweeps entries begin, ..., end - 1 of all parameters, intercepts without penalty.
-    void sweep(const Tick& tick, const Gradient<T>& gradient, Index begin, Index end) const {
-        Flat<T> flat = flat_;
-        const Index counted = tick.step - average_from_ + 1;
-        if (average_from_ <= 0 || counted < 1) flat.average = nullptr;
+    // Sweeps entries begin, ..., end - 1 of all parameters of a model, intercepts without penalty.
+    void sweep(const Model<T>& model, const Batch& batch, const Gradient<T>& gradient, Index begin, Index end) const {
+        const Tick tick = model.tick(batch);
+        Flat<T> flat = model.flat;
+        const Index counted = tick.step - model.average_from + 1;
+        if (model.average_from <= 0 || counted < 1) flat.average = nullptr;
         flat.average_weight = counted < 1 ? 0.0 : 1.0 / double(counted);
         const Index weights = cols_ * width_;
-        if (begin < weights) updater_->sweep(tick, recipe_.penalty, gradient, flat, begin, std::min(end, weights));
-        if (end > weights && recipe_.intercept_decay != 0.0)
-            updater_->sweep(tick, Penalty{}, gradient, flat, std::max(begin, weights), end);
+        if (begin < weights)
+            model.updater->sweep(tick, model.recipe.penalty, gradient, flat, begin, std::min(end, weights));
+        if (end > weights && model.recipe.intercept_decay != 0.0)
+            model.updater->sweep(tick, Penalty{}, gradient, flat, std::max(begin, weights), end);
     }
 
-    bool clips_norm() const { return recipe_.clip_norm != no_limit; }
+    // ---- between blocks and models ----
 
-    // Sum of squares of block k of the gradient; blocks are as they are for any number of threads.
+    T* gradient_of(Index model) const { return gradients_.data() + model * stride_; }
+    Index place(Index j) const { return place_.empty() ? j : Index(place_[std::size_t(j)]); }
+
+    // Weights of some models and features enter a block of several.
+    void pack(const Block<T>& block, Index first, Index last, Index begin, Index end) const {
+        for (Index m = first; m < last; ++m) {
+            const T* const w = model_of(block, m).flat.w;
+            for (Index j = begin; j < end; ++j)
+                std::copy_n(w + j * width_, block.step, block.W + place(j) * block.width + m * block.step);
+        }
+    }
+    void pack(const Block<T>& block) const {
+        if (!block.alone()) pack(block, 0, Index(block.models.size()), 0, cols_ + 1);
+    }
+
+    // Gradients of some models and features leave a block: the sum of its parts.
+    void gather(const Task& task, const Gradient<T>& gradient, T* scratch) const {
+        const auto& block = blocks_[task.block];
+        const Index n = (task.last - task.first) * block.step;
+        for (Index from = task.begin, to = from; from < task.end; from = to) {
+            to = std::min(task.end, from + most_gathered / n);
+            for (Index j = from; j < to; ++j) {
+                const T* const g = gradient.g + j * block.width + task.first * block.step;
+                by_lanes<T>(n, [&](Index c, auto vector) __attribute__((always_inline)) {
+                    constexpr int N = decltype(vector)::value;
+                    auto sum = load<N>(g + c);
+                    for (Index p = 1; p < gradient.parts; ++p) sum += load<N>(g + p * gradient.stride + c);
+                    store<N>(scratch + (j - from) * n + c, sum);
+                });
+            }
+            for (Index m = task.first; m < task.last; ++m) {
+                T* const g = gradient_of(block.models[std::size_t(m)]);
+                const T* const sum = scratch + (m - task.first) * block.step;
+                for (Index j = from; j < to; ++j) std::copy_n(sum + (j - from) * n, block.step, g + j * width_);
+            }
+        }
+    }
+
+    // The same, cut at clip_value.
+    void gather_cut(const Task& task, Gradient<T> gradient, T* scratch) const {
+        const auto& block = blocks_[task.block];
+        if (!block.alone()) gather(task, gradient, scratch);
+        const Index begin = task.begin * width_, n = (task.end - task.begin) * width_;
+        for (Index m = task.first; m < task.last; ++m) {
+            T* const g = gradient_of(block.models[std::size_t(m)]);
+            const double limit = model_of(block, m).recipe.clip_value;
+            if (block.alone()) {
+                gradient.limit = limit;
+                gradient.collect(begin, n, g + begin);
+            } else if (limit != no_limit) {
+                for (Index i = begin; i < begin + n; ++i) g[i] = std::clamp(g[i], T(-limit), T(limit));
+            }
+        }
+    }
+
+    // A member's tasks: from the gradients of blocks, of(block), to new weights.
+    template <class Of>
+    void settle(const Batch& batch, const std::vector<Task>& tasks, int member, int members, Barrier& barrier,
+                const Of& of) {
+        if (clips_norm_) {
+            T* const scratch = scratch_[std::size_t(member)].data();
+            for (const Task& task : tasks) gather_cut(task, of(blocks_[task.block]), scratch);
+            barrier.wait();
+            const Index pieces = norm_blocks(), all = pieces * Index(models_.size());
+            const auto [first, last] = share(all, member, members, 1);
+            for (Index k = first; k < last; ++k) {
+                const T* const g = gradient_of(k / pieces);
+                squares_[std::size_t(k)] = block_square(g, k % pieces);
+            }
+            barrier.wait();
+        }
+        settle(batch, tasks, member, of, clips_norm_);
+    }
+    // The last part: gradients that are `clipped` have been gathered.
+    template <class Of>
+    void settle(const Batch& batch, const std::vector<Task>& tasks, int member, const Of& of, bool clipped) {
+        for (const Task& task : tasks) {
+            const auto& block = blocks_[task.block];
+            const bool gathers = !clipped && !block.alone();
+            if (gathers) gather(task, of(block), scratch_[std::size_t(member)].data());
+            for (Index m = task.first; m < task.last; ++m) {
+                const auto& model = model_of(block, m);
+                const auto number = std::size_t(block.models[std::size_t(m)]), pieces = std::size_t(norm_blocks());
+                Gradient<T> gradient;
+                if (clipped) {
+                    gradient.g = gradient_of(Index(number));
+                    gradient.scale = norm_factor(squares_.data() + number * pieces, pieces, model.recipe.clip_norm);
+                } else {
+                    gradient = gathers ? Gradient<T>{.g = gradient_of(Index(number))} : of(block);
+                    gradient.limit = model.recipe.clip_value;
+                }
+                sweep(model, batch, gradient, task.begin * width_, task.end * width_);
+            }
+            if (!block.alone()) pack(block, task.first, task.last, task.begin, task.end);
+        }
+    }
+
+    // The features [begin, end) of a block, some models at a time.
+    void add_tasks(std::size_t block, Index begin, Index end, std::vector<Task>& tasks) const {
+        const Index count = Index(blocks_[block].models.size());
+        const Index at_once = std::max<Index>(1, 8 / blocks_[block].step);
+        for (Index m = 0; m < count && begin < end; m += at_once)
+            tasks.push_back({block, m, std::min(count, m + at_once), begin, end});
+    }
+
+    // Sum of squares of block k of a model's gradient; blocks are as they are for any number of threads.
     static constexpr Index norm_block = 4096;
+    Index norm_blocks() const { return (size_ + norm_block - 1) / norm_block; }
     double block_square(const T* g, Index k) const {
         double sum = 0.0;
         const Index end = std::min(size_, (k + 1) * norm_block);
@@ -193,40 +419,45 @@ protected:
         return {cut(member), cut(member + 1)};
     }
 
-    Goals<T> goals_;
-    const Recipe recipe_;
-    const Flat<T> flat_;
-    const std::unique_ptr<Updater<T>> updater_;
-    std::unique_ptr<TileLoss<T>> loss_;
-    const std::vector<std::uint32_t> rows_;
-    const Index n_, cols_, width_, size_, batch_;
+    std::vector<Model<T>> models_;
+    std::vector<Block<T>> blocks_;
+    const Stream stream_;
+    const Index n_, cols_, outputs_, width_, size_, stride_, batch_;  // width_, size_, stride_: of a model
     const double length_, row_bytes_;
-
-    const double* rates_ = nullptr;
+    Index columns_ = 0;  // of all blocks
 
 private:
-    Batch batch_at(Index number, double carry) const {
+    static constexpr Index most_gathered = 4096;
+
+    Batch batch_at(Index number) const {
         const Index begin = number * batch_;
-        Batch batch{number, order_.data() + begin, std::min(batch_, n_ - begin), {}};
-        batch.tick.step = first_step_ + number;
-        batch.tick.rate = number < batches() ? rates_[number] : 0.0;
-        batch.tick.carry = carry;
-        return batch;
+        return {number, order_.data() + begin, std::min(batch_, n_ - begin)};
     }
 
-    void close(const Batch& batch, double carry) {
-        const double loss = loss_of(batch);
-        passed_.loss += loss;
-        passed_.finite = std::isfinite(loss);
-        passed_.carry = carry;
+    // Whether some model is finite still.
+    bool close(const Batch& batch) {
+        bool finite = false;
+        for (Index m = 0; m < Index(models_.size()); ++m) {
+            auto& model = models_[std::size_t(m)];
+            const double loss = loss_of(batch, m);
+            model.loss += loss;
+            model.finite = model.finite && std::isfinite(loss);
+            model.carry[(batch.number + 1) % 2] = model.updater->carry(model.tick(batch));
+            finite = finite || model.finite;
+        }
         passed_.rows += batch.count;
         passed_.batches = batch.number + 1;
-        go_on_ = passed_.finite && passed_.batches < batches() && Clock::now() < deadline_;
+        go_on_ = finite && passed_.batches < batches() && Clock::now() < deadline_;
+        return finite;
     }
 
     Passed passed_;
-    std::vector<std::uint32_t> order_;
-    Index first_step_ = 1, average_from_ = 0, every_ = 1;
+    std::vector<std::uint32_t> order_, place_;
+    std::vector<Buffer<T>> scratch_;  // one a member
+    Buffer<T> gradients_;             // by model, where models share a block or a norm is clipped
+    std::vector<double> squares_;
+    bool several_ = false, clips_norm_ = false;
+    Index every_ = 1;
     Index* measured_ = nullptr;
     Clock::time_point deadline_;
     bool go_on_ = true;
@@ -234,10 +465,10 @@ private:
 
 // Defined in inst/, one file a storage. `sorted`: whether the indices of each sparse row ascend.
 template <class T>
-std::unique_ptr<MiniBatch<T>> make_minibatch(const Dense<T>& X, bool sorted, std::vector<std::uint32_t> rows,
-                                             Goals<T> goals, const Recipe& recipe, const Flat<T>& flat);
+std::unique_ptr<MiniBatch<T>> make_minibatch(const Dense<T>& X, bool sorted, Stream stream,
+                                             std::vector<Model<T>> models);
 template <class T, class I>
-std::unique_ptr<MiniBatch<T>> make_minibatch(const Csr<T, I>& X, bool sorted, std::vector<std::uint32_t> rows,
-                                             Goals<T> goals, const Recipe& recipe, const Flat<T>& flat);
+std::unique_ptr<MiniBatch<T>> make_minibatch(const Csr<T, I>& X, bool sorted, Stream stream,
+                                             std::vector<Model<T>> models);
 
 }  // namespace fg

@@ -552,7 +552,7 @@ private:
         }
         if (!gradient_.data() || wanted_gradient_) return;
         barrier.wait();
-        const double factor = norm_factor(squares_, recipe_.clip_norm);
+        const double factor = norm_factor(squares_.data(), squares_.size(), recipe_.clip_norm);
         for (Index t = own.tiles.begin; t < own.tiles.end; ++t) {
             const auto& tile = tiles_[std::size_t(t)];
             move(step, tile, {.g = gradient_.data() + tile.offset, .scale = factor});

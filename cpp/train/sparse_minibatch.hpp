@@ -2,6 +2,7 @@
 // by the owner of the feature: so no two members meet, and the order of a sum is that of the rows. Margins are sums of
 // the two parts': so two members each read the weights that they wrote themselves, from their own cache.
 //
+// A block of models goes one of three ways:
 //   direct    plain SGD without L1: weights are scale * w, decay costs one multiplication, slopes go straight into w
 //   waiting   rules whose untouched coordinates can wait (kernel/waiting.hpp): catch up, margins, step, in O(non-zeros)
 //   dense     all others: the gradient is gathered in an array and all parameters are swept
@@ -15,6 +16,15 @@
 
 namespace fg {
 
+// How many entries the rows to train on have.
+template <class T, class I>
+double mean_length(const Csr<T, I>& X, const std::vector<std::uint32_t>& listed) {
+    if (listed.empty()) return X.mean_length();
+    double entries = 0.0;
+    for (const auto row : listed) entries += double(X.row(Index(row)).n);
+    return entries / double(listed.size());
+}
+
 // Features that a batch touches, each once, and after how many steps each was up to date.
 struct Touched {
     std::vector<std::uint32_t> features, from;
@@ -24,73 +34,96 @@ template <class T, class I>
 class SparseMiniBatch final : public MiniBatch<T> {
 public:
     // `sorted`: whether the indices of each row ascend.
-    SparseMiniBatch(const Csr<T, I>& X, bool sorted, std::vector<std::uint32_t> rows, Goals<T> goals,
-                    const Recipe& recipe, const Flat<T>& flat)
-        : MiniBatch<T>(X.rows, X.cols, X.mean_length(), X.mean_length() * double(sizeof(T) + sizeof(I)),
-                       std::move(rows), std::move(goals), recipe, flat),
+    SparseMiniBatch(const Csr<T, I>& X, bool sorted, Stream stream, std::vector<Model<T>> models)
+        : SparseMiniBatch(X, sorted, mean_length(X, stream.listed), stream, std::move(models)) {}
+
+private:
+    enum class Way { direct, waiting, dense };
+    static constexpr Index tile = 32;
+    static constexpr double smallest_scale = std::is_same_v<T, float> ? 1e-6 : 1e-9;
+
+    SparseMiniBatch(const Csr<T, I>& X, bool sorted, double length, Stream stream, std::vector<Model<T>> models)
+        : MiniBatch<T>(X.rows, X.cols, length, length * double(sizeof(T) + sizeof(I)), std::move(stream),
+                       std::move(models)),
           X_(X),
           sorted_(sorted) {
-        mode_ = usual_mode();
-        parts_ = sorted && X.mean_length() >= 8.0 ? 2 : 1;
+        this->form_blocks([this](const Model<T>& model) { return int(usual_way(model)); }, {});
+        parts_ = sorted && length >= 8.0 ? 2 : 1;
         boundary_ = parts_ == 2 ? quantiles(0, X.cols, 2)[1] : X.cols;
-        margins_ = Buffer<T>(parts_ * this->batch_ * this->width_);
-        gradient_ = Buffer<T>(this->size_);
-        const auto tiles = std::size_t((this->batch_ + tile - 1) / tile);
-        losses_.resize(tiles);
-        sums_.resize(tiles * std::size_t(this->width_));
-        if (mode_ == Mode::waiting) {
+        margins_ = Buffer<T>(parts_ * this->batch_ * this->columns_);
+        gradient_ = Buffer<T>((X.cols + 1) * this->columns_);
+        const auto tiles = std::size_t((this->batch_ + tile - 1) / tile), count = this->models_.size();
+        losses_.resize(tiles * count);
+        sums_.resize(tiles * std::size_t(this->columns_));
+        ways_.resize(this->blocks_.size());
+        scale_.assign(count, 1.0);
+        next_.assign(count, 1.0);
+        factor_.resize(std::size_t(this->columns_));
+        pull_.resize(std::size_t(this->columns_));
+        missed_.resize(count);
+        if (std::any_of(this->models_.begin(), this->models_.end(),
+                        [this](const Model<T>& model) { return usual_way(model) == Way::waiting; })) {
             reached_.assign(std::size_t(X.cols), 0);
             all_.resize(std::size_t(X.cols));
             std::iota(all_.begin(), all_.end(), 0u);
         }
-        if (this->clips_norm()) squares_.resize(std::size_t((this->size_ + this->norm_block - 1) / this->norm_block));
     }
-
-private:
-    enum class Mode { direct, waiting, dense };
-    static constexpr Index tile = 32;
-    static constexpr double smallest_scale = std::is_same_v<T, float> ? 1e-6 : 1e-9;
 
     void begin_epoch(int members) override {
         split_rows(members);
         own_features(members);
         touched_.resize(std::max(touched_.size(), std::size_t(members)));
-        scale_ = 1.0;
-        mode_now_ = must_sweep() ? Mode::dense : mode_;
+        std::fill(scale_.begin(), scale_.end(), 1.0);
+        std::fill(factor_.begin(), factor_.end(), T(1));
+        std::fill(pull_.begin(), pull_.end(), T(1));
+        waiting_ = false;
+        for (std::size_t b = 0; b < ways_.size(); ++b) {
+            const auto& block = this->blocks_[b];
+            ways_[b] = usual_way(this->model_of(block, 0));
+            for (Index m = 0; m < Index(block.models.size()); ++m)
+                if (must_sweep(this->model_of(block, m))) ways_[b] = Way::dense;
+            if (ways_[b] == Way::waiting) std::fill_n(gradient_of(block), (X_.cols + 1) * block.width, T(0));
+            if (ways_[b] == Way::waiting) clock_ = std::size_t(block.models[0]);
+            waiting_ |= ways_[b] == Way::waiting;
+            this->pack(block);
+        }
         forget(std::size_t(this->batches()));
-        if (mode_now_ == Mode::waiting) std::fill_n(gradient_.data(), this->size_, T(0));
+        own_tasks(members);
     }
 
     // To wait has its price, about ten times that of a sweep for each feature touched; a sweep pays for every feature.
-    Mode usual_mode() const {
-        const auto& penalty = this->recipe_.penalty;
-        const bool bare = !this->flat_.average && !this->clips_norm() && penalty.coupled == 0.0 && penalty.decay == 0.0;
-        if (!bare || !this->updater_->can_wait()) return Mode::dense;
-        if (this->updater_->plain() && penalty.l1 == 0.0 && !penalty.positive && this->recipe_.clip_value == no_limit)
-            return Mode::direct;
-        return 10.0 * this->length_ * double(this->batch_) < double(X_.cols) ? Mode::waiting : Mode::dense;
+    Way usual_way(const Model<T>& model) const {
+        const auto& recipe = model.recipe;
+        const auto& penalty = recipe.penalty;
+        const bool bare =
+            !model.flat.average && recipe.clip_norm == no_limit && penalty.coupled == 0.0 && penalty.decay == 0.0;
+        if (!bare || !model.updater->can_wait()) return Way::dense;
+        if (model.updater->plain() && penalty.l1 == 0.0 && !penalty.positive && recipe.clip_value == no_limit)
+            return Way::direct;
+        return 10.0 * this->length_ * double(this->batch_) < double(X_.cols) ? Way::waiting : Way::dense;
     }
 
     // Epochs that cannot wait: a decay by more than everything; and for FTRL rates that change within the epoch, and
     // the first step from weights that are not zero.
-    bool must_sweep() const {
-        const double* const rates = this->rates_;
+    bool must_sweep(const Model<T>& model) const {
+        const double* const rates = model.rates;
         const double* const end = rates + this->batches();
-        const double l2 = this->recipe_.penalty.l2;
-        if (this->updater_->plain()) return std::any_of(rates, end, [=](double rate) { return rate * l2 >= 1.0; });
-        if (!this->updater_->needs_equal_rates()) return false;
-        const T* const w = this->flat_.w;
+        const double l2 = model.recipe.penalty.l2;
+        if (model.updater->plain()) return std::any_of(rates, end, [=](double rate) { return rate * l2 >= 1.0; });
+        if (!model.updater->needs_equal_rates()) return false;
+        const T* const w = model.flat.w;
         return std::any_of(rates, end, [=](double rate) { return rate != rates[0]; }) ||
-               (this->first_step() == 1 && std::any_of(w, w + X_.cols * this->width_, [](T v) { return v != T(0); }));
+               (model.first_step == 1 && std::any_of(w, w + X_.cols * this->width_, [](T v) { return v != T(0); }));
     }
 
-    // Features that cut the entries between two features into so many about equal numbers, by a sample of rows; with
-    // the two.
+    // Features that cut the entries between two features into so many about equal numbers, by a sample of the rows to
+    // train on; with the two.
     std::vector<Index> quantiles(Index begin, Index end, Index pieces) const {
         std::vector<I> sample;
-        const Index step = std::max<Index>(1, X_.rows / 256);
-        for (Index i = 0; i < X_.rows && pieces > 1; i += step) {
-            const auto row = X_.row(i);
+        const auto& listed = this->stream_.listed;
+        const Index step = std::max<Index>(1, this->n_ / 256);
+        for (Index i = 0; i < this->n_ && pieces > 1; i += step) {
+            const auto row = X_.row(listed.empty() ? i : Index(listed[std::size_t(i)]));
             std::copy_if(row.index, row.index + row.n, std::back_inserter(sample),
                          [=](I j) { return Index(j) >= begin && Index(j) < end; });
         }
@@ -127,125 +160,195 @@ private:
         }
     }
 
+    // The sweeps of blocks that go the dense way: every member its own features, and the first the intercepts.
+    void own_tasks(int members) {
+        tasks_.assign(std::size_t(members), {});
+        intercepts_.clear();
+        for (std::size_t b = 0; b < ways_.size(); ++b) {
+            const bool dense = ways_[b] == Way::dense;
+            for (std::size_t member = 0; member < std::size_t(members) && dense; ++member)
+                for (const Share& share : shares_[member]) this->add_tasks(b, share.begin, share.end, tasks_[member]);
+            this->add_tasks(b, X_.cols, X_.cols + 1, dense ? tasks_[0] : intercepts_);
+        }
+    }
+
     PartOf<T, I> part(Index k) const { return {X_, split_.empty() ? nullptr : split_.data(), k}; }
 
     Index tiles_of(const Batch& batch) const { return (batch.count + tile - 1) / tile; }
 
+    T* gradient_of(const Block<T>& block) const { return gradient_.data() + (X_.cols + 1) * block.before; }
+    T* margins_of(const Block<T>& block) const { return margins_.data() + parts_ * this->batch_ * block.before; }
+
     void step(const Batch& batch, int member, int members, Barrier& barrier) override {
         const auto& shares = shares_[std::size_t(member)];
-        const auto& penalty = this->recipe_.penalty;
         auto& touched = touched_[std::size_t(member)];
-        if (mode_now_ == Mode::waiting) {
+        if (waiting_) {
             touched.features.clear();
             touched.from.clear();
             for (const Share& share : shares) list_touched(batch, share, touched);
-            this->updater_->catch_up(missed_, penalty, this->flat_, touched.features.data(), touched.from.data(),
-                                     Index(touched.features.size()), missed_.steps(), this->width_);
+            each_waiting([&](const Block<T>& block) {
+                catch_up(block, touched.features.data(), touched.from.data(), Index(touched.features.size()));
+                enter(block, touched);
+            });
             barrier.wait();
         }
 
-        for (Index k = 0; k < parts_; ++k) part_margins(batch, k, member, members);
-        if (member == 0) {
-            this->measure(batch);
-            if (mode_now_ == Mode::waiting) this->updater_->note(missed_, batch.tick, penalty);
-        }
+        for (const auto& block : this->blocks_)
+            for (Index k = 0; k < parts_; ++k) part_margins(batch, block, k, member, members);
+        if (member == 0) look_ahead(batch);
         barrier.wait();
 
-        const double next = mode_now_ == Mode::direct ? scale_ * (1.0 - batch.tick.rate * penalty.l2) : 1.0;
-        const T pull = T(mode_now_ == Mode::direct ? -batch.tick.rate / next : 1.0);
         const Index tiles = tiles_of(batch);
-        for (Index t = tiles * member / members; t < tiles * (member + 1) / members; ++t) slopes(batch, t, pull);
+        for (const auto& block : this->blocks_)
+            for (Index t = tiles * member / members; t < tiles * (member + 1) / members; ++t) slopes(batch, block, t);
         barrier.wait();
 
-        const Index width = this->width_, weights = X_.cols * width;
-        T* const target = mode_now_ == Mode::direct ? this->flat_.w : gradient_.data();
-        for (const Share& share : shares) {
-            if (mode_now_ == Mode::dense) std::fill(target + share.begin * width, target + share.end * width, T(0));
-            with_lanes<T>(width, [&](auto vector) {
-                add_gradient<decltype(vector)::value>(part(share.part), batch.rows, batch.count, share, sorted_,
-                                                      margins_.data(), width, target);
-            });
+        for (std::size_t b = 0; b < ways_.size(); ++b) {
+            const auto& block = this->blocks_[b];
+            const Index width = block.width;
+            T* const target = ways_[b] == Way::direct ? block.W : gradient_of(block);
+            for (const Share& share : shares) {
+                if (ways_[b] == Way::dense) std::fill(target + share.begin * width, target + share.end * width, T(0));
+                with_lanes<T>(width, [&](auto vector) {
+                    add_gradient<decltype(vector)::value>(part(share.part), batch.rows, batch.count, share, sorted_,
+                                                          margins_of(block), width, target);
+                });
+            }
+            if (member == 0) intercept_gradient(tiles, block);
         }
-        if (member == 0) intercept_gradient(tiles, gradient_.data() + weights);
-
-        Gradient<T> gradient{.g = gradient_.data(), .limit = this->recipe_.clip_value};
-        if (mode_now_ == Mode::dense) {
-            if (this->clips_norm()) gradient = clipped(gradient, member, members, barrier);
-            for (const Share& share : shares) this->sweep(batch.tick, gradient, share.begin * width, share.end * width);
-        } else if (mode_now_ == Mode::direct) {
-            const bool small = next < smallest_scale;
-            for (const Share& share : shares)
-                for (Index i = share.begin * width; small && i < share.end * width; ++i) target[i] *= T(next);
-            if (member == 0) scale_ = small ? 1.0 : next;
-        } else {
-            this->updater_->sweep_some(batch.tick, penalty, this->recipe_.clip_value, this->flat_, target,
-                                       touched.features.data(), Index(touched.features.size()), width);
-            if (this->measures_after(batch) || missed_.full())
-                for (const Share& share : shares) catch_up(share.begin, share.end);
-            if (missed_.full()) {
+        const auto of = [this](const Block<T>& block) { return Gradient<T>{.g = gradient_of(block)}; };
+        this->settle(batch, tasks_[std::size_t(member)], member, members, barrier, of);
+        for (std::size_t b = 0; b < ways_.size(); ++b)
+            if (ways_[b] == Way::direct) rescale(this->blocks_[b], shares, member);
+        if (waiting_) {
+            each_waiting([&](const Block<T>& block) { sweep_touched(batch, block, touched); });
+            bool full = false;
+            for (const auto& missed : missed_) full |= missed.full();
+            if (this->measures_after(batch) || full)
+                for (const Share& share : shares) catch_up_all(share.begin, share.end);
+            if (full) {
                 barrier.wait();
                 if (member == 0) forget(0);
                 barrier.wait();
             }
         }
-        if (member == 0) this->sweep(batch.tick, gradient, weights, this->size_);
+        if (member == 0) this->settle(batch, intercepts_, 0, of, false);
+    }
+
+    template <class F>
+    void each_waiting(const F& f) {
+        for (std::size_t b = 0; b < ways_.size(); ++b)
+            if (ways_[b] == Way::waiting) f(this->blocks_[b]);
+    }
+
+    // What member 0 sees to while the others have yet to see the slopes: the penalty, and scales after the step.
+    void look_ahead(const Batch& batch) {
+        this->measure(batch, [this](const Model<T>& model) { return norms_of(model); });
+        for (std::size_t b = 0; b < ways_.size(); ++b) {
+            const auto& block = this->blocks_[b];
+            for (Index m = 0; m < Index(block.models.size()); ++m) {
+                const auto& model = this->model_of(block, m);
+                const auto number = std::size_t(block.models[std::size_t(m)]);
+                const Tick tick = model.tick(batch);
+                if (ways_[b] == Way::waiting) model.updater->note(missed_[number], tick, model.recipe.penalty);
+                if (ways_[b] != Way::direct) continue;
+                next_[number] = scale_[number] * (1.0 - tick.rate * model.recipe.penalty.l2);
+                const Index width = block.alone() ? block.width : block.step, first = block.before + m * width;
+                for (Index c = first; c < first + width; ++c) {
+                    factor_[std::size_t(c)] = T(scale_[number]);
+                    pull_[std::size_t(c)] = T(-tick.rate / next_[number]);
+                }
+            }
+        }
+    }
+
+    std::pair<double, double> norms_of(const Model<T>& model) const {
+        const auto number = std::size_t(&model - this->models_.data());
+        for (std::size_t b = 0; b < ways_.size(); ++b) {
+            const auto& block = this->blocks_[b];
+            if (ways_[b] != Way::direct || block.alone()) continue;
+            const auto found = std::find(block.models.begin(), block.models.end(), Index(number));
+            if (found == block.models.end()) continue;
+            const T* const w = block.W + (found - block.models.begin()) * block.step;
+            double squares = 0.0, sizes = 0.0;
+            for (Index j = 0; j < X_.cols; ++j) {
+                for (Index k = 0; k < block.step; ++k) {
+                    squares += double(w[j * block.width + k]) * double(w[j * block.width + k]);
+                    sizes += std::fabs(double(w[j * block.width + k]));
+                }
+            }
+            return {squares * scale_[number] * scale_[number], sizes * scale_[number]};
+        }
+        return this->norms(model, scale_[number]);
     }
 
     // Margins of the entries within a part, of the rows that fall to the member: those who own features of the part
     // share them.
-    void part_margins(const Batch& batch, Index k, Index member, Index members) {
+    void part_margins(const Batch& batch, const Block<T>& block, Index k, Index member, Index members) {
         if (members > 1 && member % parts_ != k) return;
         const Index sharers = members == 1 ? 1 : (members - k + parts_ - 1) / parts_, place = member / parts_;
         const Index begin = batch.count * place / sharers, end = batch.count * (place + 1) / sharers;
-        const Index width = this->width_;
-        T* const P = margins_.data() + (k * this->batch_ + begin) * width;
-        with_lanes<T>(width, [&](auto vector) {
+        T* const P = margins_of(block) + (k * this->batch_ + begin) * block.width;
+        with_lanes<T>(block.width, [&](auto vector) {
             margins<decltype(vector)::value>(part(k), batch.rows + begin, end - begin,
-                                             batch.count - begin + this->rows_after(batch), this->flat_.w, width, P);
+                                             batch.count - begin + this->rows_after(batch), block.W, block.width, P);
         });
     }
 
     // Slopes of tile t, and their sums. The slopes that go into weights carry the factor `pull`.
-    void slopes(const Batch& batch, Index t, T pull) {
-        const Index begin = t * tile, count = std::min(tile, batch.count - begin), width = this->width_;
+    void slopes(const Batch& batch, const Block<T>& block, Index t) {
+        const Index begin = t * tile, count = std::min(tile, batch.count - begin), width = block.width;
         const std::uint32_t* const rows = batch.rows + begin;
-        T* FG_RESTRICT const P = margins_.data() + begin * width;
+        T* FG_RESTRICT const P = margins_of(block) + begin * width;
         const T* FG_RESTRICT const Q = P + this->batch_ * width;
-        const T* FG_RESTRICT const b = this->flat_.w + X_.cols * width;
-        const T scale = T(scale_);
+        const T* FG_RESTRICT const b = block.W + X_.cols * width;
+        const T* FG_RESTRICT const factor = factor_.data() + block.before;
+        const T* FG_RESTRICT const pull = pull_.data() + block.before;
         if (parts_ == 2)
             for (Index i = 0; i < count * width; ++i) P[i] += Q[i];
-        for (Index i = 0; i < count; ++i)
-            for (Index k = 0; k < width; ++k) P[i * width + k] = scale * P[i * width + k] + b[k];
-        losses_[std::size_t(t)] = this->loss_->slopes(this->goals_, rows, count, 1.0 / double(batch.count), P);
-        T* const sums = sums_.data() + t * width;
+        const auto scaled = [&](Index columns) __attribute__((always_inline)) {
+            for (Index i = 0; i < count; ++i)
+                for (Index k = 0; k < columns; ++k) P[i * columns + k] = factor[k] * P[i * columns + k] + b[k];
+        };
+        const auto pulled = [&](Index columns) __attribute__((always_inline)) {
+            for (Index i = 0; i < count; ++i)
+                for (Index k = 0; k < columns; ++k) P[i * columns + k] *= pull[k];
+        };
+        width == 1 ? scaled(1) : scaled(width);
+        double loss[most_columns]{};
+        block.loss->slopes(rows, count, 1.0 / double(batch.count), P, loss);
+        for (std::size_t m = 0; m < block.models.size(); ++m) losses_[place_of_loss(t, block.models[m])] = loss[m];
+        T* const sums = sums_.data() + t * this->columns_ + block.before;
         std::fill_n(sums, width, T(0));
         add_rows(P, count, width, sums);
-        for (Index i = 0; i < count * width; ++i) P[i] *= pull;
+        width == 1 ? pulled(1) : pulled(width);
     }
 
-    void intercept_gradient(Index tiles, T* g) const {
-        std::fill_n(g, this->width_, T(0));
-        add_rows(sums_.data(), tiles, this->width_, g);
-        for (Index k = 0; k < this->width_; ++k) g[k] *= T(this->recipe_.intercept_decay);
+    void intercept_gradient(Index tiles, const Block<T>& block) const {
+        T* const g = gradient_of(block) + X_.cols * block.width;
+        std::fill_n(g, block.width, T(0));
+        for (Index t = 0; t < tiles; ++t) add_rows(sums_.data() + t * this->columns_ + block.before, 1, block.width, g);
+        const Index its = block.alone() ? block.width : block.step;
+        for (Index m = 0; m < Index(block.models.size()); ++m)
+            for (Index k = 0; k < its; ++k) g[m * its + k] *= T(this->model_of(block, m).recipe.intercept_decay);
     }
 
-    // The gradient cut at clip_value, with the factor that cuts its norm.
-    Gradient<T> clipped(const Gradient<T>& gradient, int member, int members, Barrier& barrier) {
-        barrier.wait();
-        const auto [first, last] = this->share(Index(squares_.size()), member, members, 1);
-        for (Index k = first; k < last; ++k) {
-            const Index begin = k * this->norm_block;
-            gradient.collect(begin, std::min(this->norm_block, this->size_ - begin), gradient_.data() + begin);
-            squares_[std::size_t(k)] = this->block_square(gradient_.data(), k);
+    // Where a scale is about to vanish it enters the weights.
+    void rescale(const Block<T>& block, const std::vector<Share>& shares, int member) {
+        const Index its = block.alone() ? block.width : block.step;
+        for (Index m = 0; m < Index(block.models.size()); ++m) {
+            const auto number = std::size_t(block.models[std::size_t(m)]);
+            const bool small = next_[number] < smallest_scale;
+            for (const Share& share : shares)
+                for (Index j = share.begin; small && j < share.end; ++j)
+                    for (Index k = 0; k < its; ++k) block.W[j * block.width + m * its + k] *= T(next_[number]);
+            if (member == 0) scale_[number] = small ? 1.0 : next_[number];
         }
-        barrier.wait();
-        return {.g = gradient_.data(), .scale = norm_factor(squares_, this->recipe_.clip_norm)};
     }
 
     // Adds the features of the share in this batch. They will be up to date after this step.
     void list_touched(const Batch& batch, const Share& share, Touched& touched) {
-        const std::uint32_t after = missed_.steps() + 1;
+        const std::uint32_t after = missed_[clock_].steps() + 1;
         const auto add = [&](Index j, T) {
             if (reached_[std::size_t(j)] == after) return;
             touched.features.push_back(std::uint32_t(j));
@@ -255,47 +358,93 @@ private:
         each_within(part(share.part), batch.rows, batch.count, share, sorted_, [&](Index) { return add; });
     }
 
-    // Brings features begin, ..., end - 1 up to date.
-    void catch_up(Index begin, Index end) {
-        const std::uint32_t now = missed_.steps();
-        this->updater_->catch_up(missed_, this->recipe_.penalty, this->flat_, all_.data() + begin,
-                                 reached_.data() + begin, end - begin, now, this->width_);
-        std::fill(reached_.begin() + begin, reached_.begin() + end, now);
+    // Brings features up to date: feature features[k] was after from[k] steps.
+    void catch_up(const Block<T>& block, const std::uint32_t* features, const std::uint32_t* from, Index count) {
+        for (Index m = 0; m < Index(block.models.size()); ++m) {
+            const auto& model = this->model_of(block, m);
+            const auto& missed = missed_[std::size_t(block.models[std::size_t(m)])];
+            model.updater->catch_up(missed, model.recipe.penalty, model.flat, features, from, count, missed.steps(),
+                                    this->width_);
+        }
+    }
+    void catch_up_all(Index begin, Index end) {
+        each_waiting(
+            [&](const Block<T>& block) { catch_up(block, all_.data() + begin, reached_.data() + begin, end - begin); });
+        std::fill(reached_.begin() + begin, reached_.begin() + end, missed_[clock_].steps());
+    }
+
+    // Weights of the features that are touched enter a block of several; their gradients leave it.
+    void enter(const Block<T>& block, const Touched& touched) const {
+        if (block.alone()) return;
+        for (const auto j : touched.features) this->pack(block, 0, Index(block.models.size()), Index(j), Index(j) + 1);
+    }
+    void sweep_touched(const Batch& batch, const Block<T>& block, const Touched& touched) {
+        const Index count = Index(touched.features.size());
+        T* const G = gradient_of(block);
+        for (Index m = 0; m < Index(block.models.size()); ++m) {
+            const auto& model = this->model_of(block, m);
+            T* g = G;
+            if (!block.alone()) {
+                g = MiniBatch<T>::gradient_of(block.models[std::size_t(m)]);
+                for (const auto j : touched.features)
+                    std::copy_n(G + Index(j) * block.width + m * block.step, block.step, g + Index(j) * this->width_);
+            }
+            model.updater->sweep_some(model.tick(batch), model.recipe.penalty, model.recipe.clip_value, model.flat, g,
+                                      touched.features.data(), count, this->width_);
+        }
+        if (block.alone()) return;
+        for (const auto j : touched.features) std::fill_n(G + Index(j) * block.width, block.width, T(0));
     }
 
     // Begins new tables of what is missed; all features must be up to date.
     void forget(std::size_t steps_to_come) {
-        missed_.clear(steps_to_come);
+        for (auto& missed : missed_) missed.clear(steps_to_come);
         std::fill(reached_.begin(), reached_.end(), 0u);
     }
 
     void end_epoch() override {
-        if (mode_now_ == Mode::direct)
-            for (Index i = 0; i < X_.cols * this->width_; ++i) this->flat_.w[i] *= T(scale_);
-        if (mode_now_ == Mode::waiting) catch_up(0, X_.cols);
-        scale_ = 1.0;
+        for (std::size_t b = 0; b < ways_.size(); ++b) {
+            const auto& block = this->blocks_[b];
+            for (Index m = 0; m < Index(block.models.size()) && ways_[b] == Way::direct; ++m) {
+                const T scale = T(scale_[std::size_t(block.models[std::size_t(m)])]);
+                const Index its = block.alone() ? block.width : block.step;
+                T* const w = this->model_of(block, m).flat.w;
+                for (Index j = 0; j < X_.cols; ++j)
+                    for (Index k = 0; k < its; ++k)
+                        w[j * this->width_ + k] = scale * block.W[j * block.width + m * its + k];
+            }
+        }
+        if (waiting_) catch_up_all(0, X_.cols);
+        std::fill(scale_.begin(), scale_.end(), 1.0);
     }
 
-    double loss_of(const Batch& batch) const override {
+    double loss_of(const Batch& batch, Index model) const override {
         double sum = 0.0;
-        for (Index t = 0; t < tiles_of(batch); ++t) sum += losses_[std::size_t(t)];
+        for (Index t = 0; t < tiles_of(batch); ++t) sum += losses_[place_of_loss(t, model)];
         return sum;
     }
-    double weight_scale() const override { return scale_; }
+    std::size_t place_of_loss(Index t, Index model) const {
+        return std::size_t(t) * this->models_.size() + std::size_t(model);
+    }
 
     const Csr<T, I> X_;
     const bool sorted_;
-    Mode mode_ = Mode::dense, mode_now_ = Mode::dense;
+    std::vector<Way> ways_;             // of the blocks
     Index parts_ = 1, boundary_ = 0;    // the features of the second part begin at the boundary
     std::vector<std::uint32_t> split_;  // (rows,): how many entries lie in the first part; empty if there is no second
     std::vector<std::vector<Share>> shares_;  // by member
-    Buffer<T> margins_;                       // (parts, batch, width); then slopes, in the first part
-    Buffer<T> gradient_;
-    std::vector<T> sums_;  // of slopes, by tile
-    std::vector<double> losses_, squares_;
-    double scale_ = 1.0;
-    Missed missed_;
-    std::vector<std::uint32_t> reached_, all_;  // reached_: after how many of its steps a feature is up to date
+    std::vector<std::vector<Task>> tasks_;    // by member
+    std::vector<Task> intercepts_;            // of the blocks that do not go the dense way
+    Buffer<T> margins_;                       // (blocks, parts, batch, width); then slopes, in the first part
+    Buffer<T> gradient_;                      // (blocks, features + 1, width)
+    std::vector<T> sums_;                     // of slopes: (tiles, columns)
+    std::vector<double> losses_;              // (tiles, models)
+    std::vector<double> scale_, next_;        // of the models, before and after the step
+    std::vector<T> factor_, pull_;            // of the columns: scale, and the factor of slopes
+    std::vector<Missed> missed_;              // by model
+    std::size_t clock_ = 0;                   // a model that waits, if any does: it counts the steps
+    bool waiting_ = false;
+    std::vector<std::uint32_t> reached_, all_;  // reached_: after how many steps a feature is up to date
     std::vector<Touched> touched_;              // one a member
 };
 

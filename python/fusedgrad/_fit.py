@@ -115,6 +115,7 @@ class Task:
     seeds: Sequence[int]
     validation: Validation | None = None
     batches: Batches | None = None  # None: one sample a step
+    rows: NDArray[Any] | None = None  # those to train on, of batches; None: all
 
 
 @dataclass

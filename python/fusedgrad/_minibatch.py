@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,31 +42,193 @@ def run(
     ValueError
         If X is not finite, the weights overflow, or a schedule gives a rate that is none.
     """
-    training = _Training(task, check, threads, verbose)
+    together = Pass([task], check=check, threads=threads, verbose=[verbose])
+    (training,) = together.trainings
     while not training.ended:
         epochs.begin()
-        training.epoch()
+        together.epoch()
+        if training.error is not None:
+            raise training.error
         interrupted = training.stop_reason == "interrupted"
         if epochs.end(None if interrupted else lambda: fitted(training.result())):
             training.stop_reason = "early_stopping"
     return training.result()
 
 
-class _Training:
-    """A fit on its way."""
+def stream_of(task: Task) -> tuple[Any, ...]:
+    """Return what tasks must have in common to be trained in one pass, besides X and y."""
+    assert task.batches is not None
+    held_out = None if task.validation is None else task.validation.held_out
+    return (
+        task.batches.size,
+        task.plan["shuffle"],
+        task.seeds[0],
+        None if held_out is None else held_out.tobytes(),
+        0 if task.batches.state is None else task.batches.state.epoch,
+    )
 
-    def __init__(self, task: Task, check: Callable[[], None], threads: int, verbose: int):
+
+class Pass:
+    """Tasks of one stream of rows (see `stream_of`), trained side by side; each as if it were alone.
+
+    Parameters
+    ----------
+    tasks : list of Task
+        Tasks with the same X and y.
+    check : callable
+        Raises the error if X is not finite.
+    threads : int
+    verbose : list of int, default=()
+        Whether to print a line an epoch, for each task.
+    names : list of str, default=()
+        What those lines call the tasks.
+
+    Attributes
+    ----------
+    trainings : list of _Training
+        How each of them stands.
+    seconds : float
+        Time spent in epochs.
+    """
+
+    def __init__(
+        self,
+        tasks: list[Task],
+        *,
+        check: Callable[[], None],
+        threads: int = 1,
+        verbose: Sequence[int] = (),
+        names: Sequence[str] = (),
+    ):
+        shared = _Shared(tasks[0], check)
+        self.task, self.shared, self.threads = tasks[0], shared, threads
+        self.trainings = [_Training(task, shared) for task in tasks]
+        for training, tells in zip(self.trainings, verbose, strict=False):
+            training.verbose = tells
+        for training, name in zip(self.trainings, names, strict=False):
+            training.name = f"{name}: "
+        self.seconds = 0.0
+        self._engines: dict[tuple[int, ...], Any] = {}
+
+    @property
+    def ended(self) -> bool:
+        return all(training.ended for training in self.trainings)
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Bytes of all weights, of the optimizers' state, and of the values of one batch."""
+        each = [training.memory for training in self.trainings]
+        total = {part: sum(memory[part] for memory in each) for part in each[0]}
+        return {**total, "batch": total["batch"] + self.shared.row_bytes * int(self.shared.sizes[0])}
+
+    def _engine(self, trainings: list[_Training]) -> Any:
+        """The core's, for those who train; the last one is kept, because it mostly serves again."""
+        key = tuple(map(id, trainings))
+        if key not in self._engines:
+            shared, task = self.shared, self.task
+            self._engines = {
+                key: _core.MiniBatch(
+                    X=as_core(task.X),
+                    sorted=not sp.issparse(task.X) or bool(task.X.has_sorted_indices),
+                    rows=shared.rows,
+                    y=task.y,
+                    coded=task.labels[0] >= 0,
+                    outputs=len(task.labels),
+                    batch_size=int(shared.sizes[0]),
+                    shuffle=_SHUFFLES[task.plan["shuffle"]],
+                    seed=task.seeds[0],
+                    threads=self.threads,
+                    models=[training.arguments() for training in trainings],
+                )
+            }
+        return self._engines[key]
+
+    def epoch(self) -> None:
+        """One epoch of all who train, then what it means to each. Those whose rates were far too large try again."""
+        began = time.monotonic()
+        trainings = [training for training in self.trainings if not training.ended]
+        for training in trainings:
+            training.keep()
+        attempt = 0
+        while trainings:
+            batches, rows, interrupted, seen = self._engine(trainings).epoch(
+                trainings[0].state.epoch, [training.begin() for training in trainings], self.threads
+            )
+            again = []
+            for training, (loss, penalty, carry, finite) in zip(trainings, seen, strict=True):
+                objective = (loss / max(rows, 1) + penalty) / training.shares
+                if finite and np.isfinite(objective):
+                    training.end(batches, objective, carry, interrupted=interrupted)
+                elif training.overflows(first=attempt == 0, last=attempt == _RETREATS):
+                    again.append(training)
+            trainings, attempt = again, attempt + 1
+        self.seconds += time.monotonic() - began
+
+
+class _Shared:
+    """What the tasks of a pass have in common, each found once."""
+
+    def __init__(self, task: Task, check: Callable[[], None]):
         assert task.batches is not None
-        self.task, self.batches, self.plan = task, task.batches, task.plan
-        self.check = check
-        self.threads, self.verbose = threads, verbose
+        self.task, self.check = task, check
+        held_out = None if task.validation is None else task.validation.held_out
+        if task.rows is not None:
+            self.rows = task.rows if held_out is None else task.rows[~held_out[task.rows]]
+        else:
+            self.rows = None if held_out is None else np.flatnonzero(~held_out)
+        if self.rows is not None:
+            self.rows = self.rows.astype(np.uint32)
+        self.n = task.X.shape[0] if self.rows is None else len(self.rows)
+        self.seen = task.X.shape[0] if task.rows is None else len(task.rows)  # as `t_` counts
+        self.sizes = batch_sizes(self.n, task.batches.size)
+        X = task.X
+        sparse = sp.issparse(X)
+        self.row_bytes = X.nnz * (X.dtype.itemsize + X.indices.itemsize) // X.shape[0] if sparse else X[:1].nbytes
+        self._spreads: dict[Any, float] = {}
+        self._totals: dict[Any, Any] = {}
+        self._scorer: Any = None
+
+    def of_rows(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Those of the rows to train on."""
+        return values if self.rows is None else values[self.rows]
+
+    def spread(self, weight: NDArray[Any] | None, relative: float) -> float:
+        """`_rates.spread` of X, with sample weights times a number."""
+        key = None if weight is None else (weight.__array_interface__["data"][0], relative)
+        if key not in self._spreads:
+            weight = None if weight is None else np.asarray(self.of_rows(weight), dtype=np.float64) * relative
+            self._spreads[key] = _rates.spread(self.task.X, weight, batch=int(self.sizes[0]), rows=self.rows)
+        return self._spreads[key]
+
+    def totals(self, weight: NDArray[Any] | None) -> Any:
+        """Weight of the rows of each class code."""
+        key = None if weight is None else weight.__array_interface__["data"][0]
+        if key not in self._totals:
+            weight = None if weight is None else self.of_rows(weight)
+            codes = self.of_rows(self.task.y).astype(np.intp)
+            self._totals[key] = np.bincount(codes, weights=weight, minlength=max(2, len(self.task.labels)))
+        return self._totals[key]
+
+    def scorer(self, task: Task, multinomial: bool) -> _Scorer:
+        """Of the validation rows; copies of them are shared."""
+        self._scorer = _Scorer(task, multinomial, like=self._scorer)
+        return self._scorer
+
+
+class _Training:
+    """A task on its way."""
+
+    def __init__(self, task: Task, shared: _Shared):
+        assert task.batches is not None
+        self.task, self.batches, self.plan, self.shared = task, task.batches, task.plan, shared
+        self.verbose, self.name = 0, ""
         self.began = time.monotonic()
         start = task.start
         self.n_outputs, n_features = start.coef.shape
+        self.shares = 1 if self.batches.multinomial else self.n_outputs  # objectives are means over the outputs
         dtype = start.coef.dtype
         width = _core.outputs_width(self.n_outputs, dtype.itemsize)
-        rule, fields = self.batches.optimizer.rule
-        n_slots, self.answer = _core.rule_slots(rule, fields)
+        n_slots, self.answers = _core.rule_slots(*self.batches.optimizer.rule)
 
         def padded(values: Any = 0.0, last: Any = 0.0) -> NDArray[Any]:
             array = aligned_zeros((n_features + 1, width), dtype)
@@ -76,7 +238,7 @@ class _Training:
         self.weights = padded(start.coef.T, start.intercept)
         self.average = None if start.average_coef is None else padded(start.average_coef.T, start.average_intercept)
         if self.average is not None:
-            self.answer = -1
+            self.answers = -1
         state = self.batches.state
         if state is None or not state.fits(self.batches.optimizer, (n_features + 1, self.n_outputs)):
             state = State(self.batches.optimizer, ())
@@ -85,75 +247,69 @@ class _Training:
         for slot, values in zip(self.slots, state.slots, strict=False):
             slot[:, : self.n_outputs] = values
 
-        held_out = None if task.validation is None else task.validation.held_out
-        self.rows = None if held_out is None else np.flatnonzero(~held_out).astype(np.uint32)
-        self.n = task.X.shape[0] if self.rows is None else len(self.rows)
-        self.sizes = batch_sizes(self.n, self.batches.size)
+        self.sizes = shared.sizes
         self.side_weight = self._side_weight()
         self.source = self._source()
-        self.engine = _core.MiniBatch(
-            X=as_core(task.X),
-            sorted=not sp.issparse(task.X) or bool(task.X.has_sorted_indices),
-            rows=self.rows,
-            y=task.y,
-            coded=self._coded,
-            sample_weight=task.sample_weight,
-            side_weight=self.side_weight.ravel().tolist(),
-            outputs=self.n_outputs,
-            loss=self.plan["loss"],
-            loss_parameters=self.plan["loss_parameters"],
-            multinomial=self.batches.multinomial,
-            rule=rule,
-            rule_parameters=fields,
-            l2=self.plan["l2"],
-            l1=self.plan["l1"],
-            **self.batches.optimizer.penalty,
-            positive=self.batches.positive,
-            clip_value=self.batches.optimizer.clip_value,
-            clip_norm=self.batches.optimizer.clip_norm,
-            intercept_decay=self.plan["intercept_decay"],
-            batch_size=int(self.sizes[0]),
-            shuffle=_SHUFFLES[self.plan["shuffle"]],
-            seed=task.seeds[0],
-            threads=threads,
-            weights=self.weights,
-            slots=self.slots,
-            average=self.average,
-        )
-        self.validation = None if task.validation is None else _Scorer(task, self.batches.multinomial)
+        self.before: list[NDArray[Any]] = []
+        self.validation = None if task.validation is None else shared.scorer(task, self.batches.multinomial)
         self.curve: list[float] = []
         self.scores: list[float] = []
         self.validation_curve: list[float] = []
         self.best_score, self.best_objective, self.idle = -np.inf, np.inf, 0
         self.best: Start | None = None
         self.stop_reason = ""
+        self.error: ValueError | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """What the core wants to know of a model."""
+        rule, fields = self.batches.optimizer.rule
+        return {
+            "loss": self.plan["loss"],
+            "loss_parameters": self.plan["loss_parameters"],
+            "multinomial": self.batches.multinomial,
+            "rule": rule,
+            "rule_parameters": fields,
+            "l2": self.plan["l2"],
+            "l1": self.plan["l1"],
+            **self.batches.optimizer.penalty,
+            "positive": self.batches.positive,
+            "clip_value": self.batches.optimizer.clip_value,
+            "clip_norm": self.batches.optimizer.clip_norm,
+            "intercept_decay": self.plan["intercept_decay"],
+            "side_weight": self.side_weight.ravel().tolist(),
+            "sample_weight": self.task.sample_weight,
+            "weights": self.weights,
+            "slots": self.slots,
+            "average": self.average,
+        }
+
+    @property
+    def memory(self) -> dict[str, int]:
+        per_row = self.weights.shape[1] * self.weights.itemsize
+        arrays = [self.weights] + ([] if self.average is None else [self.average])
+        return {
+            "weights": sum(array.nbytes for array in arrays),
+            "optimizer state": sum(slot.nbytes for slot in self.slots),
+            "batch": per_row * int(self.sizes[0]),
+        }
 
     @property
     def ended(self) -> bool:
         return self.stop_reason != ""
 
-    @property
-    def _coded(self) -> bool:
-        return self.task.labels[0] >= 0
-
     def _side_weight(self) -> NDArray[np.float64]:
         """(n_outputs, 2): weights of rows outside and inside each output's class, over the mean weight."""
         side = np.array(self.task.side_weights, dtype=np.float64)
-        if not self.batches.normalise:
+        weight = self.task.sample_weight
+        if not self.batches.normalise or (weight is None and np.all(side == 1.0)):
             return side
-        y, weight = self.task.y, self.task.sample_weight
-        if weight is None and np.all(side == 1.0):
-            return side
-        if self.rows is not None:
-            y, weight = y[self.rows], None if weight is None else weight[self.rows]
-        if not self._coded:
-            return side if weight is None else side / weight.mean(dtype=np.float64)
-        binary = self.n_outputs == 1
-        total = np.bincount(y.astype(np.intp), weights=weight, minlength=2 if binary else self.n_outputs)
+        if self.task.labels[0] < 0:
+            return side if weight is None else side / self.shared.of_rows(weight).mean(dtype=np.float64)
+        total, n = self.shared.totals(weight), self.shared.n
         if self.batches.multinomial:
-            return side / (total @ side[:, 1] / len(y))
-        inside = total[1:] if binary else total
-        mean = (inside * side[:, 1] + (total.sum() - inside) * side[:, 0]) / len(y)
+            return side / (total @ side[:, 1] / n)
+        inside = total[1:] if self.n_outputs == 1 else total
+        mean = (inside * side[:, 1] + (total.sum() - inside) * side[:, 0]) / n
         return side / np.where(mean > 0, mean, 1.0)[:, None]
 
     def _source(self) -> _rates.Source:
@@ -194,69 +350,75 @@ class _Training:
         return _rates.Automatic(summed, cap, learned, noisy=noisy)
 
     def _smoothness(self) -> float:
-        X, y, weight = self.task.X, self.task.y, self.task.sample_weight
-        if self.rows is not None:
-            X, y, weight = X[self.rows], y[self.rows], None if weight is None else weight[self.rows]
-        loss = losses.get(self.plan["loss"])
-        curvature = loss.curvature
+        curvature = losses.get(self.plan["loss"]).curvature
         if self.batches.multinomial:
             curvature = 0.5
         elif curvature == 0.0:
             curvature = 1.0  # no curvature, but kinks: what a step may do is left to the plateaus
         elif not np.isfinite(curvature):  # Poisson: as at the largest mean that is plausible
+            y = self.shared.of_rows(self.task.y)
             curvature = max(1.0, float(y.mean() + 3 * y.std()))
         relative = float(self.side_weight.max())
-        scale = None if weight is None else np.asarray(weight, dtype=np.float64) * relative
-        if scale is None and relative != 1.0:
+        if self.task.sample_weight is None:
             curvature *= relative
-        result = _rates.smoothness(X, scale, curvature=curvature, batch=int(self.sizes[0]), l2=self.plan["l2"])
+        result = curvature * self.shared.spread(self.task.sample_weight, relative) + self.plan["l2"]
         if not np.isfinite(result):
-            self.check()
+            self.shared.check()
         return result
 
-    def epoch(self) -> None:
-        """One epoch, then what it means."""
+    def keep(self) -> None:
+        """Remember what an epoch with automatic rates may have to go back to."""
+        arrays = self._arrays if isinstance(self.source, _rates.Automatic) else []
+        self.before = [array.copy() for array in arrays]
+
+    @property
+    def _arrays(self) -> list[NDArray[Any]]:
+        return [self.weights, *self.slots] + ([] if self.average is None else [self.average])
+
+    def begin(self) -> tuple[int, float, NDArray[np.float64], int]:
+        """What the core begins an epoch with."""
         start, step = self.task.start, self.state.step
-        automatic = isinstance(self.source, _rates.Automatic)
-        arrays = [self.weights, *self.slots] + ([] if self.average is None else [self.average])
-        before = [array.copy() for array in arrays] if automatic else []
-        for attempt in range(_RETREATS + 1):
-            table = self.source.table(step, self.sizes, start.t)
-            batches, rows, loss, penalty, carry, finite, interrupted = self.engine.epoch(
-                self.state.epoch, step + 1, self.state.carry, table, int(start.average_from), self.threads
+        self.table = self.source.table(step, self.sizes, start.t)
+        return step + 1, self.state.carry, self.table, int(start.average_from)
+
+    def overflows(self, *, first: bool, last: bool) -> bool:
+        """Hear that the epoch led to numbers that are not finite; whether to try it again, at smaller rates."""
+        if not self.curve and first:
+            self.shared.check()
+        if not isinstance(self.source, _rates.Automatic) or last:
+            self.stop_reason = "diverged"
+            self.error = ValueError(
+                f"Floating-point under-/overflow occurred at epoch #{len(self.curve) + 1}, with rates from "
+                f"{self.table.min():g} to {self.table.max():g}. Scaling input data with StandardScaler or MinMaxScaler "
+                "might help. So might a smaller learning rate (eta0, or the optimizer's learning_rate)."
             )
-            objective = (loss / max(rows, 1) + penalty) / (1 if self.batches.multinomial else self.n_outputs)
-            if finite and np.isfinite(objective):
-                break
-            if not self.curve and attempt == 0:
-                self.check()
-            if not isinstance(self.source, _rates.Automatic) or attempt == _RETREATS:
-                raise ValueError(
-                    f"Floating-point under-/overflow occurred at epoch #{len(self.curve) + 1}, with rates from "
-                    f"{table.min():g} to {table.max():g}. Scaling input data with StandardScaler or MinMaxScaler "
-                    "might help. So might a smaller learning rate (eta0, or the optimizer's learning_rate)."
-                )
-            for array, copy in zip(arrays, before, strict=True):
-                array[:] = copy
-            self.source.retreat()
-        start.steps = step + batches
+            return False
+        for array, copy in zip(self._arrays, self.before, strict=True):
+            array[:] = copy
+        self.source.retreat()
+        return True
+
+    def end(self, batches: int, objective: float, carry: float, *, interrupted: bool) -> None:
+        """Hear how the epoch went."""
+        start, step = self.task.start, self.state.step + batches
+        start.steps = step
+        self.state = replace(self.state, step=step, carry=carry)
         if interrupted:
-            self.state = replace(self.state, step=step + batches, carry=carry)
             self.stop_reason = "interrupted"
             return
-        start.t += self.task.X.shape[0]
-        self.state = replace(self.state, step=step + batches, carry=carry, epoch=self.state.epoch + 1)
+        start.t += self.shared.seen
+        self.state = replace(self.state, epoch=self.state.epoch + 1)
         self.curve.append(objective)
         self._judge(objective)
         if self.verbose > 0:
-            self._say(table)
+            self._say()
 
     def _judge(self, objective: float) -> None:
         """Stop, or tell the rates how it went: scikit-learn's rules."""
         plan = self.plan
         score = 0.0
         if self.validation is not None:
-            score, loss = self.validation(*self._answer())
+            score, loss = self.validation(*self.answer())
             self.scores.append(score)
             self.validation_curve.append(loss)
             if plan["restore_best_weights"] and (self.best is None or score > self.best_score):
@@ -286,11 +448,11 @@ class _Training:
         coef = np.ascontiguousarray(array[:-1, : self.n_outputs].T)
         return coef, array[-1, : self.n_outputs].astype(np.float64)
 
-    def _answer(self) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    def answer(self) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """The weights to predict with."""
         if self.average is not None and self.task.start.average_from <= self.task.start.steps:
             return self._unpadded(self.average)
-        return self._unpadded(self.weights if self.answer < 0 else self.slots[self.answer])
+        return self._unpadded(self.weights if self.answers < 0 else self.slots[self.answers])
 
     def _settled(self) -> Start:
         """The weights of the moment."""
@@ -298,8 +460,8 @@ class _Training:
         start.coef, start.intercept = self._unpadded(self.weights)
         if self.average is not None:
             start.average_coef, start.average_intercept = self._unpadded(self.average)
-        elif self.answer >= 0:
-            start.average_coef, start.average_intercept = self._unpadded(self.slots[self.answer])
+        elif self.answers >= 0:
+            start.average_coef, start.average_intercept = self._unpadded(self.slots[self.answers])
         return start
 
     def result(self) -> Result:
@@ -320,26 +482,27 @@ class _Training:
             optimizer_state=replace(self.state, slots=slots, rates=self.source.state),
         )
 
-    def _say(self, table: NDArray[np.float64]) -> None:
+    def _say(self) -> None:
         """What ``verbose`` prints."""
+        table = self.table
         scored = "" if self.validation is None else f"  validation score {self.scores[-1]:.4f}"
         rate = f"{table[0]:.3g}" if table[0] == table[-1] else f"{table[0]:.3g} to {table[-1]:.3g}"
         print(
-            f"Epoch {len(self.curve):>3}  objective {self.curve[-1]:.6f}{scored}  rate {rate}  "
+            f"{self.name}Epoch {len(self.curve):>3}  objective {self.curve[-1]:.6f}{scored}  rate {rate}  "
             f"{time.monotonic() - self.began:.2f} s"
         )
 
 
 class _Scorer:
-    """Score and mean loss of the validation rows."""
+    """Score and mean loss of the validation rows; `like` may have them already."""
 
-    def __init__(self, task: Task, multinomial: bool):
+    def __init__(self, task: Task, multinomial: bool, like: _Scorer | None = None):
         validation = task.validation or Validation()
         if validation.held_out is None:
             self.X, self.y, self.weight = validation.X, validation.y, validation.sample_weight
         else:
             rows = np.flatnonzero(validation.held_out)
-            self.X, self.y = task.X[rows], task.y[rows]
+            self.X, self.y = (task.X[rows], task.y[rows]) if like is None else (like.X, like.y)
             self.weight = None if task.sample_weight is None else task.sample_weight[rows]
         self.coded, self.multinomial = task.labels[0] >= 0, multinomial
         self.loss = losses.get(task.plan["loss"], **task.plan["loss_parameters"])

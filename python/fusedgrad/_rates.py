@@ -169,19 +169,21 @@ class Automatic(Source):
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def smoothness(X: Any, weight: NDArray[Any] | None, *, curvature: float, batch: int, l2: float) -> float:
-    """Estimate how fast the slope of the objective changes as batches see it; its inverse is a rate that is safe.
+def spread(X: Any, weight: NDArray[Any] | None, *, batch: int, rows: NDArray[Any] | None = None) -> float:
+    """Estimate how far batches of these rows (None: all) spread; times a loss's curvature, the objective's smoothness.
 
-    For a loss with second derivative at most `curvature` the smoothness of the mean over all n rows is
-    ``curvature * L``, with L the largest eigenvalue of ``X'X / n``; that of a single row is ``curvature * max ||x||²``.
-    A batch of b rows lies between the two (Gower et al., "SGD: general analysis and improved rates", ICML 2019,
-    proposition 3.8). Both are taken from a sample of rows; the intercept counts as a column of ones. The result is not
-    finite if those rows are not.
+    The smoothness says how fast the slope of the objective changes; its inverse is a rate that is safe. For a loss with
+    second derivative at most `curvature` that of the mean over all n rows is ``curvature * L``, with L the largest
+    eigenvalue of ``X'X / n``; that of a single row is ``curvature * max ||x||²``. A batch of b rows lies between the
+    two (Gower et al., "SGD: general analysis and improved rates", ICML 2019, proposition 3.8). Both are taken from a
+    sample of rows; the intercept counts as a column of ones. The result is not finite if those rows are not.
     """
-    n = X.shape[0]
+    n = X.shape[0] if rows is None else len(rows)
+    sample: Any = slice(None) if rows is None else rows
     if n > SAMPLE:
-        rows = np.sort(np.random.default_rng(0).integers(n, size=SAMPLE))
-        X, weight = X[rows], None if weight is None else weight[rows]
+        chosen = np.sort(np.random.default_rng(0).integers(n, size=SAMPLE))
+        sample, weight = chosen if rows is None else rows[chosen], None if weight is None else weight[chosen]
+    X = X[sample]
     # Squares must not overflow, so rows are measured in units of the largest number.
     unit = float(np.abs(X.data if sp.issparse(X) else X).max(initial=1.0))
     X = X.astype(np.float64) / unit
@@ -200,4 +202,4 @@ def smoothness(X: Any, weight: NDArray[Any] | None, *, curvature: float, batch: 
     mean = min(1.1 * eigenvalue, row)  # ten steps of the power method come close, from below
     b = min(batch, n)
     expected = mean if n == 1 else (n * (b - 1) * mean + (n - b) * row) / (b * (n - 1))
-    return curvature * expected * unit**2 + l2
+    return expected * unit**2

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import ArrayLike
 from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
@@ -22,7 +21,6 @@ from .._checks import (
     check_X_y,
     unchanged_on_error,
 )
-from .._threads import threads_for
 from . import _seeds
 from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, loss_functions
 
@@ -332,7 +330,7 @@ class SGDClassifier(ClassifierMixin, Supervised):  # type: ignore[misc]
             keep = self._goes_on(coef_init, intercept_init)
             coef_init, intercept_init = self._warm(coef_init, intercept_init)
             X, y = check_X_y(self, X, y, reset=True, finite=not self._is_checked_in_training())
-            self.classes_ = _classes(y)
+            self.classes_ = classes_of(y)
             given = self._given_validation(X, X_val, y_val, sample_weight_val)
             self._wants_validation(given)
             self._learn(X, y, coef_init, intercept_init, sample_weight, given, seen=seen, keep=keep, partial=False)
@@ -407,60 +405,82 @@ class SGDClassifier(ClassifierMixin, Supervised):  # type: ignore[misc]
         keep: bool,
         partial: bool,
     ) -> None:
-        n_classes = len(self.classes_)
-        if n_classes < 2:
-            raise ValueError(f"The number of classes has to be greater than one; got {n_classes} class")
-        codes = self._encode(y, X.dtype, "y")
+        sample_weight = check_weights(sample_weight, X, zeros=self.early_stopping and given is None and not partial)
+        codes = self._targets(y, X.dtype, "y")
         if given is not None:
-            given.y = self._encode(given.y, X.dtype, "y_val")
-        class_weight = [1.0] * n_classes
-        if self.class_weight is not None:
-            class_weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y).tolist()
-        early = self.early_stopping and given is None and not partial
-        sample_weight = check_weights(sample_weight, X, zeros=early)
+            given.y = self._targets(given.y, X.dtype, "y_val")
+        task = self._task(X, codes, coef_init, intercept_init, sample_weight, given, keep=keep, partial=partial)
+        self._train(
+            task,
+            seen=seen,
+            partial=partial,
+            threads=self._threads(task),
+            names=("",) if len(self.classes_) == 2 else tuple(f" (class {label})" for label in self.classes_),
+        )
 
+    def _task(
+        self,
+        X: Any,
+        targets: Any,
+        coef_init: Any = None,
+        intercept_init: Any = None,
+        sample_weight: Any = None,
+        given: _fit.Validation | None = None,
+        *,
+        keep: bool,
+        partial: bool = False,
+        rows: Any = None,
+        splits: dict[Any, Any] | None = None,
+    ) -> _fit.Task:
+        n_classes = len(self.classes_)
         binary = n_classes == 2
         labels = [1] if binary else list(range(n_classes))
         multinomial = self.multi_class == "multinomial" and not binary  # of two classes, it is the binary model
         start = self._start(X, len(labels), coef_init, intercept_init, keep=keep)
-        random_state = self.random_state
 
         def split() -> _fit.Validation | None:
-            return self._split(codes, sample_weight) if early else None
+            return self._split(targets, sample_weight, rows, splits) if given is None and not partial else None
 
+        random_state = self.random_state
         seeds, held_out = (
             _seeds.binary(random_state, split) if binary else _seeds.multiclass(random_state, n_classes, split)
         )
         validation = given or held_out
+        class_weight = self._class_weights(targets if rows is None else targets[rows])
         if binary or multinomial:
             side_weights = [(class_weight[0], w) for w in class_weight[-len(labels) :]]
         else:
             side_weights = [(1.0, w) for w in class_weight]
         state = self.__dict__.get("_optimizer_state") if keep else None
-        batches = self._batches(X.shape[0], state, multinomial=multinomial, normalise=not partial)
-        self._train(
-            _fit.Task(
-                plan=self._plan(X, max_iter=1 if partial else self.max_iter, validated=validation is not None),
-                X=X,
-                y=codes,
-                sample_weight=sample_weight,
-                start=start,
-                labels=labels,
-                side_weights=side_weights,
-                seeds=seeds,
-                validation=validation,
-                batches=batches,
-            ),
-            seen=seen,
-            partial=partial,
-            threads=threads_for(
-                self.n_jobs, len(labels) if batches is None else None, float(X.nnz if sp.issparse(X) else X.size)
-            ),
-            names=("",) if binary else tuple(f" (class {label})" for label in self.classes_),
+        n = X.shape[0] if rows is None else len(rows)
+        return _fit.Task(
+            plan=self._plan(X, max_iter=1 if partial else self.max_iter, validated=validation is not None),
+            X=X,
+            y=targets,
+            sample_weight=sample_weight,
+            start=start,
+            labels=labels,
+            side_weights=side_weights,
+            seeds=seeds,
+            validation=validation,
+            batches=self._batches(n, state, multinomial=multinomial, normalise=not partial),
+            rows=rows,
         )
 
-    def _encode(self, y: Any, dtype: Any, name: str) -> Any:
+    def _class_weights(self, codes: Any) -> list[float]:
+        """The weight of each class."""
+        n_classes = len(self.classes_)
+        if self.class_weight is None:
+            return [1.0] * n_classes
+        if self.class_weight != "balanced":
+            return list(compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_).tolist())
+        codes = codes.astype(np.intp)
+        return list(compute_class_weight("balanced", classes=np.arange(n_classes), y=codes).tolist())
+
+    def _targets(self, y: Any, dtype: Any, name: str) -> Any:
         """Class codes 0, 1, ... in X's dtype."""
+        if len(self.classes_) < 2:
+            raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
         if len(self.classes_) == 2:
             positive = y == self.classes_[1]
             codes = positive.astype(dtype)
@@ -548,7 +568,7 @@ class SGDClassifier(ClassifierMixin, Supervised):  # type: ignore[misc]
             return np.log(self.predict_proba(X))
 
 
-def _classes(y: Any) -> Any:
+def classes_of(y: Any) -> Any:
     """``np.unique(y)``, without sorting where y holds whole numbers of a small range.
 
     Raises

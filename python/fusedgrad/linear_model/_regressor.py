@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
 from .. import _fit
 from .._checks import Number, OneOf, check_weights, check_X_y, unchanged_on_error
-from .._threads import threads_for
 from ..losses import LOG_LINK
 from . import _seeds
 from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, loss_functions
@@ -290,32 +288,45 @@ class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]
         if given is not None:
             given.y = self._targets(given.y, X.dtype, "y_val")
         sample_weight = check_weights(sample_weight, X)
-        outputs = 1 if y.ndim == 1 else y.shape[1]
+        task = self._task(X, y, coef_init, intercept_init, sample_weight, given, keep=keep, partial=partial)
+        self._train(task, seen=seen, partial=partial, threads=self._threads(task))
+
+    def _task(
+        self,
+        X: Any,
+        targets: Any,
+        coef_init: Any = None,
+        intercept_init: Any = None,
+        sample_weight: Any = None,
+        given: _fit.Validation | None = None,
+        *,
+        keep: bool,
+        partial: bool = False,
+        rows: Any = None,
+        splits: dict[Any, Any] | None = None,
+    ) -> _fit.Task:
+        outputs = 1 if targets.ndim == 1 else targets.shape[1]
         start = self._start(X, outputs, coef_init, intercept_init, keep=keep)
-        seeds, held_out = _seeds.regression(
-            self.random_state, lambda: self._split(y, sample_weight) if given is None and not partial else None
-        )
+
+        def split() -> _fit.Validation | None:
+            return self._split(targets, sample_weight, rows, splits) if given is None and not partial else None
+
+        seeds, held_out = _seeds.regression(self.random_state, split)
         validation = given or held_out
         state = self.__dict__.get("_optimizer_state") if keep else None
-        batches = self._batches(X.shape[0], state, multinomial=False, normalise=not partial)
-        self._train(
-            _fit.Task(
-                plan=self._plan(X, max_iter=1 if partial else self.max_iter, validated=validation is not None),
-                X=X,
-                y=y,
-                sample_weight=sample_weight,
-                start=start,
-                labels=[-1] * outputs,
-                side_weights=[(1.0, 1.0)] * outputs,
-                seeds=seeds,
-                validation=validation,
-                batches=batches,
-            ),
-            seen=seen,
-            partial=partial,
-            threads=threads_for(
-                self.n_jobs, 1 if batches is None else None, float(X.nnz if sp.issparse(X) else X.size)
-            ),
+        n = X.shape[0] if rows is None else len(rows)
+        return _fit.Task(
+            plan=self._plan(X, max_iter=1 if partial else self.max_iter, validated=validation is not None),
+            X=X,
+            y=targets,
+            sample_weight=sample_weight,
+            start=start,
+            labels=[-1] * outputs,
+            side_weights=[(1.0, 1.0)] * outputs,
+            seeds=seeds,
+            validation=validation,
+            batches=self._batches(n, state, multinomial=False, normalise=not partial),
+            rows=rows,
         )
 
     def _targets(self, y: Any, dtype: Any, name: str) -> Any:

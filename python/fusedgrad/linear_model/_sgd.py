@@ -30,6 +30,7 @@ from .._checks import (
     check_X,
     check_X_y,
 )
+from .._threads import threads_for
 
 _ENDLESS = 2**62  # the core counts in 64 bits
 _SPARSE_INTERCEPT_DECAY = 0.01  # scikit-learn's: sparse features change rarely, the intercept always
@@ -272,12 +273,15 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             )
         if partial and result.stop_reason == "interrupted":
             raise KeyboardInterrupt  # part of an epoch would be neither the old model nor the new
-        # A callback can still fail, and what was before must then be there.
-        attributes = self._fitted(task.start, result, partial=partial, in_place=not epochs)
+        self._take(task, result, partial=partial, in_place=not epochs)  # a callback could fail until now
+        epochs.close()
+
+    def _take(self, task: _fit.Task, result: _fit.Result, *, partial: bool = False, in_place: bool = False) -> None:
+        """Take over what a fit has led to."""
+        attributes = self._fitted(task.start, result, partial=partial, in_place=in_place)
         for name in (*_AVERAGE_STATE, "_optimizer_state"):
             self.__dict__.pop(name, None)
         self.__dict__.update(attributes)
-        epochs.close()
 
     def _fitted(
         self, start: _fit.Start, result: _fit.Result, *, partial: bool, in_place: bool = False
@@ -340,14 +344,24 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 
     # ---- validation rows ----
 
-    def _split(self, y: Any, sample_weight: Any) -> _fit.Validation | None:
-        """The rows that early stopping keeps aside: scikit-learn's split for the same `random_state`."""
+    def _split(self, y: Any, sample_weight: Any, rows: Any, splits: dict[Any, Any] | None) -> _fit.Validation | None:
+        """The rows that early stopping keeps aside: scikit-learn's split for the same `random_state`.
+
+        `rows`: those to split; None: all. `splits` remembers splits for others like this one.
+        """
         if not self.early_stopping:
             return None
-        n = y.shape[0]
+        seed = self.random_state
+        key = (self._classification, self.validation_fraction, int(seed)) if isinstance(seed, Integral) else None
+        if splits is not None and key in splits:
+            return _fit.Validation(held_out=splits[key])
+        own = y if rows is None else y[rows]
+        n = own.shape[0]
         splitter = StratifiedShuffleSplit if self._classification else ShuffleSplit
-        cv = splitter(test_size=self.validation_fraction, random_state=self.random_state)
-        train, held = next(cv.split(np.zeros((n, 1)), y))
+        cv = splitter(test_size=self.validation_fraction, random_state=seed)
+        train, held = next(cv.split(np.zeros((n, 1)), own))
+        if rows is not None:
+            train, held = rows[train], rows[held]
         if sample_weight is not None and not np.any(sample_weight[held] > 0):
             raise ValueError(
                 "The sample weights for validation set are all zero, consider using a different random state."
@@ -359,8 +373,10 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
                 f"{held.shape[0]} samples). Please either change validation_fraction, increase number of samples, "
                 "or disable early_stopping."
             )
-        mask = np.zeros(n, dtype=np.bool_)
+        mask = np.zeros(y.shape[0], dtype=np.bool_)
         mask[held] = True
+        if splits is not None and key is not None:
+            splits[key] = mask
         return _fit.Validation(held_out=mask)
 
     def _given_validation(self, X: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> _fit.Validation | None:
@@ -445,6 +461,11 @@ class Supervised(SGD):
     def _is_checked_in_training(self) -> bool:
         """Whether training itself notices X that is not finite: it must read every row."""
         return self._is_batched() and not self.early_stopping
+
+    def _threads(self, task: _fit.Task) -> int:
+        """With one sample a step, outputs are what can be shared."""
+        X, outputs = task.X, None if task.batches is not None else len(task.labels)
+        return threads_for(self.n_jobs, outputs, float(X.nnz if sp.issparse(X) else X.size))
 
     def _check_parameters(self, *, partial: bool = False) -> None:
         super()._check_parameters(partial=partial)

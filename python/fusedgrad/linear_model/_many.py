@@ -1,0 +1,385 @@
+"""Many linear models in one pass over X."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array, check_random_state
+
+from .. import _fit
+from .._checks import check_finite, check_weights, check_X_y
+from .._minibatch import Pass, stream_of
+from .._threads import threads_for
+from ._classifier import SGDClassifier, classes_of
+from ._regressor import SGDRegressor
+from ._sgd import Supervised
+
+_SEEN = ("n_features_in_", "feature_names_in_", "classes_", "_y_ndim")  # what data leaves behind
+_STREAM = ("batch_size", "shuffle", "random_state", "the rows that early_stopping keeps aside", "epochs made before")
+
+
+class FittedModels(list[Any]):
+    """The estimators that `fit_many` has fitted, in their order, and how they shared the work.
+
+    Attributes
+    ----------
+    passes : list of list of int
+        The places in the list of the models that were trained together, pass by pass.
+    alone : dict of int to str
+        The models that shared no pass with another, and why.
+    """
+
+    passes: list[list[int]]
+    alone: dict[int, str]
+
+
+def fit_many(
+    estimators: Sequence[SGDClassifier | SGDRegressor], X: Any, y: ArrayLike, sample_weights: ArrayLike | None = None
+) -> FittedModels:
+    """Fit linear estimators on the same rows in as few passes over X as possible.
+
+    Each estimator ends as after its own ``fit(X, y, sample_weight)``, with the same bits. Those that are trained in
+    mini-batches and agree in `batch_size`, `shuffle` and `random_state` see the same rows at the same time, and share
+    a pass: a mini-batch meets all of them while it is in the cache. They may differ in everything else: `loss`,
+    `penalty`, `alpha`, `l1_ratio`, `eta0`, `learning_rate`, `optimizer`, `class_weight`, `tol`, `max_iter`, ...
+
+    Parameters
+    ----------
+    estimators : list of SGDClassifier or SGDRegressor
+        What to fit, in place; each object once.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Training rows.
+    y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        Class labels or targets.
+    sample_weights : array-like of shape (n_samples,) or (n_samples, n_models), default=None
+        Weights of the samples, the same for all or a column for each: with the counts of bootstrap samples this is
+        bagging.
+
+    Returns
+    -------
+    models : FittedModels
+        The estimators, with `passes` and `alone`, which say who shared with whom, and who could not.
+
+    Raises
+    ------
+    TypeError
+        If there is something else in the list.
+    ValueError
+        As `fit`, with the place of the model in the list. All estimators are then as before the call.
+    KeyboardInterrupt
+        After Ctrl-C; all estimators are as before.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If some model has reached `max_iter` before it converged.
+
+    References
+    ----------
+    Qin & Rusu, "Speculative approximations for terascale distributed gradient descent optimization", 2014: many
+    configurations in one pass. Breiman, "Bagging predictors", 1996.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.preprocessing import scale
+    >>> from fusedgrad import SGDClassifier, fit_many
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> alphas = np.logspace(-4, 0, 9)
+    >>> models = fit_many(
+    ...     [SGDClassifier("log_loss", alpha=alpha, batch_size=32, random_state=0) for alpha in alphas], scale(X), y
+    ... )
+    >>> models.passes
+    [[0, 1, 2, 3, 4, 5, 6, 7, 8]]
+    >>> norms = [np.linalg.norm(model.coef_) for model in models]
+    >>> norms[0] > norms[-1]
+    True
+    """
+    models = FittedModels(estimators)
+    together = Together(models, X, y, sample_weights)
+    together.run()
+    for error in together.errors:
+        if error is not None:
+            raise error
+    together.settle()
+    models.passes, models.alone = together.passes, together.alone
+    unfinished = [k for k, model in enumerate(models) if model.tol is not None and model.stop_reason_ == "max_iter"]
+    if unfinished:
+        warnings.warn(
+            f"Maximum number of iteration reached before convergence by {len(unfinished)} of {len(models)} models: "
+            f"{unfinished[:10]}. Consider increasing max_iter to improve the fit.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return models
+
+
+class Together:
+    """Training of linear estimators on some rows of one X, in as few passes as possible.
+
+    It works on copies; the estimators stay as they are until `settle`.
+
+    Parameters
+    ----------
+    estimators : list of SGDClassifier or SGDRegressor
+    X, y
+        As for `fit_many`.
+    sample_weights : array-like of shape (n_samples,) or (n_samples, n_models), default=None
+        Of all rows of X.
+    rows : ndarray of int, default=None
+        The rows to train on, of an X that has been checked. None: all, and X is checked here.
+    names : list of str, default=None
+        What messages call each model.
+    threads : int, default=None
+        None: what the estimators' `n_jobs` ask for.
+    verbose : int, default=None
+        Above 0, print a line an epoch and model. None: what the estimators' `verbose` asks for.
+
+    Attributes
+    ----------
+    passes, alone
+        As of `FittedModels`.
+    """
+
+    def __init__(
+        self,
+        estimators: Sequence[Any],
+        X: Any,
+        y: Any,
+        sample_weights: Any = None,
+        *,
+        rows: NDArray[Any] | None = None,
+        names: Sequence[str] | None = None,
+        threads: int | None = None,
+        verbose: int | None = None,
+    ):
+        self.estimators, self.rows = list(estimators), rows
+        self.names = [f"model {k}" for k in range(len(self.estimators))] if names is None else list(names)
+        self._verbose = verbose
+        self._check_estimators()
+        self._models = [copy.copy(estimator) for estimator in self.estimators]
+        self._trainings: dict[int, Any] = {}
+        self._fits: dict[int, Callable[[], Any]] = {}  # of models that cannot share, while they wait
+        self._failed: dict[int, Exception] = {}
+        self.passes: list[list[int]] = []
+        self.alone: dict[int, str] = {}
+        X, y, targets = self._check_data(X, y)
+        weights = self._check_weights(sample_weights, X)
+        tasks: dict[int, _fit.Task] = {}
+        splits: dict[Any, Any] = {}
+        # All that leave the seed to chance get the same one, so that they can share.
+        seed = int(check_random_state(None).randint(np.iinfo(np.int32).max))
+        for k, model in enumerate(self._models):
+            why = _why_alone(model)
+            if why:
+                self.alone[k] = why
+                self._fits[k] = self._fit_of(model, X, y, weights[k])
+                continue
+            chance, model.random_state = model.random_state, seed if model.random_state is None else model.random_state
+            with self._named(k):
+                start = model._warm(None, None)
+                keep = model._goes_on(None, None)
+                tasks[k] = model._task(X, targets, *start, weights[k], keep=keep, rows=rows, splits=splits)
+            model.random_state = chance
+        work = float(X.nnz if sp.issparse(X) else X.size) * len(self._models)
+        self._threads = threads or max(threads_for(model.n_jobs, None, work) for model in self._models)
+        self._passes = [self._pass(tasks, each) for each in self._streams(tasks)]
+
+    # ---- what comes in ----
+
+    def _check_estimators(self) -> None:
+        if not self.estimators:
+            raise ValueError("There are no estimators to fit: the list is empty.")
+        for k, estimator in enumerate(self.estimators):
+            if not isinstance(estimator, Supervised):
+                raise TypeError(
+                    f"{self.names[k]} is {estimator!r}. Only SGDClassifier and SGDRegressor can be fitted together."
+                )
+            if estimator._classification != self.estimators[0]._classification:
+                raise TypeError(
+                    f"{self.names[k]} is {estimator!r}, {self.names[0]} is {self.estimators[0]!r}. Classifiers and "
+                    "regressors have different targets; fit them in two calls."
+                )
+            with self._named(k):
+                estimator._check_parameters()
+        if len(set(map(id, self.estimators))) < len(self.estimators):
+            raise ValueError("An estimator stands in the list twice. Make another one with sklearn.base.clone.")
+
+    def _check_data(self, X: Any, y: Any) -> tuple[Any, Any, Any]:
+        """X, y and encoded targets; every model learns what X looks like."""
+        first = self._models[0]
+        if self.rows is None:
+            finite = not all(model._is_checked_in_training() for model in self._models)
+            several = all(model._is_batched() for model in self._models) and not first._classification
+            X, y = check_X_y(first, X, y, reset=True, multi_output=several, finite=finite)
+        else:
+            y = np.asarray(y)
+            first.n_features_in_ = X.shape[1]
+        if first._classification:
+            known = y if self.rows is None else y[self.rows]
+            first.classes_ = classes_of(known)
+            targets = first._targets(known, X.dtype, "y")
+            if self.rows is not None:
+                everywhere = np.zeros(len(y), dtype=X.dtype)
+                everywhere[self.rows] = targets
+                targets = everywhere
+        else:
+            first._y_ndim = np.ndim(y)
+        for k, model in enumerate(self._models):
+            model.__dict__.update({name: first.__dict__[name] for name in _SEEN if name in first.__dict__})
+            if not first._classification:
+                with self._named(k):
+                    targets = model._targets(y, X.dtype, "y")
+        return X, y, targets
+
+    def _check_weights(self, weights: Any, X: Any) -> list[Any]:
+        """Sample weights of each model."""
+        count = len(self._models)
+        early = all(model.early_stopping for model in self._models)
+        if np.ndim(weights) < 2:
+            return [check_weights(weights, X, name="sample_weights", zeros=early)] * count
+        weights = check_array(weights, dtype=X.dtype, order="C", input_name="sample_weights")
+        if weights.shape != (X.shape[0], count):
+            raise ValueError(
+                f"sample_weights.shape == {weights.shape}, expected {(X.shape[0], count)}: a row for each row of X and "
+                "a column for each model; or one column for all."
+            )
+        used = weights if self.rows is None else weights[self.rows]
+        for k in np.flatnonzero(~used.any(axis=0)):
+            raise ValueError(f"{self.names[k]}: its column of sample_weights is zero for every sample.")
+        return list(weights.T)
+
+    @contextmanager
+    def _named(self, k: int) -> Iterator[None]:
+        """Errors say which model they are about."""
+        try:
+            yield
+        except ValueError as error:
+            raise type(error)(f"{self.names[k]}: {error}") from error
+
+    def _fit_of(self, model: Any, X: Any, y: Any, weight: Any) -> Callable[[], Any]:
+        rows = slice(None) if self.rows is None else self.rows
+
+        def fit() -> None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # whoever asked for the models warns
+                model.fit(X[rows], y[rows], sample_weight=None if weight is None else weight[rows])
+            if model.stop_reason_ == "interrupted":
+                raise KeyboardInterrupt
+
+        return fit
+
+    # ---- who shares with whom ----
+
+    def _streams(self, tasks: dict[int, _fit.Task]) -> list[list[int]]:
+        streams: dict[Any, list[int]] = {}
+        for k, task in tasks.items():
+            streams.setdefault(stream_of(task), []).append(k)
+        for stream, members in streams.items():
+            if len(members) > 1 or len(tasks) == 1:
+                continue
+            largest = max(streams, key=lambda each: len(streams[each]))
+            other = largest if stream != largest else next(each for each in streams if each != stream)
+            differs = [name for name, its, theirs in zip(_STREAM, stream, other, strict=True) if its != theirs]
+            self.alone[members[0]] = f"it differs from the others in {' and '.join(differs)}"
+        return list(streams.values())
+
+    def _pass(self, tasks: dict[int, _fit.Task], members: list[int]) -> Pass:
+        task = tasks[members[0]]
+        together = Pass(
+            [tasks[k] for k in members],
+            check=lambda: check_finite(task.X, self._models[members[0]]),
+            threads=self._threads,
+            verbose=[int(self._models[k].verbose) if self._verbose is None else self._verbose for k in members],
+            names=[self.names[k] for k in members],
+        )
+        self._trainings.update(zip(members, together.trainings, strict=True))
+        self.passes.append(members)
+        return together
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Bytes of all weights, of the optimizers' state, and of the values of one batch."""
+        total = {"weights": 0, "optimizer state": 0, "batch": 0}
+        for each in self._passes:
+            for part, size in each.memory.items():
+                total[part] = total[part] + size if part != "batch" else max(total[part], size)
+        return total
+
+    # ---- training ----
+
+    def run(self, epochs: int | None = None) -> None:
+        """Train each model to its end, or for so many epochs more at most; models that cannot share always to the end.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            After Ctrl-C.
+        """
+        for k, fit in self._fits.items():
+            try:
+                fit()
+            except ValueError as error:
+                self._failed[k] = error
+        self._fits = {}
+        for each in self._passes:
+            made = 0
+            while not each.ended and made != epochs:
+                each.epoch()
+                made += 1
+                if any(training.stop_reason == "interrupted" for training in each.trainings):
+                    raise KeyboardInterrupt
+
+    @property
+    def ended(self) -> bool:
+        return not self._fits and all(each.ended for each in self._passes)
+
+    @property
+    def errors(self) -> list[Exception | None]:
+        """Why a model has no result: its weights have overflowed."""
+        failed = {k: training.error for k, training in self._trainings.items()} | self._failed
+        return [_about(name, failed.get(k)) for k, name in enumerate(self.names)]
+
+    def drop(self, indices: Sequence[int]) -> None:
+        """Let these models leave, with the weights that they have."""
+        for k in indices:
+            if k in self._trainings and not self._trainings[k].ended:
+                self._trainings[k].stop_reason = "dropped"
+
+    def weights(self, k: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Return (n_outputs, n_features) and (n_outputs,): a model as it is now."""
+        if k in self._trainings:
+            return self._trainings[k].answer()
+        return np.atleast_2d(self._models[k].coef_), self._models[k].intercept_
+
+    def settle(self) -> None:
+        """Give the estimators what they have learned, but for those with errors."""
+        errors = self.errors
+        for k, (estimator, model) in enumerate(zip(self.estimators, self._models, strict=True)):
+            if errors[k] is not None:
+                continue
+            if k in self._trainings:
+                model._take(self._trainings[k].task, self._trainings[k].result())
+            estimator.__dict__.clear()
+            estimator.__dict__.update(model.__dict__)
+
+
+def _about(name: str, error: Exception | None) -> Exception | None:
+    return None if error is None else type(error)(f"{name}: {error}")
+
+
+def _why_alone(estimator: Any) -> str:
+    if getattr(estimator, "_skl_callbacks", None):
+        return "it has callbacks, which follow one fit"
+    if not estimator._is_batched():
+        return "it is trained one sample a step (batch_size=1 with plain SGD), which no two models can share"
+    return ""
