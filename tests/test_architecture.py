@@ -192,6 +192,7 @@ BELOW = [
     "_minimize",
     "_network",
     "_rates",
+    "_scores",
     "_threads",
     "layers",
     "losses",
@@ -239,6 +240,7 @@ def test_library_code_does_not_print():
         ("_fit", "_narrator"),
         ("_minibatch", "_Training"),
         ("_config", "show_config"),
+        ("linear_model._cv", "_Search"),
         ("neural_network._mlp", "MLP"),
         ("neural_network._layered", "Layered"),
     }

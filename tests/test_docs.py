@@ -11,7 +11,7 @@ import fusedgrad
 import pytest
 from fusedgrad import layers, linear_model, losses, neural_network, optimizers, schedules
 
-LINEAR = [getattr(linear_model, name) for name in linear_model.__all__]
+LINEAR = [found for name in linear_model.__all__ if inspect.isclass(found := getattr(linear_model, name))]
 NEURAL = [getattr(neural_network, name) for name in neural_network.__all__]
 ESTIMATORS = LINEAR + NEURAL
 ROOT = Path(__file__).parents[1]

@@ -2,7 +2,7 @@
 
 import pytest
 from fusedgrad.layers import Dense
-from fusedgrad.linear_model import SGDClassifier, SGDOneClassSVM, SGDRegressor
+from fusedgrad.linear_model import SGDClassifier, SGDClassifierCV, SGDOneClassSVM, SGDRegressor, SGDRegressorCV
 from fusedgrad.neural_network import MLPClassifier, MLPRegressor, NeuralClassifier, NeuralRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -21,6 +21,23 @@ def expected_failures(estimator):
     expected_failed_checks=expected_failures,
 )
 def test_estimator(estimator, check):
+    check(estimator)
+
+
+CLASS_WEIGHT = "a mini-batch counts weights relative to their mean, and `alpha` is chosen by the plain accuracy"
+
+
+def expected_failures_of_grids(estimator):
+    if isinstance(estimator, SGDClassifierCV):  # its weights pass: the rows are one batch
+        return {"check_class_weight_classifiers": CLASS_WEIGHT}
+    return expected_failures(estimator)
+
+
+@parametrize_with_checks(
+    [SGDClassifierCV(alphas=2, cv=2), SGDRegressorCV(alphas=2, cv=2), SGDRegressorCV(alphas=2, cv=2, halving=True)],
+    expected_failed_checks=expected_failures_of_grids,
+)
+def test_grid(estimator, check):
     check(estimator)
 
 

@@ -10,6 +10,7 @@ void bind_optimizers(pybind11::module_& m);
 void bind_session(pybind11::module_& m);
 void bind_network(pybind11::module_& m);
 void bind_minibatch(pybind11::module_& m);
+void bind_scores(pybind11::module_& m);
 void bind_config(pybind11::module_& m);
 
 }  // namespace fg

@@ -196,22 +196,32 @@ void add_margins(const Tile<T>& tile, const T* FG_RESTRICT W, Index width, T* FG
     }
 }
 
-// The order in which `margins_by_lanes` takes the weights: those of lane 0, of lane L / 2, of L / 4, 3 L / 4, ...,
-// which are the leaves of the tree that adds up a register, from left to right. Calls f(feature) for one after the
-// other.
+// Lane number `place` of the lower half of a register, in the order in which the tree that adds up a register meets
+// them.
+template <class T>
+FG_INLINE int lane_at(int place) {
+    int lane = 0;
+    for (int bit = 1, mirrored = lanes<T> / 4; mirrored >= 1; bit *= 2, mirrored /= 2)
+        if (place & bit) lane += mirrored;
+    return lane;
+}
+
+// The order in which `margins_by_lanes` takes the weights: f(feature) is called for one after the other. A lane of the
+// lower half and its partner in the upper half, L / 2 further, are met together; what is left of a row beyond whole
+// registers is in the lower half.
 template <class T, class F>
 void each_by_lanes(Index cols, F&& f) {
     constexpr int L = lanes<T>;
-    for (int q = 0; q < L; ++q) {
-        int lane = 0;
-        for (int bit = 1, mirrored = L / 2; bit < L; bit *= 2, mirrored /= 2) lane += q & bit ? mirrored : 0;
+    for (int place = 0; place < L / 2; ++place) {
+        const int lane = lane_at<T>(place);
         Index j = 0;
-        for (; j + L <= cols; j += L) f(j + lane);
-        for (int n = L / 2; n >= 1; n /= 2) {
-            if (((cols - j) & n) == 0) continue;
-            if (lane < n) f(j + lane);
-            j += n;
+        for (; j + L <= cols; j += L) {
+            f(j + lane);
+            f(j + lane + L / 2);
         }
+        tail<L / 2>(j, cols - j, [&](Index first, auto width) {
+            if (lane < decltype(width)::value) f(first + lane);
+        });
     }
 }
 
@@ -222,46 +232,50 @@ template <int N, class T>
 void margins_by_lanes(const Tile<T>& tile, const T* FG_RESTRICT W, const T* FG_RESTRICT b, Index width,
                       T* FG_RESTRICT P) {
     constexpr int L = lanes<T>;
-    const Index whole = tile.cols / L * L, rest = tile.cols - whole;
+    const Index whole = tile.cols / L * L;
     by_columns<N, T>(width, [&](Index c, auto registers) __attribute__((always_inline)) {
         constexpr int V = decltype(registers)::value;
-        by_groups<8 / V>(tile.count, [&](Index i, auto group) __attribute__((always_inline)) {
-            constexpr int R = decltype(group)::value;
-            const T* x[R];
-            for (int r = 0; r < R; ++r) x[r] = tile.x[i + r];
-            Vector<T, N> s[R][V], waiting[8][R][V];  // sums that wait for the other half of their tree
-            const T* FG_RESTRICT w = W + c;
-            const auto add = [&](Index j) __attribute__((always_inline)) {
-                Vector<T, N> at[V];
-                for (int v = 0; v < V; ++v) at[v] = load<N>(w + v * N);
-                for (int r = 0; r < R; ++r)
-                    for (int v = 0; v < V; ++v) s[r][v] += x[r][j] * at[v];
-                w += width;
-            };
-            for (int q = 0; q < L; ++q) {
-                int lane = 0;
-                for (int bit = 1, mirrored = L / 2; bit < L; bit *= 2, mirrored /= 2) lane += q & bit ? mirrored : 0;
-                for (int r = 0; r < R; ++r)
-                    for (int v = 0; v < V; ++v) s[r][v] = Vector<T, N>{};
-                for (Index j = q * line<T>; j < tile.cols && c == 0; j += L * line<T>)
-                    for (int r = 0; r < R; ++r) __builtin_prefetch(tile.next[i + r] + j);
-                for (Index j = lane; j < whole; j += L) add(j);
-                Index j = whole;
-                for (int n = L / 2; rest > 0 && n >= 1; n /= 2) {
-                    if ((rest & n) == 0) continue;
-                    if (lane < n) add(j + lane);
-                    j += n;
-                }
-                int level = 0;
-                for (; (q >> level) & 1; ++level)
+        by_groups<register_bytes == 64 ? 8 / V : 4>(
+            tile.count, [&](Index i, auto group) __attribute__((always_inline)) {
+                constexpr int R = decltype(group)::value;
+                const T* x[R];
+                for (int r = 0; r < R; ++r) x[r] = tile.x[i + r];
+                Vector<T, N> waiting[6][R][V];  // sums that wait for the other half of their tree
+                const T* FG_RESTRICT w = W + c;
+                const auto add = [&](Vector<T, N>(&s)[R][V], Index j) __attribute__((always_inline)) {
+                    Vector<T, N> at[V];
+                    for (int v = 0; v < V; ++v) at[v] = load<N>(w + v * N);
                     for (int r = 0; r < R; ++r)
-                        for (int v = 0; v < V; ++v) s[r][v] = waiting[level][r][v] + s[r][v];
-                for (int r = 0; r < R; ++r)
-                    for (int v = 0; v < V; ++v) waiting[level][r][v] = s[r][v];
-            }
-            for (int r = 0; r < R; ++r)
-                for (int v = 0; v < V; ++v) store<N>(P + (i + r) * width + c + v * N, s[r][v] + load<N>(b + c + v * N));
-        });
+                        for (int v = 0; v < V; ++v) s[r][v] += x[r][j] * at[v];
+                    w += width;
+                };
+                for (int place = 0; place < L / 2; ++place) {
+                    const int lane = lane_at<T>(place);
+                    for (Index j = place * line<T>; j < tile.cols && c == 0; j += L / 2 * line<T>)
+                        for (int r = 0; r < R; ++r) __builtin_prefetch(tile.next[i + r] + j);
+                    Vector<T, N> s[R][V]{}, upper[R][V]{};
+                    for (Index j = lane; j < whole; j += L) {
+                        add(s, j);
+                        add(upper, j + L / 2);
+                    }
+                    if (whole < tile.cols)
+                        tail<L / 2>(whole, tile.cols - whole, [&](Index j, auto n) __attribute__((always_inline)) {
+                            if (lane < decltype(n)::value) add(s, j + lane);
+                        });
+                    for (int r = 0; r < R; ++r)
+                        for (int v = 0; v < V; ++v) s[r][v] += upper[r][v];
+                    int level = 0;
+                    for (; (place >> level) & 1; ++level)
+                        for (int r = 0; r < R; ++r)
+                            for (int v = 0; v < V; ++v) s[r][v] = waiting[level][r][v] + s[r][v];
+                    for (int r = 0; r < R; ++r)
+                        for (int v = 0; v < V; ++v) waiting[level][r][v] = s[r][v];
+                    if (place + 1 < L / 2) continue;
+                    for (int r = 0; r < R; ++r)
+                        for (int v = 0; v < V; ++v)
+                            store<N>(P + (i + r) * width + c + v * N, s[r][v] + load<N>(b + c + v * N));
+                }
+            });
     });
 }
 

@@ -304,8 +304,9 @@ protected:
     void pack(const Block<T>& block, Index first, Index last, Index begin, Index end) const {
         for (Index m = first; m < last; ++m) {
             const T* const w = model_of(block, m).flat.w;
+            T* const W = block.W + m * block.step;
             for (Index j = begin; j < end; ++j)
-                std::copy_n(w + j * width_, block.step, block.W + place(j) * block.width + m * block.step);
+                for (Index k = 0; k < block.step; ++k) W[place(j) * block.width + k] = w[j * width_ + k];
         }
     }
     void pack(const Block<T>& block) const {
@@ -330,7 +331,8 @@ protected:
             for (Index m = task.first; m < task.last; ++m) {
                 T* const g = gradient_of(block.models[std::size_t(m)]);
                 const T* const sum = scratch + (m - task.first) * block.step;
-                for (Index j = from; j < to; ++j) std::copy_n(sum + (j - from) * n, block.step, g + j * width_);
+                for (Index j = from; j < to; ++j)
+                    for (Index k = 0; k < block.step; ++k) g[j * width_ + k] = sum[(j - from) * n + k];
             }
         }
     }

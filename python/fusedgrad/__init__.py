@@ -2,7 +2,7 @@
 
 from . import layers, linear_model, losses, neural_network, optimizers, schedules
 from ._config import __version__, show_config
-from .linear_model import SGDClassifier, SGDOneClassSVM, SGDRegressor
+from .linear_model import SGDClassifier, SGDClassifierCV, SGDOneClassSVM, SGDRegressor, SGDRegressorCV, fit_many
 from .neural_network import MLPClassifier, MLPRegressor, NeuralClassifier, NeuralRegressor
 
 __all__ = [
@@ -11,9 +11,12 @@ __all__ = [
     "NeuralClassifier",
     "NeuralRegressor",
     "SGDClassifier",
+    "SGDClassifierCV",
     "SGDOneClassSVM",
     "SGDRegressor",
+    "SGDRegressorCV",
     "__version__",
+    "fit_many",
     "layers",
     "linear_model",
     "losses",

@@ -20,3 +20,4 @@ outputs_width = _module.outputs_width
 row_order = _module.row_order
 rule_catalog = _module.rule_catalog
 rule_slots = _module.rule_slots
+score_margins = _module.score_margins

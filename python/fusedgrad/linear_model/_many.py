@@ -95,13 +95,10 @@ def fit_many(
     >>> from fusedgrad import SGDClassifier, fit_many
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> alphas = np.logspace(-4, 0, 9)
-    >>> models = fit_many(
-    ...     [SGDClassifier("log_loss", alpha=alpha, batch_size=32, random_state=0) for alpha in alphas], scale(X), y
-    ... )
-    >>> models.passes
+    >>> models = [SGDClassifier("log_loss", alpha=alpha, batch_size=32, random_state=0) for alpha in alphas]
+    >>> fit_many(models, scale(X), y).passes
     [[0, 1, 2, 3, 4, 5, 6, 7, 8]]
-    >>> norms = [np.linalg.norm(model.coef_) for model in models]
-    >>> norms[0] > norms[-1]
+    >>> bool(np.linalg.norm(models[0].coef_) > np.linalg.norm(models[-1].coef_))
     True
     """
     models = FittedModels(estimators)
