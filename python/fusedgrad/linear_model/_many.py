@@ -6,11 +6,13 @@ import copy
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 
@@ -103,21 +105,46 @@ def fit_many(
     """
     models = FittedModels(estimators)
     together = Together(models, X, y, sample_weights)
-    together.run()
-    for error in together.errors:
-        if error is not None:
-            raise error
-    together.settle()
+    together.finish()
     models.passes, models.alone = together.passes, together.alone
-    unfinished = [k for k, model in enumerate(models) if model.tol is not None and model.stop_reason_ == "max_iter"]
-    if unfinished:
-        warnings.warn(
-            f"Maximum number of iteration reached before convergence by {len(unfinished)} of {len(models)} models: "
-            f"{unfinished[:10]}. Consider increasing max_iter to improve the fit.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
+    _warn_of(models, [f"{k}" for k in range(len(models))])
     return models
+
+
+def train_path(
+    estimator: Any, X: Any, y: Any, alphas: Any, sample_weight: Any
+) -> tuple[NDArray[np.float64], NDArray[Any], NDArray[np.float64]]:
+    """`Supervised.path`."""
+    if isinstance(alphas, Integral) and int(alphas) > 0:
+        alphas = np.logspace(-6, 0, alphas)
+    values = np.atleast_1d(np.asarray(alphas, dtype=float))
+    if values.ndim != 1 or not values.size or not np.all((values > 0) & np.isfinite(values)):
+        raise ValueError(f"alphas must be an int of at least 1, or a list of at least one value > 0. Got {alphas!r}.")
+    values = np.sort(values)[::-1]
+    models = [clone(estimator).set_params(alpha=float(alpha), warm_start=False) for alpha in values]
+    names = [f"alpha={alpha:g}" for alpha in values]
+    Together(models, X, y, sample_weight, names=names).finish()
+    _warn_of(models, names)
+    coefs = np.stack([np.atleast_2d(model.coef_) for model in models], axis=-1)
+    intercepts = np.stack([model.intercept_ for model in models], axis=-1)
+    return (values, coefs[0], intercepts[0]) if len(coefs) == 1 else (values, coefs, intercepts)
+
+
+def _warn_of(models: Sequence[Any], names: Sequence[str]) -> None:
+    """One warning for all that have not converged."""
+    late = [
+        name
+        for model, name in zip(models, names, strict=True)
+        if model.tol is not None and model.stop_reason_ == "max_iter"
+    ]
+    if late:
+        warnings.warn(
+            f"Maximum number of iteration reached before convergence by {len(late)} of {len(models)} models: "
+            f"{', '.join(late[:5])}{', ...' if len(late) > 5 else ''}. Consider increasing max_iter to improve the "
+            "fit.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
 
 
 class Together:
@@ -357,6 +384,14 @@ class Together:
         if k in self._trainings:
             return self._trainings[k].answer()
         return np.atleast_2d(self._models[k].coef_), self._models[k].intercept_
+
+    def finish(self) -> None:
+        """Train to the end, and give the estimators what they have learned, if none has failed."""
+        self.run()
+        for error in self.errors:
+            if error is not None:
+                raise error
+        self.settle()
 
     def settle(self) -> None:
         """Give the estimators what they have learned, but for those with errors."""

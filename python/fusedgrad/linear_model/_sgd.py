@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
@@ -466,6 +467,43 @@ class Supervised(SGD):
         """With one sample a step, outputs are what can be shared."""
         X, outputs = task.X, None if task.batches is not None else len(task.labels)
         return threads_for(self.n_jobs, outputs, float(X.nnz if sp.issparse(X) else X.size))
+
+    def path(
+        self, X: Any, y: Any, *, alphas: Any = 100, sample_weight: Any = None
+    ) -> tuple[NDArray[np.float64], NDArray[Any], NDArray[np.float64]]:
+        """Return the coefficients for many strengths of the penalty, to be plotted against them.
+
+        The models have this estimator's parameters, but for `alpha`, and each is what `fit` would make of it. In
+        mini-batches they are trained in one pass. This estimator is not changed.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,), for regressors also (n_samples, n_targets)
+            Class labels or targets.
+        alphas : int or array-like of floats in (0, inf), default=100
+            Strengths of the penalty; an int: so many from 1e-6 to 1, evenly on a logarithmic scale.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        alphas : ndarray of shape (n_alphas,)
+            In descending order, as scikit-learn's paths are.
+        coefs : ndarray of shape (n_features, n_alphas), or (n_outputs, n_features, n_alphas) for several outputs
+            The coefficients.
+        intercepts : ndarray of shape (n_alphas,), or (n_outputs, n_alphas)
+            The intercepts.
+
+        Raises
+        ------
+        ValueError
+            As `fit`, or for alphas out of range; it names the alpha.
+        """
+        from ._many import train_path  # which knows the estimators
+
+        return train_path(self, X, y, alphas, sample_weight)
 
     def _check_parameters(self, *, partial: bool = False) -> None:
         super()._check_parameters(partial=partial)
