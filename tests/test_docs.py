@@ -110,3 +110,13 @@ def test_the_readme_table_of_networks_is_the_newest_report():
 
     shown = (ROOT / "README.md").read_text().split("<!-- networks: begin -->\n")[1].split("\n<!-- networks: end -->")[0]
     assert shown.strip() == networks.markdown(json.loads(reports[-1].read_text())).strip()
+
+
+def test_the_readme_table_of_grids_is_the_newest_report():
+    reports = sorted((ROOT / "bench" / "results" / "grids").glob("*.json"))
+    if not reports:
+        pytest.skip("the tests run outside the repository, without its benchmark")
+    from bench import grids
+
+    shown = (ROOT / "README.md").read_text().split("<!-- grids: begin -->\n")[1].split("\n<!-- grids: end -->")[0]
+    assert shown.strip() == grids.markdown(json.loads(reports[-1].read_text())).strip()

@@ -13,6 +13,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 RUN = "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
 SAID = re.compile(r"mean squared error (\S+) in epoch 1, (\S+) in epoch 5,000; [\d.]+ s\n")
 ACCURACY = re.compile(r"test accuracy ([\d.]+)")
+GRID = re.compile(r"600 models in [\d.]+ s; best: alpha=(\S+), eta0=(\S+), log loss ([\d.]+), ")
 WAVE = re.compile(r"wave: forecasts are ([\d.]+) off \(RMS\)")
 
 
@@ -56,9 +57,9 @@ def test_the_seed_network_draws_its_loss_where_it_is_told(runs):
         assert (red > green + 0.3).mean() > 0.001  # the smoothed ones
 
 
-@pytest.fixture(scope="module", params=["digits_cnn", "sequences_gru"])
+@pytest.fixture(scope="module", params=["digits_cnn", "grid_of_models", "sequences_gru"])
 def quick(request, tmp_path_factory):
-    """A short example's name, the folder of its two runs on scikit-learn's digits, and what each printed."""
+    """A short example's name, the folder of its two runs on scikit-learn's data, and what each printed."""
     folder = tmp_path_factory.mktemp(request.param)
     nowhere = {"FUSEDGRAD_DATA": str(folder / "nowhere")}
     script = f"{request.param}.py"
@@ -70,6 +71,11 @@ def test_short_examples_learn_the_same_each_time(quick):
     one, other = (ACCURACY.findall(said) + WAVE.findall(said) for said in printed)
     assert one == other
     assert float(one[0]) > 0.7  # guessing gets 0.1
+    if name == "grid_of_models":
+        (alpha, rate, loss), other_best = (GRID.match(said).groups() for said in printed)
+        assert (alpha, rate, loss) == other_best
+        assert 1e-5 < float(alpha) < 0.1
+        assert float(loss) < 0.1  # guessing gets 0.66
     if name == "sequences_gru":
         assert float(one[1]) < 0.4  # a forecast of zeros gets 0.8
 

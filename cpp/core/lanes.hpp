@@ -14,6 +14,7 @@
 #include <array>
 #include <cstring>
 #include <functional>
+#include <type_traits>
 #include <utility>
 
 #include "core/base.hpp"
@@ -54,6 +55,17 @@ FG_INLINE Vector<T, N> load(const T* p) {
 template <int N, class T>
 FG_INLINE void store(T* p, Vector<T, N> v) {
     std::memcpy(p, &v, sizeof v);
+}
+
+// s + x y, rounded once where the processor can, as it is in vectors. (Compilers may make vectors of a loop over
+// products of single numbers, and then round twice.)
+template <class T>
+FG_INLINE T multiply_add(T x, T y, T s) {
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    if constexpr (std::is_same_v<T, float>) return __builtin_fmaf(x, y, s);
+    if constexpr (std::is_same_v<T, double>) return __builtin_fma(x, y, s);
+#endif
+    return s + x * y;
 }
 
 // A register's first n numbers, 0 < n <= lanes; what lies behind is neither read (zeros come in its place) nor written.

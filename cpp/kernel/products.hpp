@@ -366,10 +366,18 @@ void margins(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, Inde
         const auto row = X.row(rows[i]);
         for (Index c = 0; c < width; c += N) {
             Vector<T, N> s[4]{};
+            const auto add = [&](Vector<T, N>& sum, Index k) __attribute__((always_inline)) {
+                const auto w = load<N>(W + Index(row.index[k]) * width + c);
+                if constexpr (N == 1) {
+                    sum = multiply_add(row.x[k], w, sum);
+                } else {
+                    sum += row.x[k] * w;
+                }
+            };
             Index k = 0;
             for (; k + 4 <= row.n; k += 4)
-                for (int q = 0; q < 4; ++q) s[q] += row.x[k + q] * load<N>(W + Index(row.index[k + q]) * width + c);
-            for (; k < row.n; ++k) s[0] += row.x[k] * load<N>(W + Index(row.index[k]) * width + c);
+                for (int q = 0; q < 4; ++q) add(s[q], k + q);
+            for (; k < row.n; ++k) add(s[0], k);
             store<N>(P + i * width + c, (s[0] + s[1]) + (s[2] + s[3]));
         }
     }

@@ -33,7 +33,7 @@ public:
             std::uint32_t next = 0;
             each_by_lanes<T>(X.cols, [&](Index j) { place[std::size_t(j)] = next++; });
         }
-        this->form_blocks([](const Model<T>&) { return 0; }, std::move(place));
+        this->form_blocks([](Index) { return 0; }, std::move(place));
         all_ = (X.cols + 1) * this->columns_;
         stride_ = (all_ + 15) / 16 * 16;
         partial_ = Buffer<T>(chunks_ * stride_);

@@ -146,10 +146,10 @@ public:
         measured_ = &measured;
         const double work = length_ * double(batch_) * double(columns_);
         const int members = int(std::clamp(work / 8192.0, 1.0, double(std::clamp(threads, 1, most_threads))));
+        begin_epoch(members);
         scratch_.resize(std::max(scratch_.size(), std::size_t(members)));
         for (auto& scratch : scratch_)
             if (!scratch.data() && several_) scratch = Buffer<T>(most_gathered);
-        begin_epoch(members);
         bool finite = true;
         for (bool wanted = true; wanted && finite && passed_.batches < batches();) {
             deadline_ = Clock::now() + std::chrono::milliseconds(50);
@@ -204,11 +204,13 @@ protected:
     template <class Kind>
     void form_blocks(const Kind& kind, std::vector<std::uint32_t> place) {
         place_ = std::move(place);
+        blocks_.clear();
+        columns_ = 0;
+        several_ = false;
         std::map<std::tuple<int, bool, std::string, decltype(PartSpec::values)>, std::vector<Index>> alike;
         for (Index m = 0; m < Index(models_.size()); ++m) {
             const auto& recipe = models_[std::size_t(m)].recipe;
-            alike[{kind(models_[std::size_t(m)]), recipe.multinomial, recipe.loss.name, recipe.loss.values}].push_back(
-                m);
+            alike[{kind(m), recipe.multinomial, recipe.loss.name, recipe.loss.values}].push_back(m);
         }
         for (const auto& [key, members] : alike) {
             const auto& recipe = models_[std::size_t(members[0])].recipe;

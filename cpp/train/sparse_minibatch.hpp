@@ -47,29 +47,40 @@ private:
                        std::move(models)),
           X_(X),
           sorted_(sorted) {
-        this->form_blocks([this](const Model<T>& model) { return int(usual_way(model)); }, {});
         parts_ = sorted && length >= 8.0 ? 2 : 1;
         boundary_ = parts_ == 2 ? quantiles(0, X.cols, 2)[1] : X.cols;
-        margins_ = Buffer<T>(parts_ * this->batch_ * this->columns_);
-        gradient_ = Buffer<T>((X.cols + 1) * this->columns_);
         const auto tiles = std::size_t((this->batch_ + tile - 1) / tile), count = this->models_.size();
         losses_.resize(tiles * count);
-        sums_.resize(tiles * std::size_t(this->columns_));
-        ways_.resize(this->blocks_.size());
         scale_.assign(count, 1.0);
         next_.assign(count, 1.0);
-        factor_.resize(std::size_t(this->columns_));
-        pull_.resize(std::size_t(this->columns_));
         missed_.resize(count);
-        if (std::any_of(this->models_.begin(), this->models_.end(),
-                        [this](const Model<T>& model) { return usual_way(model) == Way::waiting; })) {
+        std::vector<Way> usual;
+        for (const auto& model : this->models_) usual.push_back(usual_way(model));
+        form(usual);
+        if (std::find(usual.begin(), usual.end(), Way::waiting) != usual.end()) {
             reached_.assign(std::size_t(X.cols), 0);
             all_.resize(std::size_t(X.cols));
             std::iota(all_.begin(), all_.end(), 0u);
         }
     }
 
+    // Makes blocks of models that go the same way.
+    void form(const std::vector<Way>& ways) {
+        if (ways == ways_) return;
+        ways_ = ways;
+        this->form_blocks([this](Index m) { return int(ways_[std::size_t(m)]); }, {});
+        margins_ = Buffer<T>(parts_ * this->batch_ * this->columns_);
+        gradient_ = Buffer<T>((X_.cols + 1) * this->columns_);
+        sums_.resize(losses_.size() / this->models_.size() * std::size_t(this->columns_));
+        factor_.resize(std::size_t(this->columns_));
+        pull_.resize(std::size_t(this->columns_));
+    }
+    Way way_of(const Block<T>& block) const { return ways_[std::size_t(block.models[0])]; }
+
     void begin_epoch(int members) override {
+        std::vector<Way> ways;
+        for (const auto& model : this->models_) ways.push_back(must_sweep(model) ? Way::dense : usual_way(model));
+        form(ways);
         split_rows(members);
         own_features(members);
         touched_.resize(std::max(touched_.size(), std::size_t(members)));
@@ -77,15 +88,12 @@ private:
         std::fill(factor_.begin(), factor_.end(), T(1));
         std::fill(pull_.begin(), pull_.end(), T(1));
         waiting_ = false;
-        for (std::size_t b = 0; b < ways_.size(); ++b) {
-            const auto& block = this->blocks_[b];
-            ways_[b] = usual_way(this->model_of(block, 0));
-            for (Index m = 0; m < Index(block.models.size()); ++m)
-                if (must_sweep(this->model_of(block, m))) ways_[b] = Way::dense;
-            if (ways_[b] == Way::waiting) std::fill_n(gradient_of(block), (X_.cols + 1) * block.width, T(0));
-            if (ways_[b] == Way::waiting) clock_ = std::size_t(block.models[0]);
-            waiting_ |= ways_[b] == Way::waiting;
+        for (const auto& block : this->blocks_) {
             this->pack(block);
+            if (way_of(block) != Way::waiting) continue;
+            std::fill_n(gradient_of(block), (X_.cols + 1) * block.width, T(0));
+            clock_ = std::size_t(block.models[0]);
+            waiting_ = true;
         }
         forget(std::size_t(this->batches()));
         own_tasks(members);
@@ -164,8 +172,8 @@ private:
     void own_tasks(int members) {
         tasks_.assign(std::size_t(members), {});
         intercepts_.clear();
-        for (std::size_t b = 0; b < ways_.size(); ++b) {
-            const bool dense = ways_[b] == Way::dense;
+        for (std::size_t b = 0; b < this->blocks_.size(); ++b) {
+            const bool dense = way_of(this->blocks_[b]) == Way::dense;
             for (std::size_t member = 0; member < std::size_t(members) && dense; ++member)
                 for (const Share& share : shares_[member]) this->add_tasks(b, share.begin, share.end, tasks_[member]);
             this->add_tasks(b, X_.cols, X_.cols + 1, dense ? tasks_[0] : intercepts_);
@@ -203,12 +211,12 @@ private:
             for (Index t = tiles * member / members; t < tiles * (member + 1) / members; ++t) slopes(batch, block, t);
         barrier.wait();
 
-        for (std::size_t b = 0; b < ways_.size(); ++b) {
-            const auto& block = this->blocks_[b];
+        for (const auto& block : this->blocks_) {
             const Index width = block.width;
-            T* const target = ways_[b] == Way::direct ? block.W : gradient_of(block);
+            T* const target = way_of(block) == Way::direct ? block.W : gradient_of(block);
             for (const Share& share : shares) {
-                if (ways_[b] == Way::dense) std::fill(target + share.begin * width, target + share.end * width, T(0));
+                if (way_of(block) == Way::dense)
+                    std::fill(target + share.begin * width, target + share.end * width, T(0));
                 with_lanes<T>(width, [&](auto vector) {
                     add_gradient<decltype(vector)::value>(part(share.part), batch.rows, batch.count, share, sorted_,
                                                           margins_of(block), width, target);
@@ -218,8 +226,8 @@ private:
         }
         const auto of = [this](const Block<T>& block) { return Gradient<T>{.g = gradient_of(block)}; };
         this->settle(batch, tasks_[std::size_t(member)], member, members, barrier, of);
-        for (std::size_t b = 0; b < ways_.size(); ++b)
-            if (ways_[b] == Way::direct) rescale(this->blocks_[b], shares, member);
+        for (const auto& block : this->blocks_)
+            if (way_of(block) == Way::direct) rescale(block, shares, member);
         if (waiting_) {
             each_waiting([&](const Block<T>& block) { sweep_touched(batch, block, touched); });
             bool full = false;
@@ -237,21 +245,21 @@ private:
 
     template <class F>
     void each_waiting(const F& f) {
-        for (std::size_t b = 0; b < ways_.size(); ++b)
-            if (ways_[b] == Way::waiting) f(this->blocks_[b]);
+        for (const auto& block : this->blocks_)
+            if (way_of(block) == Way::waiting) f(block);
     }
 
     // What member 0 sees to while the others have yet to see the slopes: the penalty, and scales after the step.
     void look_ahead(const Batch& batch) {
         this->measure(batch, [this](const Model<T>& model) { return norms_of(model); });
-        for (std::size_t b = 0; b < ways_.size(); ++b) {
-            const auto& block = this->blocks_[b];
+        for (const auto& block : this->blocks_) {
+            const Way way = way_of(block);
             for (Index m = 0; m < Index(block.models.size()); ++m) {
                 const auto& model = this->model_of(block, m);
                 const auto number = std::size_t(block.models[std::size_t(m)]);
                 const Tick tick = model.tick(batch);
-                if (ways_[b] == Way::waiting) model.updater->note(missed_[number], tick, model.recipe.penalty);
-                if (ways_[b] != Way::direct) continue;
+                if (way == Way::waiting) model.updater->note(missed_[number], tick, model.recipe.penalty);
+                if (way != Way::direct) continue;
                 next_[number] = scale_[number] * (1.0 - tick.rate * model.recipe.penalty.l2);
                 const Index width = block.alone() ? block.width : block.step, first = block.before + m * width;
                 for (Index c = first; c < first + width; ++c) {
@@ -264,9 +272,8 @@ private:
 
     std::pair<double, double> norms_of(const Model<T>& model) const {
         const auto number = std::size_t(&model - this->models_.data());
-        for (std::size_t b = 0; b < ways_.size(); ++b) {
-            const auto& block = this->blocks_[b];
-            if (ways_[b] != Way::direct || block.alone()) continue;
+        for (const auto& block : this->blocks_) {
+            if (way_of(block) != Way::direct || block.alone()) continue;
             const auto found = std::find(block.models.begin(), block.models.end(), Index(number));
             if (found == block.models.end()) continue;
             const T* const w = block.W + (found - block.models.begin()) * block.step;
@@ -403,9 +410,8 @@ private:
     }
 
     void end_epoch() override {
-        for (std::size_t b = 0; b < ways_.size(); ++b) {
-            const auto& block = this->blocks_[b];
-            for (Index m = 0; m < Index(block.models.size()) && ways_[b] == Way::direct; ++m) {
+        for (const auto& block : this->blocks_) {
+            for (Index m = 0; m < Index(block.models.size()) && way_of(block) == Way::direct; ++m) {
                 const T scale = T(scale_[std::size_t(block.models[std::size_t(m)])]);
                 const Index its = block.alone() ? block.width : block.step;
                 T* const w = this->model_of(block, m).flat.w;
@@ -429,7 +435,7 @@ private:
 
     const Csr<T, I> X_;
     const bool sorted_;
-    std::vector<Way> ways_;             // of the blocks
+    std::vector<Way> ways_;             // of the models
     Index parts_ = 1, boundary_ = 0;    // the features of the second part begin at the boundary
     std::vector<std::uint32_t> split_;  // (rows,): how many entries lie in the first part; empty if there is no second
     std::vector<std::vector<Share>> shares_;  // by member

@@ -22,9 +22,9 @@ from .._minibatch import Pass, stream_of
 from .._threads import threads_for
 from ._classifier import SGDClassifier, classes_of
 from ._regressor import SGDRegressor
-from ._sgd import Supervised
+from ._sgd import NEGATIVE_POWER, Supervised
 
-_SEEN = ("n_features_in_", "feature_names_in_", "classes_", "_y_ndim")  # what data leaves behind
+_SEEN = {"n_features_in_", "feature_names_in_", "classes_", "_y_ndim"}  # what data leaves behind
 _STREAM = ("batch_size", "shuffle", "random_state", "the rows that early_stopping keeps aside", "epochs made before")
 
 
@@ -131,7 +131,9 @@ def train_path(
 
 
 def _warn_of(models: Sequence[Any], names: Sequence[str]) -> None:
-    """One warning for all that have not converged."""
+    """The warnings that finished fits owe, once for all."""
+    if any(model.power_t < 0 for model in models):
+        warnings.warn(NEGATIVE_POWER, FutureWarning, stacklevel=3)
     late = [
         name
         for model, name in zip(models, names, strict=True)
@@ -240,7 +242,7 @@ class Together:
 
     def _check_data(self, X: Any, y: Any) -> tuple[Any, Any, Any]:
         """X, y and encoded targets; every model learns what X looks like."""
-        first = self._models[0]
+        first, rows = self._models[0], slice(None) if self.rows is None else self.rows
         if self.rows is None:
             finite = not all(model._is_checked_in_training() for model in self._models)
             several = all(model._is_batched() for model in self._models) and not first._classification
@@ -248,39 +250,47 @@ class Together:
         else:
             y = np.asarray(y)
             first.n_features_in_ = X.shape[1]
+        known = y[rows]
         if first._classification:
-            known = y if self.rows is None else y[self.rows]
             first.classes_ = classes_of(known)
-            targets = first._targets(known, X.dtype, "y")
-            if self.rows is not None:
-                everywhere = np.zeros(len(y), dtype=X.dtype)
-                everywhere[self.rows] = targets
-                targets = everywhere
         else:
             first._y_ndim = np.ndim(y)
+            known = np.ascontiguousarray(known, dtype=X.dtype)
+        targets = first._targets(known, X.dtype, "y") if first._classification else known
+        seen = {name: first.__dict__[name] for name in _SEEN if name in first.__dict__}
         for k, model in enumerate(self._models):
-            model.__dict__.update({name: first.__dict__[name] for name in _SEEN if name in first.__dict__})
-            if not first._classification:
-                with self._named(k):
-                    targets = model._targets(y, X.dtype, "y")
+            model.__dict__.update(seen)
+            for name in _SEEN - seen.keys():
+                model.__dict__.pop(name, None)
+            with self._named(k):
+                model._wants_validation(None)
+                if not first._classification:
+                    model._targets(known, X.dtype, "y")
+        if self.rows is not None:  # what the other rows hold is never looked at
+            everywhere = np.zeros(y.shape, dtype=X.dtype)
+            everywhere[rows] = targets
+            targets = everywhere
         return X, y, targets
 
     def _check_weights(self, weights: Any, X: Any) -> list[Any]:
         """Sample weights of each model."""
         count = len(self._models)
-        early = all(model.early_stopping for model in self._models)
         if np.ndim(weights) < 2:
-            return [check_weights(weights, X, name="sample_weights", zeros=early)] * count
-        weights = check_array(weights, dtype=X.dtype, order="C", input_name="sample_weights")
-        if weights.shape != (X.shape[0], count):
-            raise ValueError(
-                f"sample_weights.shape == {weights.shape}, expected {(X.shape[0], count)}: a row for each row of X and "
-                "a column for each model; or one column for all."
-            )
-        used = weights if self.rows is None else weights[self.rows]
-        for k in np.flatnonzero(~used.any(axis=0)):
-            raise ValueError(f"{self.names[k]}: its column of sample_weights is zero for every sample.")
-        return list(weights.T)
+            weights = check_weights(weights, X, name="sample_weights", zeros=True)
+        else:
+            weights = check_array(weights, dtype=X.dtype, order="C", input_name="sample_weights")
+            if weights.shape != (X.shape[0], count):
+                raise ValueError(
+                    f"sample_weights.shape == {weights.shape}, expected {(X.shape[0], count)}: a row for each row of X "
+                    "and a column for each model; or one column for all."
+                )
+        if weights is None:
+            return [None] * count
+        used = (weights if self.rows is None else weights[self.rows]).any(axis=0)
+        for k, model in enumerate(self._models):
+            if not (used if used.ndim == 0 else used[k]) and not model.early_stopping:
+                raise ValueError(f"{self.names[k]}: its sample_weights are zero for every sample.")
+        return [weights] * count if weights.ndim == 1 else list(weights.T)
 
     @contextmanager
     def _named(self, k: int) -> Iterator[None]:

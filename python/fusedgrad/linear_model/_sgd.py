@@ -37,6 +37,10 @@ _ENDLESS = 2**62  # the core counts in 64 bits
 _SPARSE_INTERCEPT_DECAY = 0.01  # scikit-learn's: sparse features change rarely, the intercept always
 REGRESSION_LOSSES = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive")
 _AVERAGE_STATE = ("_standard_coef", "_standard_intercept", "_average_coef", "_average_intercept", "_average_begun")
+NEGATIVE_POWER = (
+    "Negative values for `power_t` are deprecated in version 1.8 and will raise an error in 1.10. Use values in the "
+    "range [0.0, inf) instead."
+)
 _RATES = ("constant", "optimal", "invscaling", "adaptive", "pa1", "pa2")
 
 
@@ -336,12 +340,7 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
                 stacklevel=3,
             )
         if self.power_t < 0:
-            warnings.warn(
-                "Negative values for `power_t` are deprecated in version 1.8 and will raise an error in 1.10. "
-                "Use values in the range [0.0, inf) instead.",
-                FutureWarning,
-                stacklevel=3,
-            )
+            warnings.warn(NEGATIVE_POWER, FutureWarning, stacklevel=3)
 
     # ---- validation rows ----
 
