@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -29,6 +30,12 @@ def describe(solvers: dict[str, ModuleType]) -> dict[str, Any]:
         "read bandwidth": f"{read_bandwidth() / 1e9:.1f} GB/s (one thread, 400 MB of float32)",
         "versions": {**{name: solver.VERSION for name, solver in solvers.items()}, **libraries},
     }
+
+
+def report_path(folder: Path, described: dict[str, Any]) -> Path:
+    """Return where a report is kept: DATE-MACHINE.json."""
+    words = re.findall(r"[a-z]+", re.sub(r"\(\w+\)", " ", cpu_model().lower()))
+    return folder / f"{described['date'][:10]}-{'-'.join(words[:2])}.json"
 
 
 def cpu_model() -> str:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import re
 import sys
 import time
 import warnings
@@ -517,12 +516,6 @@ def markdown(report: dict[str, Any]) -> str:
     )
 
 
-def place(described: dict[str, Any]) -> Path:
-    """Return where a report is kept: DATE-MACHINE.json."""
-    words = re.findall(r"[a-z]+", re.sub(r"\(\w+\)", " ", machine.cpu_model().lower()))
-    return RESULTS / f"{described['date'][:10]}-{'-'.join(words[:2])}.json"
-
-
 def main() -> None:
     """Measure, print, and keep the report."""
     parser = argparse.ArgumentParser(prog="python -m bench.networks", description=__doc__.split("\n")[0])
@@ -550,7 +543,7 @@ def main() -> None:
             report["rows"].append(compare(case, peer, X, y, report["pairs"]))
     report["gemm_peak"] = max(row["gemm"]["peak"] for row in report["rows"] if "gemm" in row)
     print(markdown(report))
-    path = arguments.output or (None if arguments.quick else place(report["machine"]))
+    path = arguments.output or (None if arguments.quick else machine.report_path(RESULTS, report["machine"]))
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

@@ -1,5 +1,6 @@
 """What a search over a grid refuses, with which words, and that a refused call leaves no trace."""
 
+import json
 import pickle
 from dataclasses import dataclass, field
 
@@ -9,6 +10,8 @@ import scipy.sparse as sp
 from fusedgrad.linear_model import SGDClassifierCV, SGDRegressorCV
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GroupKFold, KFold
+
+from . import child
 
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
 
@@ -265,6 +268,45 @@ def test_an_interrupted_search_leaves_no_trace():
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, THREE)
     assert vars(model) == before
+
+
+INTERRUPT = """
+import json, os, signal, sys, threading, time
+import numpy as np
+from fusedgrad import SGDClassifierCV
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(20_000, 50))
+y = X @ rng.normal(size=50) > 0
+grid = SGDClassifierCV(
+    "log_loss", alphas=[1e-4, 1e-3], max_iter=10**8, tol=None, learning_rate="constant", eta0s=[1e-4],
+    batch_size=int(sys.argv[1]), n_jobs=int(sys.argv[2]), halving=sys.argv[3] == "halving",
+)
+before = dict(vars(grid))
+
+def send():
+    global sent
+    time.sleep(0.7)
+    sent = time.monotonic()
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=send).start()
+try:
+    grid.fit(X, y)
+    outcome = "returned"
+except KeyboardInterrupt:
+    outcome = "interrupted"
+print(json.dumps({"outcome": outcome, "took": time.monotonic() - sent, "unchanged": vars(grid) == before}))
+"""
+
+
+@pytest.mark.parametrize("arguments", [("1024", "1", ""), ("1024", "2", ""), ("64", "2", "halving"), ("1", "2", "")])
+def test_ctrl_c_ends_the_search_and_leaves_no_trace(arguments):
+    result = child.python(INTERRUPT, *arguments)
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report.pop("took") < 2.0  # it is about 0.1; the rest is for busy machines
+    assert report == {"outcome": "interrupted", "unchanged": True}
 
 
 # ---- weights that overflow ----

@@ -64,16 +64,17 @@ Flat<T> flat_of(const py::dict& a, Index size, const PartSpec& rule) {
     return flat;
 }
 
-// Looks for signals, with the GIL released around it; `interrupted` says whether there was one.
-inline auto look_for_signals(bool& interrupted) {
-    return [&interrupted] {
+// Looks for signals, with the GIL released around it; `interrupted` says whether there was one. Signals come to
+// Python's main thread only; what it wants to tell an engine on another thread, it says by `stop`.
+inline auto look_for_signals(bool& interrupted, const std::atomic<bool>* stop = nullptr) {
+    return [&interrupted, stop] {
         py::gil_scoped_acquire acquire;
-        interrupted = PyErr_CheckSignals() != 0;
+        interrupted = PyErr_CheckSignals() != 0 || (stop && *stop);
         return !interrupted;
     };
 }
 inline void forgive_keyboard(bool interrupted) {
-    if (!interrupted) return;
+    if (!interrupted || !PyErr_Occurred()) return;
     py::error_already_set error;
     if (!error.matches(PyExc_KeyboardInterrupt)) throw error;
 }

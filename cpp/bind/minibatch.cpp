@@ -36,6 +36,10 @@ public:
     virtual ~AnyMiniBatch() = default;
     virtual Index batches() const = 0;
     virtual py::tuple epoch(Index number, const Begins& begins, int threads) = 0;
+    void stop() { stopped_ = true; }
+
+protected:
+    std::atomic<bool> stopped_{false};
 };
 
 template <class View>
@@ -85,7 +89,7 @@ public:
         typename MiniBatch<T>::Passed passed;
         {
             py::gil_scoped_release release;
-            passed = engine_->epoch(number, threads, look_for_signals(interrupted));
+            passed = engine_->epoch(number, threads, look_for_signals(interrupted, &stopped_));
         }
         forgive_keyboard(interrupted);
         py::list seen;
@@ -146,7 +150,10 @@ void bind_minibatch(py::module_& m) {
             },
             py::arg("number"), py::arg("begins"), py::arg("threads"),
             "(batches, rows, interrupted, [(sum of losses, mean penalty, carry, finite) of each model]); each begins "
-            "with (first step, carry, rates, first step of its average).");
+            "with (first step, carry, rates, first step of its average).")
+        .def(
+            "stop", [](MiniBatchOnArrays& self) { self.engine().stop(); },
+            "Break off the epoch that another thread is in, and all that may follow.");
     m.def(
         "outputs_width",
         [](Index outputs, int itemsize) {

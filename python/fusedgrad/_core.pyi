@@ -20,6 +20,7 @@ class MiniBatch:
     def epoch(
         self, number: int, begins: list[tuple[int, float, NDArray[np.float64], int]], threads: int
     ) -> tuple[int, int, bool, list[tuple[float, float, float, bool]]]: ...
+    def stop(self) -> None: ...
 
 # (node, name, offset, rows, columns)
 _Piece = tuple[int, str, int, int, int]

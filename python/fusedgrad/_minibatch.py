@@ -87,8 +87,6 @@ class Pass:
     ----------
     trainings : list of _Training
         How each of them stands.
-    seconds : float
-        Time spent in epochs.
     """
 
     def __init__(
@@ -107,8 +105,8 @@ class Pass:
             training.verbose = tells
         for training, name in zip(self.trainings, names, strict=False):
             training.name = f"{name}: "
-        self.seconds = 0.0
         self._engines: dict[tuple[int, ...], Any] = {}
+        self._stopped = False
 
     @property
     def ended(self) -> bool:
@@ -141,11 +139,12 @@ class Pass:
                     models=[training.arguments() for training in trainings],
                 )
             }
+            if self._stopped:
+                self.stop()
         return self._engines[key]
 
     def epoch(self) -> None:
         """One epoch of all who train, then what it means to each. Those whose rates were far too large try again."""
-        began = time.monotonic()
         trainings = [training for training in self.trainings if not training.ended]
         for training in trainings:
             training.keep()
@@ -162,7 +161,12 @@ class Pass:
                 elif training.overflows(first=attempt == 0, last=attempt == _RETREATS):
                     again.append(training)
             trainings, attempt = again, attempt + 1
-        self.seconds += time.monotonic() - began
+
+    def stop(self) -> None:
+        """Interrupt the epoch that another thread is in."""
+        self._stopped = True
+        for engine in self._engines.values():
+            engine.stop()
 
 
 class _Shared:
@@ -400,14 +404,14 @@ class _Training:
 
     def end(self, batches: int, objective: float, carry: float, *, interrupted: bool) -> None:
         """Hear how the epoch went."""
-        start, step = self.task.start, self.state.step + batches
-        start.steps = step
-        self.state = replace(self.state, step=step, carry=carry)
+        start, before = self.task.start, self.state
+        start.steps = before.step + batches
+        epoch = before.epoch + (not interrupted)
+        self.state = State(before.optimizer, before.slots, start.steps, epoch, carry, before.rates)
         if interrupted:
             self.stop_reason = "interrupted"
             return
         start.t += self.shared.seen
-        self.state = replace(self.state, epoch=self.state.epoch + 1)
         self.curve.append(objective)
         self._judge(objective)
         if self.verbose > 0:

@@ -40,6 +40,8 @@ class Source:
 
         `step` steps have been made so far, on ``t - 1`` rows; `sizes` are the rows of the batches to come.
         """
+        if type(self.schedule) is schedules.Constant:  # as most are, and models of a grid are many
+            return np.full(len(sizes), self.schedule.rate)
         return schedules.table(self.schedule, step, len(sizes))
 
     def tables(self, step: int, sizes: NDArray[np.int64], t: float, epochs: int) -> Floats:

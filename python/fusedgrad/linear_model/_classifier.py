@@ -22,7 +22,8 @@ from .._checks import (
     unchanged_on_error,
 )
 from . import _seeds
-from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, loss_functions
+from ._many import WithPath
+from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, classes_of, loss_functions
 
 
 def _has_probabilities(estimator: SGDClassifier) -> bool:
@@ -34,7 +35,7 @@ def _has_probabilities(estimator: SGDClassifier) -> bool:
     return True
 
 
-class SGDClassifier(ClassifierMixin, Supervised):  # type: ignore[misc]
+class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc]
     """Linear classifiers (SVM, logistic regression and others) trained by stochastic gradient descent.
 
     One sample or mini-batch, one step: for targets y in {-1, 1} (or {0, 1} for the log loss) and predictions
@@ -566,20 +567,3 @@ class SGDClassifier(ClassifierMixin, Supervised):  # type: ignore[misc]
         """
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
-
-
-def classes_of(y: Any) -> Any:
-    """``np.unique(y)``, without sorting where y holds whole numbers of a small range.
-
-    Raises
-    ------
-    ValueError
-        If y is continuous.
-    """
-    if y.dtype.kind in "iu" and y.size:
-        low, high = y.min(), y.max()
-        if int(high) - int(low) < 1 << 16:
-            return (np.flatnonzero(np.bincount(np.subtract(y, low, dtype=np.int64))) + int(low)).astype(y.dtype)
-    if y.dtype.kind not in "biuUS":
-        check_classification_targets(y)
-    return np.unique(y)

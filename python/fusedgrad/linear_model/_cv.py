@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from numbers import Integral
 from numbers import Number as AnyNumber
@@ -12,6 +13,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
@@ -34,6 +36,7 @@ from .._checks import (
     check_X_y,
     unchanged_on_error,
 )
+from .._threads import threads_for
 from ..losses import LOG_LINK
 from ._classifier import SGDClassifier, _has_probabilities
 from ._many import Together
@@ -176,11 +179,15 @@ class _Scorer:
 class _Fold:
     """All cells on one split: trained on its training rows, scored on its test rows."""
 
-    def __init__(self, number: int, split: tuple[Any, Any], cells: dict[str, Any], data: _Data, scorer: _Scorer):
-        self.data, self.scorer, self.test = data, scorer, split[1]
+    def __init__(
+        self, number: int, split: tuple[Any, Any], cells: dict[str, Any], data: _Data, scorer: _Scorer, threads: int
+    ):
+        self.number, self.data, self.scorer, self.test = number, data, scorer, split[1]
         self.names = [f"{name}, fold {number}" for name in cells]
         self.models = [clone(cell) for cell in cells.values()]
-        self.together = Together(self.models, data.X, data.y, data.sample_weight, rows=split[0], names=self.names)
+        self.together = Together(
+            self.models, data.X, data.y, data.sample_weight, rows=split[0], names=self.names, threads=threads
+        )
         self.settled = False
         self.fit_time, self.score_time = np.zeros(len(cells)), np.zeros(len(cells))
 
@@ -224,6 +231,8 @@ class _Search:
         self.cells, self.names, self.data, self.splits, self.scorer = cells, [*cells], data, splits, scorer
         self.raises, self.error_score = error_score == "raise", np.nan if error_score == "raise" else float(error_score)
         self.verbose = verbose
+        work = float(data.X.nnz if sp.issparse(data.X) else data.X.size) * len(cells)
+        self.threads = threads_for(next(iter(cells.values())).n_jobs, None, work)
         shape = len(cells), len(splits)
         self.scores, self.n_iter = np.full(shape, np.nan), np.full(shape, np.nan)
         self.fit_time, self.score_time = np.zeros(shape), np.zeros(shape)
@@ -233,55 +242,77 @@ class _Search:
         self.weights = np.full((*shape, data.outputs, data.X.shape[1] + 1), np.nan, dtype=data.X.dtype)
 
     def run(self) -> None:
-        """Train every cell to its end, fold by fold."""
+        """Train every cell to its end, as many folds at a time as there are threads."""
         everyone = list(range(len(self.cells)))
-        for k in range(len(self.splits)):
-            fold = self._fold(k)
-            if k == 0:
-                self._announce([fold])
-            self._train(fold, everyone)
-            self._finish(k, fold, everyone)
+        for first in range(0, len(self.splits), self.threads):
+            folds = self._folds(range(first, min(first + self.threads, len(self.splits))))
+            if first == 0:
+                self._announce(folds)
+            self._train(folds, everyone)
+            for fold in folds:
+                self._finish(fold, everyone)
 
     def halve(self) -> None:
         """Train on all folds side by side; after 1, 2, 4, ... epochs the worse half of the cells leaves."""
-        folds = [self._fold(k) for k in range(len(self.splits))]
+        folds = self._folds(range(len(self.splits)))
         self._announce(folds)
         active, epochs = list(range(len(self.cells))), 1
         while len(active) > 1:
-            for fold in folds:
-                self._train(fold, active, max(1, epochs // 2))
+            self._train(folds, active, max(1, epochs // 2))
             if all(fold.together.ended for fold in folds):
                 break
-            for k, fold in enumerate(folds):
-                self.scores[active, k] = fold.score(active, self.error_score)
+            for fold in folds:
+                self.scores[active, fold.number] = fold.score(active, self.error_score)
             stay = sorted(self._order(active)[: (len(active) + 1) // 2])
             for fold in folds:
                 fold.together.drop([i for i in active if i not in stay])
             self._say(f"after {epochs} epochs {len(stay)} of {len(active)} cells go on; {self._leader(active)}")
             active, epochs = stay, 2 * epochs
             self.rounds[active] += 1
-        for k, fold in enumerate(folds):
-            self._train(fold, active)
-            self._finish(k, fold, active)
+        self._train(folds, active)
+        for fold in folds:
+            self._finish(fold, active)
 
     def means(self) -> NDArray[np.float64]:
         """The mean score of each cell, -inf for NaN."""
         means = self.scores.mean(axis=1)
         return np.where(np.isnan(means), -np.inf, means)
 
-    def _fold(self, k: int) -> _Fold:
-        return _Fold(k, self.splits[k], self.cells, self.data, self.scorer)
+    def _folds(self, numbers: range) -> list[_Fold]:
+        """Folds that are trained side by side; they share the threads, if there are enough."""
+        threads = max(1, self.threads // len(numbers))
+        return [_Fold(k, self.splits[k], self.cells, self.data, self.scorer, threads) for k in numbers]
 
-    def _train(self, fold: _Fold, active: list[int], epochs: int | None = None) -> None:
-        fold.run(active, epochs)
-        for name, error in zip(fold.names, fold.together.errors, strict=True):
-            if error is not None:
-                if self.raises:
-                    raise error
-                self.errors[name] = error
+    def _train(self, folds: list[_Fold], active: list[int], epochs: int | None = None) -> None:
+        alone = any(fold.together.alone for fold in folds)  # some fits would not hear of Ctrl-C on another thread
+        if len(folds) == 1 or self.threads == 1 or alone:
+            for fold in folds:
+                fold.run(active, epochs)
+        else:
+            self._train_at_once(folds, active, epochs)
+        for fold in folds:
+            for name, error in zip(fold.names, fold.together.errors, strict=True):
+                if error is not None:
+                    if self.raises:
+                        raise error
+                    self.errors[name] = error
 
-    def _finish(self, k: int, fold: _Fold, active: list[int]) -> None:
+    def _train_at_once(self, folds: list[_Fold], active: list[int], epochs: int | None) -> None:
+        """A fold a thread: they need not wait for each other, as the threads of a pass do after every batch."""
+        with ThreadPoolExecutor(self.threads) as pool:
+            runs = [pool.submit(fold.run, active, epochs) for fold in folds]
+            try:
+                for run in runs:
+                    run.result()
+            except BaseException:  # Ctrl-C comes to this thread alone
+                for fold, run in zip(folds, runs, strict=True):
+                    run.cancel()
+                    fold.together.stop()
+                raise
+
+    def _finish(self, fold: _Fold, active: list[int]) -> None:
         """Take what there is to know of a fold that is trained; cells that have left keep the score they left with."""
+        k = fold.number
         fold.settle()
         self.scores[active, k] = fold.score(active, self.error_score)
         self.fit_time[:, k], self.score_time[:, k] = fold.fit_time, fold.score_time
@@ -673,7 +704,7 @@ class SGDClassifierCV(ClassifierMixin, GridCV):  # type: ignore[misc]
     class_weight, average, intercept_decay, restore_best_weights : default as for `SGDClassifier`
         As there; 'balanced' is by the training rows of each fold.
     batch_size : int in [1, inf) or 'full', default=256
-        Rows of a step, as for `SGDClassifier`. Models trained with 1 cannot share a pass.
+        Rows of a step, as for `SGDClassifier`. Models trained with 1 cannot share a pass; they are trained one by one.
     optimizer, multi_class, positive : default as for `SGDClassifier`
         As there.
 
@@ -902,7 +933,7 @@ class SGDRegressorCV(RegressorMixin, GridCV):  # type: ignore[misc]
     average, intercept_decay, restore_best_weights, quantile : default as for `SGDRegressor`
         As there.
     batch_size : int in [1, inf) or 'full', default=256
-        Rows of a step, as for `SGDRegressor`. Models trained with 1 cannot share a pass.
+        Rows of a step, as for `SGDRegressor`. Models trained with 1 cannot share a pass; they are trained one by one.
     optimizer, n_jobs, positive : default as for `SGDRegressor`
         As there.
 

@@ -20,9 +20,7 @@ from .. import _fit
 from .._checks import check_finite, check_weights, check_X_y
 from .._minibatch import Pass, stream_of
 from .._threads import threads_for
-from ._classifier import SGDClassifier, classes_of
-from ._regressor import SGDRegressor
-from ._sgd import NEGATIVE_POWER, Supervised
+from ._sgd import NEGATIVE_POWER, Supervised, classes_of
 
 _SEEN = {"n_features_in_", "feature_names_in_", "classes_", "_y_ndim"}  # what data leaves behind
 _STREAM = ("batch_size", "shuffle", "random_state", "the rows that early_stopping keeps aside", "epochs made before")
@@ -43,9 +41,7 @@ class FittedModels(list[Any]):
     alone: dict[int, str]
 
 
-def fit_many(
-    estimators: Sequence[SGDClassifier | SGDRegressor], X: Any, y: ArrayLike, sample_weights: ArrayLike | None = None
-) -> FittedModels:
+def fit_many(estimators: Sequence[Any], X: Any, y: ArrayLike, sample_weights: ArrayLike | None = None) -> FittedModels:
     """Fit linear estimators on the same rows in as few passes over X as possible.
 
     Each estimator ends as after its own ``fit(X, y, sample_weight)``, with the same bits. Those that are trained in
@@ -111,23 +107,57 @@ def fit_many(
     return models
 
 
-def train_path(
-    estimator: Any, X: Any, y: Any, alphas: Any, sample_weight: Any
-) -> tuple[NDArray[np.float64], NDArray[Any], NDArray[np.float64]]:
-    """`Supervised.path`."""
-    if isinstance(alphas, Integral) and int(alphas) > 0:
-        alphas = np.logspace(-6, 0, alphas)
-    values = np.atleast_1d(np.asarray(alphas, dtype=float))
-    if values.ndim != 1 or not values.size or not np.all((values > 0) & np.isfinite(values)):
-        raise ValueError(f"alphas must be an int of at least 1, or a list of at least one value > 0. Got {alphas!r}.")
-    values = np.sort(values)[::-1]
-    models = [clone(estimator).set_params(alpha=float(alpha), warm_start=False) for alpha in values]
-    names = [f"alpha={alpha:g}" for alpha in values]
-    Together(models, X, y, sample_weight, names=names).finish()
-    _warn_of(models, names)
-    coefs = np.stack([np.atleast_2d(model.coef_) for model in models], axis=-1)
-    intercepts = np.stack([model.intercept_ for model in models], axis=-1)
-    return (values, coefs[0], intercepts[0]) if len(coefs) == 1 else (values, coefs, intercepts)
+class WithPath:
+    """What the estimators have besides `fit`."""
+
+    def path(
+        self, X: Any, y: Any, *, alphas: Any = 100, sample_weight: Any = None
+    ) -> tuple[NDArray[np.float64], NDArray[Any], NDArray[np.float64]]:
+        """Return the coefficients for many strengths of the penalty, to be plotted against them.
+
+        The models have this estimator's parameters, but for `alpha`, and each is what `fit` would make of it. In
+        mini-batches they are trained in one pass. This estimator is not changed.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,), for regressors also (n_samples, n_targets)
+            Class labels or targets.
+        alphas : int or array-like of floats in (0, inf), default=100
+            Strengths of the penalty; an int: so many from 1e-6 to 1, evenly on a logarithmic scale.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        alphas : ndarray of shape (n_alphas,)
+            In descending order, as scikit-learn's paths are.
+        coefs : ndarray of shape (n_features, n_alphas), or (n_outputs, n_features, n_alphas) for several outputs
+            The coefficients.
+        intercepts : ndarray of shape (n_alphas,), or (n_outputs, n_alphas)
+            The intercepts.
+
+        Raises
+        ------
+        ValueError
+            As `fit`, or for alphas out of range; it names the alpha.
+        """
+        if isinstance(alphas, Integral) and int(alphas) > 0:
+            alphas = np.logspace(-6, 0, alphas)
+        values = np.atleast_1d(np.asarray(alphas, dtype=float))
+        if values.ndim != 1 or not values.size or not np.all((values > 0) & np.isfinite(values)):
+            raise ValueError(
+                f"alphas must be an int of at least 1, or a list of at least one value > 0. Got {alphas!r}."
+            )
+        values = np.sort(values)[::-1]
+        models = [clone(self).set_params(alpha=float(alpha), warm_start=False) for alpha in values]
+        names = [f"alpha={alpha:g}" for alpha in values]
+        Together(models, X, y, sample_weight, names=names).finish()
+        _warn_of(models, names)
+        coefs = np.stack([np.atleast_2d(model.coef_) for model in models], axis=-1)
+        intercepts = np.stack([model.intercept_ for model in models], axis=-1)
+        return (values, coefs[0], intercepts[0]) if len(coefs) == 1 else (values, coefs, intercepts)
 
 
 def _warn_of(models: Sequence[Any], names: Sequence[str]) -> None:
@@ -304,9 +334,11 @@ class Together:
         rows = slice(None) if self.rows is None else self.rows
 
         def fit() -> None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # whoever asked for the models warns
+            model._warn = lambda: None  # whoever asked for the models warns, once for all
+            try:
                 model.fit(X[rows], y[rows], sample_weight=None if weight is None else weight[rows])
+            finally:
+                del model._warn
             if model.stop_reason_ == "interrupted":
                 raise KeyboardInterrupt
 
@@ -372,6 +404,11 @@ class Together:
                 made += 1
                 if any(training.stop_reason == "interrupted" for training in each.trainings):
                     raise KeyboardInterrupt
+
+    def stop(self) -> None:
+        """Interrupt `run` in another thread."""
+        for each in self._passes:
+            each.stop()
 
     @property
     def ended(self) -> bool:

@@ -12,10 +12,11 @@ from .. import _fit
 from .._checks import Number, OneOf, check_weights, check_X_y, unchanged_on_error
 from ..losses import LOG_LINK
 from . import _seeds
+from ._many import WithPath
 from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, loss_functions
 
 
-class SGDRegressor(RegressorMixin, Supervised):  # type: ignore[misc]
+class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
     """Linear regression trained by stochastic gradient descent.
 
     One sample or mini-batch, one step, on

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _fit, _minibatch, losses, optimizers, schedules
@@ -47,6 +47,23 @@ _RATES = ("constant", "optimal", "invscaling", "adaptive", "pa1", "pa2")
 def loss_functions(*names: str) -> dict[str, tuple[Any, ...]]:
     """scikit-learn's table: each loss with its class and the defaults of its parameters."""
     return {name: (type(losses.get(name)), *losses.get(name).fields.values()) for name in names}
+
+
+def classes_of(y: Any) -> Any:
+    """``np.unique(y)``, without sorting where y holds whole numbers of a small range.
+
+    Raises
+    ------
+    ValueError
+        If y is continuous.
+    """
+    if y.dtype.kind in "iu" and y.size:
+        low, high = y.min(), y.max()
+        if int(high) - int(low) < 1 << 16:
+            return (np.flatnonzero(np.bincount(np.subtract(y, low, dtype=np.int64))) + int(low)).astype(y.dtype)
+    if y.dtype.kind not in "biuUS":
+        check_classification_targets(y)
+    return np.unique(y)
 
 
 class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
@@ -466,43 +483,6 @@ class Supervised(SGD):
         """With one sample a step, outputs are what can be shared."""
         X, outputs = task.X, None if task.batches is not None else len(task.labels)
         return threads_for(self.n_jobs, outputs, float(X.nnz if sp.issparse(X) else X.size))
-
-    def path(
-        self, X: Any, y: Any, *, alphas: Any = 100, sample_weight: Any = None
-    ) -> tuple[NDArray[np.float64], NDArray[Any], NDArray[np.float64]]:
-        """Return the coefficients for many strengths of the penalty, to be plotted against them.
-
-        The models have this estimator's parameters, but for `alpha`, and each is what `fit` would make of it. In
-        mini-batches they are trained in one pass. This estimator is not changed.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
-        y : array-like of shape (n_samples,), for regressors also (n_samples, n_targets)
-            Class labels or targets.
-        alphas : int or array-like of floats in (0, inf), default=100
-            Strengths of the penalty; an int: so many from 1e-6 to 1, evenly on a logarithmic scale.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-
-        Returns
-        -------
-        alphas : ndarray of shape (n_alphas,)
-            In descending order, as scikit-learn's paths are.
-        coefs : ndarray of shape (n_features, n_alphas), or (n_outputs, n_features, n_alphas) for several outputs
-            The coefficients.
-        intercepts : ndarray of shape (n_alphas,), or (n_outputs, n_alphas)
-            The intercepts.
-
-        Raises
-        ------
-        ValueError
-            As `fit`, or for alphas out of range; it names the alpha.
-        """
-        from ._many import train_path  # which knows the estimators
-
-        return train_path(self, X, y, alphas, sample_weight)
 
     def _check_parameters(self, *, partial: bool = False) -> None:
         super()._check_parameters(partial=partial)
