@@ -314,16 +314,28 @@ void add_rows(const T* FG_RESTRICT P, Index count, Index width, T* FG_RESTRICT s
 }
 
 // sums (width,) += column by column what `total` gives.
-template <class T>
+template <int N, class T>
 void add_totals(const T* P, Index count, Index width, double* sums) {
-    constexpr int D = lanes<double>;
-    alignas(64) double lane[D][most_columns]{};
-    for (Index i = 0; i < count; ++i)
-        for (Index k = 0; k < width; ++k) lane[i % D][k] += double(P[i * width + k]);
-    for (int n = D / 2; n >= 1; n /= 2)
-        for (int l = 0; l < n; ++l)
-            for (Index k = 0; k < width; ++k) lane[l][k] += lane[l + n][k];
-    for (Index k = 0; k < width; ++k) sums[k] += lane[0][k];
+    constexpr int D = lanes<double>, M = std::min(N, D);
+    using Column = Vector<double, M>;
+    for (Index c = 0; c < width; c += M) {
+        Column lane[D]{};
+        const auto add = [&](Index i, int l) __attribute__((always_inline)) {
+            const auto p = load<M>(P + (i + l) * width + c);
+            if constexpr (M == 1) {
+                lane[l] += double(p);
+            } else {
+                lane[l] += __builtin_convertvector(p, Column);
+            }
+        };
+        Index i = 0;
+        for (; i + D <= count; i += D)
+            for (int l = 0; l < D; ++l) add(i, l);
+        for (int l = 0; i + l < count; ++l) add(i, l);
+        for (int n = D / 2; n >= 1; n /= 2)
+            for (int l = 0; l < n; ++l) lane[l] += lane[l + n];
+        store<M>(sums + c, load<M>(sums + c) + lane[0]);
+    }
 }
 
 // ---- sparse rows ----

@@ -190,7 +190,7 @@ private:
                 for (Index i = 0; i < tile.count; i += tile_) {
                     const Index n = std::min(tile_, tile.count - i);
                     block.loss->slopes(rows + i, n, share, P + i * width, loss);
-                    if (single) add_totals(P + i * width, n, width, slopes);
+                    if (single) add_totals<N>(P + i * width, n, width, slopes);
                 }
                 add_gradient<N>(tile, P, width, G);
                 if (!single) add_rows(P, tile.count, width, G + weights);

@@ -300,15 +300,19 @@ protected:
     // ---- between blocks and models ----
 
     T* gradient_of(Index model) const { return gradients_.data() + model * stride_; }
-    Index place(Index j) const { return place_.empty() ? j : Index(place_[std::size_t(j)]); }
 
     // Weights of some models and features enter a block of several.
     void pack(const Block<T>& block, Index first, Index last, Index begin, Index end) const {
         for (Index m = first; m < last; ++m) {
-            const T* const w = model_of(block, m).flat.w;
-            T* const W = block.W + m * block.step;
-            for (Index j = begin; j < end; ++j)
-                for (Index k = 0; k < block.step; ++k) W[place(j) * block.width + k] = w[j * width_ + k];
+            const T* FG_RESTRICT const w = model_of(block, m).flat.w;
+            T* FG_RESTRICT const W = block.W + m * block.step;
+            const Index width = block.width, step = block.step;
+            if (!place_.empty()) {
+                for (Index j = begin; j < end; ++j) W[place_[std::size_t(j)] * width] = w[j];
+            } else {
+                for (Index j = begin; j < end; ++j)
+                    for (Index k = 0; k < step; ++k) W[j * width + k] = w[j * width_ + k];
+            }
         }
     }
     void pack(const Block<T>& block) const {
@@ -333,8 +337,11 @@ protected:
             for (Index m = task.first; m < task.last; ++m) {
                 T* const g = gradient_of(block.models[std::size_t(m)]);
                 const T* const sum = scratch + (m - task.first) * block.step;
-                for (Index j = from; j < to; ++j)
-                    for (Index k = 0; k < block.step; ++k) g[j * width_ + k] = sum[(j - from) * n + k];
+                if (block.step == 1) {
+                    for (Index j = from; j < to; ++j) g[j] = sum[(j - from) * n];
+                } else {
+                    for (Index j = from; j < to; ++j) std::copy_n(sum + (j - from) * n, block.step, g + j * width_);
+                }
             }
         }
     }
@@ -401,7 +408,7 @@ protected:
     // The features [begin, end) of a block, some models at a time.
     void add_tasks(std::size_t block, Index begin, Index end, std::vector<Task>& tasks) const {
         const Index count = Index(blocks_[block].models.size());
-        const Index at_once = std::max<Index>(1, 8 / blocks_[block].step);
+        const Index at_once = std::max<Index>(1, 16 / blocks_[block].step);
         for (Index m = 0; m < count && begin < end; m += at_once)
             tasks.push_back({block, m, std::min(count, m + at_once), begin, end});
     }
