@@ -622,7 +622,7 @@ def test_models_with_callbacks_are_alone():
     X, y = data()
     models = [SGDClassifier(**GOOD), SGDClassifier(**GOOD, alpha=0.1), SGDClassifier(**GOOD, penalty="l1")]
     judges = [clone(model).fit(X, y) for model in models]
-    models[1].set_callbacks(callback.ProgressBar())
+    models[1].set_callbacks(callback.ScoringMonitor(scoring="accuracy"))
     fitted = fit_many(models, X, y)
     assert fitted.passes == [[0, 2]]
     assert list(fitted.alone) == [1]
