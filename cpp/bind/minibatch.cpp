@@ -51,7 +51,9 @@ public:
         require(X.rows > 0 && X.rows <= 0x7fffffff, "X: the number of rows must be between 1 and 2^31 - 1");
         Stream stream;
         if (!a["rows"].is_none()) {
-            stream.listed = py::cast<std::vector<std::uint32_t>>(a["rows"]);
+            const auto listed = py::cast<py::array>(a["rows"]);
+            const auto* const first = data_of<std::uint32_t>(listed, listed.size(), "rows");
+            stream.listed.assign(first, first + listed.size());
             require(!stream.listed.empty(), "rows: none is left to train on");
             for (const auto row : stream.listed) require(Index(row) < X.rows, "rows: a number is out of range");
         }

@@ -325,23 +325,32 @@ protected:
         const Index n = (task.last - task.first) * block.step;
         for (Index from = task.begin, to = from; from < task.end; from = to) {
             to = std::min(task.end, from + most_gathered / n);
-            for (Index j = from; j < to; ++j) {
-                const T* const g = gradient.g + j * block.width + task.first * block.step;
+            const T* const first = gradient.g + from * block.width + task.first * block.step;
+            if (gradient.parts == 1) {
+                scatter(task, first, block.width, from, to);
+                continue;
+            }
+            for (Index j = 0; j < to - from; ++j) {
                 by_lanes<T>(n, [&](Index c, auto vector) __attribute__((always_inline)) {
                     constexpr int N = decltype(vector)::value;
-                    auto sum = load<N>(g + c);
-                    for (Index p = 1; p < gradient.parts; ++p) sum += load<N>(g + p * gradient.stride + c);
-                    store<N>(scratch + (j - from) * n + c, sum);
+                    const T* const g = first + j * block.width + c;
+                    auto sum = load<N>(g);
+                    for (Index p = 1; p < gradient.parts; ++p) sum += load<N>(g + p * gradient.stride);
+                    store<N>(scratch + j * n + c, sum);
                 });
             }
-            for (Index m = task.first; m < task.last; ++m) {
-                T* const g = gradient_of(block.models[std::size_t(m)]);
-                const T* const sum = scratch + (m - task.first) * block.step;
-                if (block.step == 1) {
-                    for (Index j = from; j < to; ++j) g[j] = sum[(j - from) * n];
-                } else {
-                    for (Index j = from; j < to; ++j) std::copy_n(sum + (j - from) * n, block.step, g + j * width_);
-                }
+            scatter(task, scratch, n, from, to);
+        }
+    }
+    // Sums (features, models) become gradients by model.
+    void scatter(const Task& task, const T* FG_RESTRICT sums, Index stride, Index from, Index to) const {
+        const auto& block = blocks_[task.block];
+        for (Index m = task.first; m < task.last; ++m, sums += block.step) {
+            T* FG_RESTRICT const g = gradient_of(block.models[std::size_t(m)]) + from * width_;
+            if (block.step == 1) {
+                for (Index j = 0; j < to - from; ++j) g[j] = sums[j * stride];
+            } else {
+                for (Index j = 0; j < to - from; ++j) std::copy_n(sums + j * stride, block.step, g + j * width_);
             }
         }
     }
