@@ -440,7 +440,7 @@ void add_gradient(const PartOf<T, I>& X, const std::uint32_t* rows, Index count,
     const Index width = N == 1 ? 1 : outputs_width;
     each_within(X, rows, count, share, sorted, [=](Index i) __attribute__((always_inline)) {
         if constexpr (N == 1) {
-            return [s = S[i], G](Index j, T x) __attribute__((always_inline)) { G[j] += x * s; };
+            return [s = S[i], G](Index j, T x) __attribute__((always_inline)) { G[j] = multiply_add(x, s, G[j]); };
         } else {
             return [s = S + i * width, G, width](Index j, T x) __attribute__((always_inline)) {
                 for (Index c = 0; c < width; c += N) {

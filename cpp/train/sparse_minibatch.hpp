@@ -315,7 +315,8 @@ private:
             for (Index i = 0; i < count * width; ++i) P[i] += Q[i];
         const auto scaled = [&](Index columns) __attribute__((always_inline)) {
             for (Index i = 0; i < count; ++i)
-                for (Index k = 0; k < columns; ++k) P[i * columns + k] = factor[k] * P[i * columns + k] + b[k];
+                for (Index k = 0; k < columns; ++k)
+                    P[i * columns + k] = multiply_add(factor[k], P[i * columns + k], b[k]);
         };
         const auto pulled = [&](Index columns) __attribute__((always_inline)) {
             for (Index i = 0; i < count; ++i)
