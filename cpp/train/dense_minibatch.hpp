@@ -37,7 +37,7 @@ public:
         all_ = (X.cols + 1) * this->columns_;
         stride_ = (all_ + 15) / 16 * 16;
         partial_ = Buffer<T>(chunks_ * stride_);
-        losses_.resize(std::size_t(chunks_) * this->models_.size());
+        this->losses_.resize(std::size_t(chunks_) * this->models_.size());
         claims_ = std::vector<std::atomic<std::uint64_t>>(std::size_t(chunks_));
         // Two tiles, the one at hand and the next, in half of the first-level cache. Groups are of eight rows.
         const Index row = X.cols * Index(sizeof(T));
@@ -74,10 +74,10 @@ private:
         }
     }
 
-    Index chunks_of(const Batch& batch) const { return (batch.count + chunk_ - 1) / chunk_; }
+    Index pieces(const Batch& batch) const override { return (batch.count + chunk_ - 1) / chunk_; }
 
     void step(const Batch& batch, int member, int members, Barrier& barrier) override {
-        const Index chunks = chunks_of(batch);
+        const Index chunks = pieces(batch);
         if (member == 0) this->measure(batch, [this](const Model<T>& model) { return this->norms(model); });
         T* const p = margins_[std::size_t(member)].data();
         each_claimed(batch, chunks, member, members, [&](Index c, Index end) {
@@ -91,14 +91,6 @@ private:
         });
     }
 
-    double loss_of(const Batch& batch, Index model) const override {
-        double sum = 0.0;
-        for (Index c = 0; c < chunks_of(batch); ++c) sum += losses_[place_of_loss(c, model)];
-        return sum;
-    }
-    std::size_t place_of_loss(Index c, Index model) const {
-        return std::size_t(c) * this->models_.size() + std::size_t(model);
-    }
     T* partial_of(Index c, const Block<T>& block) const {
         return partial_.data() + c * stride_ + (X_.cols + 1) * block.before;
     }
@@ -166,7 +158,7 @@ private:
             slopes += total(p, tile.count);
         });
         g[X_.cols] = T(slopes * this->model_of(block, 0).recipe.intercept_decay);
-        losses_[place_of_loss(c, block.models[0])] = loss;
+        this->loss_at(c, block.models[0]) = loss;
     }
 
     // Several outputs of a model, or several models.
@@ -200,7 +192,7 @@ private:
             const double decay = this->model_of(block, m).recipe.intercept_decay;
             T* const g = G + weights + m * block.step;
             for (Index k = 0; k < block.step; ++k) g[k] = single ? T(slopes[m] * decay) : g[k] * T(decay);
-            losses_[place_of_loss(c, block.models[std::size_t(m)])] = loss[m];
+            this->loss_at(c, block.models[std::size_t(m)]) = loss[m];
         }
     }
 
@@ -209,7 +201,6 @@ private:
     Buffer<T> partial_;                               // (chunks, blocks, features + 1, width)
     std::vector<Buffer<T>> margins_;                  // one a member
     std::vector<std::vector<Task>> tasks_;            // by member
-    std::vector<double> losses_;                      // (chunks, models)
     std::vector<std::atomic<std::uint64_t>> claims_;  // by chunk: the stamp of the batch in which it was last taken
     std::uint64_t stamps_ = 1;                        // of the first batch of the epoch; none is given twice
 };

@@ -89,7 +89,7 @@ struct Model {
 };
 
 // Models whose weights lie side by side, `step` columns from one to the next: (features + 1, width). The weights of a
-// model alone are its own.
+// model alone are its own, padding included.
 template <class T>
 struct Block {
     std::vector<Index> models;
@@ -220,7 +220,7 @@ protected:
                 const std::size_t last = std::min(members.size(), first + std::size_t(most));
                 Block<T> block;
                 block.models.assign(members.begin() + std::ptrdiff_t(first), members.begin() + std::ptrdiff_t(last));
-                block.step = step;
+                block.step = block.alone() ? width_ : step;
                 block.width = block.alone() ? width_ : width_of<T>(Index(block.models.size()) * step);
                 block.before = columns_;
                 std::vector<Goals<T>> goals;
@@ -248,12 +248,16 @@ protected:
     // A member's part of a step. It waits at the barrier at least once; after the last wait it writes nothing that the
     // others read.
     virtual void step(const Batch& batch, int member, int members, Barrier& barrier) = 0;
-    virtual double loss_of(const Batch& batch, Index model) const = 0;  // after the step
+    virtual Index pieces(const Batch& batch) const = 0;  // chunks or tiles of rows, by which losses are added up
     virtual void end_epoch() {}
 
     Model<T>& model_of(const Block<T>& block, Index m) { return models_[std::size_t(block.models[std::size_t(m)])]; }
     const Model<T>& model_of(const Block<T>& block, Index m) const {
         return models_[std::size_t(block.models[std::size_t(m)])];
+    }
+
+    double& loss_at(Index piece, Index model) {
+        return losses_[std::size_t(piece) * models_.size() + std::size_t(model)];
     }
 
     bool measures(const Batch& batch) const { return batch.number % every_ == 0; }
@@ -441,6 +445,7 @@ protected:
 
     std::vector<Model<T>> models_;
     std::vector<Block<T>> blocks_;
+    std::vector<double> losses_;  // (pieces, models)
     const Stream stream_;
     const Index n_, cols_, outputs_, width_, size_, stride_, batch_;  // width_, size_, stride_: of a model
     const double length_, row_bytes_;
@@ -459,7 +464,8 @@ private:
         bool finite = false;
         for (Index m = 0; m < Index(models_.size()); ++m) {
             auto& model = models_[std::size_t(m)];
-            const double loss = loss_of(batch, m);
+            double loss = 0.0;
+            for (Index piece = 0; piece < pieces(batch); ++piece) loss += loss_at(piece, m);
             model.loss += loss;
             model.finite = model.finite && std::isfinite(loss);
             model.carry[(batch.number + 1) % 2] = model.updater->carry(model.tick(batch));

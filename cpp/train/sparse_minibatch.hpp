@@ -50,7 +50,7 @@ private:
         parts_ = sorted && length >= 8.0 ? 2 : 1;
         boundary_ = parts_ == 2 ? quantiles(0, X.cols, 2)[1] : X.cols;
         const auto tiles = std::size_t((this->batch_ + tile - 1) / tile), count = this->models_.size();
-        losses_.resize(tiles * count);
+        this->losses_.resize(tiles * count);
         scale_.assign(count, 1.0);
         next_.assign(count, 1.0);
         missed_.resize(count);
@@ -71,7 +71,7 @@ private:
         this->form_blocks([this](Index m) { return int(ways_[std::size_t(m)]); }, {});
         margins_ = Buffer<T>(parts_ * this->batch_ * this->columns_);
         gradient_ = Buffer<T>((X_.cols + 1) * this->columns_);
-        sums_.resize(losses_.size() / this->models_.size() * std::size_t(this->columns_));
+        sums_.resize(this->losses_.size() / this->models_.size() * std::size_t(this->columns_));
         factor_.resize(std::size_t(this->columns_));
         pull_.resize(std::size_t(this->columns_));
     }
@@ -182,7 +182,7 @@ private:
 
     PartOf<T, I> part(Index k) const { return {X_, split_.empty() ? nullptr : split_.data(), k}; }
 
-    Index tiles_of(const Batch& batch) const { return (batch.count + tile - 1) / tile; }
+    Index pieces(const Batch& batch) const override { return (batch.count + tile - 1) / tile; }
 
     T* gradient_of(const Block<T>& block) const { return gradient_.data() + (X_.cols + 1) * block.before; }
     T* margins_of(const Block<T>& block) const { return margins_.data() + parts_ * this->batch_ * block.before; }
@@ -206,7 +206,7 @@ private:
         if (member == 0) look_ahead(batch);
         barrier.wait();
 
-        const Index tiles = tiles_of(batch);
+        const Index tiles = pieces(batch);
         for (const auto& block : this->blocks_)
             for (Index t = tiles * member / members; t < tiles * (member + 1) / members; ++t) slopes(batch, block, t);
         barrier.wait();
@@ -261,8 +261,8 @@ private:
                 if (way == Way::waiting) model.updater->note(missed_[number], tick, model.recipe.penalty);
                 if (way != Way::direct) continue;
                 next_[number] = scale_[number] * (1.0 - tick.rate * model.recipe.penalty.l2);
-                const Index width = block.alone() ? block.width : block.step, first = block.before + m * width;
-                for (Index c = first; c < first + width; ++c) {
+                const Index first = block.before + m * block.step;
+                for (Index c = first; c < first + block.step; ++c) {
                     factor_[std::size_t(c)] = T(scale_[number]);
                     pull_[std::size_t(c)] = T(-tick.rate / next_[number]);
                 }
@@ -325,7 +325,7 @@ private:
         width == 1 ? scaled(1) : scaled(width);
         double loss[most_columns]{};
         block.loss->slopes(rows, count, 1.0 / double(batch.count), P, loss);
-        for (std::size_t m = 0; m < block.models.size(); ++m) losses_[place_of_loss(t, block.models[m])] = loss[m];
+        for (std::size_t m = 0; m < block.models.size(); ++m) this->loss_at(t, block.models[m]) = loss[m];
         T* const sums = sums_.data() + t * this->columns_ + block.before;
         std::fill_n(sums, width, T(0));
         add_rows(P, count, width, sums);
@@ -336,14 +336,14 @@ private:
         T* const g = gradient_of(block) + X_.cols * block.width;
         std::fill_n(g, block.width, T(0));
         for (Index t = 0; t < tiles; ++t) add_rows(sums_.data() + t * this->columns_ + block.before, 1, block.width, g);
-        const Index its = block.alone() ? block.width : block.step;
+        const Index its = block.step;
         for (Index m = 0; m < Index(block.models.size()); ++m)
             for (Index k = 0; k < its; ++k) g[m * its + k] *= T(this->model_of(block, m).recipe.intercept_decay);
     }
 
     // Where a scale is about to vanish it enters the weights.
     void rescale(const Block<T>& block, const std::vector<Share>& shares, int member) {
-        const Index its = block.alone() ? block.width : block.step;
+        const Index its = block.step;
         for (Index m = 0; m < Index(block.models.size()); ++m) {
             const auto number = std::size_t(block.models[std::size_t(m)]);
             const bool small = next_[number] < smallest_scale;
@@ -414,7 +414,7 @@ private:
         for (const auto& block : this->blocks_) {
             for (Index m = 0; m < Index(block.models.size()) && way_of(block) == Way::direct; ++m) {
                 const T scale = T(scale_[std::size_t(block.models[std::size_t(m)])]);
-                const Index its = block.alone() ? block.width : block.step;
+                const Index its = block.step;
                 T* const w = this->model_of(block, m).flat.w;
                 for (Index j = 0; j < X_.cols; ++j)
                     for (Index k = 0; k < its; ++k)
@@ -423,15 +423,6 @@ private:
         }
         if (waiting_) catch_up_all(0, X_.cols);
         std::fill(scale_.begin(), scale_.end(), 1.0);
-    }
-
-    double loss_of(const Batch& batch, Index model) const override {
-        double sum = 0.0;
-        for (Index t = 0; t < tiles_of(batch); ++t) sum += losses_[place_of_loss(t, model)];
-        return sum;
-    }
-    std::size_t place_of_loss(Index t, Index model) const {
-        return std::size_t(t) * this->models_.size() + std::size_t(model);
     }
 
     const Csr<T, I> X_;
@@ -445,7 +436,6 @@ private:
     Buffer<T> margins_;                       // (blocks, parts, batch, width); then slopes, in the first part
     Buffer<T> gradient_;                      // (blocks, features + 1, width)
     std::vector<T> sums_;                     // of slopes: (tiles, columns)
-    std::vector<double> losses_;              // (tiles, models)
     std::vector<double> scale_, next_;        // of the models, before and after the step
     std::vector<T> factor_, pull_;            // of the columns: scale, and the factor of slopes
     std::vector<Missed> missed_;              // by model

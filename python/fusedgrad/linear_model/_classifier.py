@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -419,54 +420,24 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
             names=("",) if len(self.classes_) == 2 else tuple(f" (class {label})" for label in self.classes_),
         )
 
-    def _task(
-        self,
-        X: Any,
-        targets: Any,
-        coef_init: Any = None,
-        intercept_init: Any = None,
-        sample_weight: Any = None,
-        given: _fit.Validation | None = None,
-        *,
-        keep: bool,
-        partial: bool = False,
-        rows: Any = None,
-        splits: dict[Any, Any] | None = None,
-    ) -> _fit.Task:
+    def _labels(self, targets: Any) -> list[int]:
         n_classes = len(self.classes_)
-        binary = n_classes == 2
-        labels = [1] if binary else list(range(n_classes))
-        multinomial = self.multi_class == "multinomial" and not binary  # of two classes, it is the binary model
-        start = self._start(X, len(labels), coef_init, intercept_init, keep=keep)
+        return [1] if n_classes == 2 else list(range(n_classes))
 
-        def split() -> _fit.Validation | None:
-            return self._split(targets, sample_weight, rows, splits) if given is None and not partial else None
+    def _is_multinomial(self) -> bool:
+        return self.multi_class == "multinomial" and len(self.classes_) > 2  # of two classes, it is the binary model
 
-        random_state = self.random_state
-        seeds, held_out = (
-            _seeds.binary(random_state, split) if binary else _seeds.multiclass(random_state, n_classes, split)
-        )
-        validation = given or held_out
-        class_weight = self._class_weights(targets if rows is None else targets[rows])
-        if binary or multinomial:
-            side_weights = [(class_weight[0], w) for w in class_weight[-len(labels) :]]
-        else:
-            side_weights = [(1.0, w) for w in class_weight]
-        state = self.__dict__.get("_optimizer_state") if keep else None
-        n = X.shape[0] if rows is None else len(rows)
-        return _fit.Task(
-            plan=self._plan(X, max_iter=1 if partial else self.max_iter, validated=validation is not None),
-            X=X,
-            y=targets,
-            sample_weight=sample_weight,
-            start=start,
-            labels=labels,
-            side_weights=side_weights,
-            seeds=seeds,
-            validation=validation,
-            batches=self._batches(n, state, multinomial=multinomial, normalise=not partial),
-            rows=rows,
-        )
+    def _draw(self, split: Callable[[], _fit.Validation | None]) -> tuple[list[int], _fit.Validation | None]:
+        if len(self.classes_) == 2:
+            return _seeds.binary(self.random_state, split)
+        return _seeds.multiclass(self.random_state, len(self.classes_), split)
+
+    def _side_weights(self, codes: Any) -> list[tuple[float, float]]:
+        class_weight = self._class_weights(codes)
+        if len(self.classes_) == 2:
+            return [(class_weight[0], class_weight[1])]
+        outside = class_weight[0] if self._is_multinomial() else 1.0
+        return [(outside, weight) for weight in class_weight]
 
     def _class_weights(self, codes: Any) -> list[float]:
         """The weight of each class."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -292,43 +293,14 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         task = self._task(X, y, coef_init, intercept_init, sample_weight, given, keep=keep, partial=partial)
         self._train(task, seen=seen, partial=partial, threads=self._threads(task))
 
-    def _task(
-        self,
-        X: Any,
-        targets: Any,
-        coef_init: Any = None,
-        intercept_init: Any = None,
-        sample_weight: Any = None,
-        given: _fit.Validation | None = None,
-        *,
-        keep: bool,
-        partial: bool = False,
-        rows: Any = None,
-        splits: dict[Any, Any] | None = None,
-    ) -> _fit.Task:
-        outputs = 1 if targets.ndim == 1 else targets.shape[1]
-        start = self._start(X, outputs, coef_init, intercept_init, keep=keep)
+    def _labels(self, targets: Any) -> list[int]:
+        return [-1] * (1 if targets.ndim == 1 else targets.shape[1])
 
-        def split() -> _fit.Validation | None:
-            return self._split(targets, sample_weight, rows, splits) if given is None and not partial else None
+    def _draw(self, split: Callable[[], _fit.Validation | None]) -> tuple[list[int], _fit.Validation | None]:
+        return _seeds.regression(self.random_state, split)
 
-        seeds, held_out = _seeds.regression(self.random_state, split)
-        validation = given or held_out
-        state = self.__dict__.get("_optimizer_state") if keep else None
-        n = X.shape[0] if rows is None else len(rows)
-        return _fit.Task(
-            plan=self._plan(X, max_iter=1 if partial else self.max_iter, validated=validation is not None),
-            X=X,
-            y=targets,
-            sample_weight=sample_weight,
-            start=start,
-            labels=[-1] * outputs,
-            side_weights=[(1.0, 1.0)] * outputs,
-            seeds=seeds,
-            validation=validation,
-            batches=self._batches(n, state, multinomial=False, normalise=not partial),
-            rows=rows,
-        )
+    def _side_weights(self, targets: Any) -> list[tuple[float, float]]:
+        return [(1.0, 1.0)] * len(self._labels(targets))
 
     def _targets(self, y: Any, dtype: Any, name: str) -> Any:
         y = np.ascontiguousarray(y, dtype=dtype)

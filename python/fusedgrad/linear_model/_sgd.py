@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
@@ -478,6 +479,59 @@ class Supervised(SGD):
     def _is_checked_in_training(self) -> bool:
         """Whether training itself notices X that is not finite: it must read every row."""
         return self._is_batched() and not self.early_stopping
+
+    # ---- what a fit is made of; classifier and regressor answer for their targets ----
+
+    def _labels(self, targets: Any) -> list[int]:
+        """The class code of each output, or -1 where the targets are numbers."""
+        raise NotImplementedError
+
+    def _is_multinomial(self) -> bool:
+        return False
+
+    def _draw(self, split: Callable[[], _fit.Validation | None]) -> tuple[list[int], _fit.Validation | None]:
+        """The seeds, and the rows that `split` keeps aside, drawn in scikit-learn's order."""
+        raise NotImplementedError
+
+    def _side_weights(self, targets: Any) -> list[tuple[float, float]]:
+        """Class weights of the negative and the positive side of each output."""
+        raise NotImplementedError
+
+    def _task(
+        self,
+        X: Any,
+        targets: Any,
+        coef_init: Any = None,
+        intercept_init: Any = None,
+        sample_weight: Any = None,
+        given: _fit.Validation | None = None,
+        *,
+        keep: bool,
+        partial: bool = False,
+        rows: Any = None,
+        splits: dict[Any, Any] | None = None,
+    ) -> _fit.Task:
+        """The task of a fit on some rows (None: all); `splits` is as for `_split`."""
+        labels = self._labels(targets)
+        start = self._start(X, len(labels), coef_init, intercept_init, keep=keep)
+        splits_off = given is None and not partial
+        seeds, held_out = self._draw(lambda: self._split(targets, sample_weight, rows, splits) if splits_off else None)
+        validation = given or held_out
+        state = self.__dict__.get("_optimizer_state") if keep else None
+        n = X.shape[0] if rows is None else len(rows)
+        return _fit.Task(
+            plan=self._plan(X, max_iter=1 if partial else self.max_iter, validated=validation is not None),
+            X=X,
+            y=targets,
+            sample_weight=sample_weight,
+            start=start,
+            labels=labels,
+            side_weights=self._side_weights(targets if rows is None else targets[rows]),
+            seeds=seeds,
+            validation=validation,
+            batches=self._batches(n, state, multinomial=self._is_multinomial(), normalise=not partial),
+            rows=rows,
+        )
 
     def _threads(self, task: _fit.Task) -> int:
         """With one sample a step, outputs are what can be shared."""
