@@ -3,57 +3,114 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
+import os
 import sys
+import time
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from . import discover, machine, measure, table
+from . import curves, discover, machine, quality, summary
+from .measure import Pairs, compare
+from .problems import GROUPS
 
 SUBJECT = "fusedgrad"  # the solver that all others are compared with
+FULL, QUICK = Pairs(), Pairs(most=2, least=1, seconds=1.0)
+RESULTS = Path(__file__).parent / "results"
+RACE, CURVES = "race", "curves"  # what is no problem of pairs
 
 
-def run(problems: dict[str, ModuleType], names: list[str], *, repeats: int, scale: float) -> dict[str, Any]:
+def problems() -> dict[str, ModuleType]:
+    """Return all problems, those of a group together."""
+    return dict(sorted(discover("problems").items(), key=lambda each: GROUPS.index(each[1].GROUP)))
+
+
+def measure(names: Sequence[str], *, quick: bool) -> dict[str, Any]:
     """Compare every solver with the subject on the named problems, and return the report."""
+    began = time.perf_counter()
     solvers = discover("solvers")
-    report: dict[str, Any] = {"machine": machine.describe(solvers), "repeats": repeats, "scale": scale, "rows": []}
+    pairs, scale = (QUICK, 0.1) if quick else (FULL, 1.0)
+    report: dict[str, Any] = {
+        "machine": machine.describe(solvers, os.cpu_count() or 1),
+        "scale": scale,
+        "pairs": pairs.most,
+        "solvers": [name for name in solvers if name != SUBJECT],
+        "rows": [],
+    }
     subject = solvers.pop(SUBJECT)
-    for name in names:
-        print(f"{name} ...", file=sys.stderr, flush=True)
-        case = problems[name].make(scale)
-        report["rows"] += [
-            measure.compare(problems[name], each, subject, peer, repeats=repeats)
-            for peer in solvers.values()
-            for each in case.each()
-        ]
-        del case  # before the next problem makes its data
+    gc.collect()
+    gc.freeze()  # the many objects of torch and JAX need no collection before every run
+    for name, problem in problems().items():
+        if name not in names:
+            continue
+        try:
+            for case in problem.cases(scale):
+                for peer in solvers.values():
+                    row = compare(case, subject, peer, pairs)
+                    if row is None:
+                        continue
+                    report["rows"].append({"problem": name, "group": problem.GROUP, **row})
+                    if "ratio" in row:
+                        said(f"{case.description}: {row['ratio']:.2f} x {peer.NAME}")
+        except FileNotFoundError as missing:
+            said(f"{name}: not run ({missing})")
+    if RACE in names:
+        said("the race to quality")
+        report["race"] = quality.race(quick=quick)
+    if CURVES in names:
+        said("cost against size")
+        report["curves"] = curves.measure(scale)
+    report["minutes"] = (time.perf_counter() - began) / 60
     return report
 
 
-def main() -> None:
-    """Measure and print, or print what was measured."""
-    problems = discover("problems")
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Time fusedgrad against other solvers.")
-    parser.add_argument(
-        "--only", nargs="+", metavar="NAME", choices=problems, default=list(problems), help="problems to run"
-    )
-    parser.add_argument("--repeats", type=int, metavar="K", default=5, help="pairs of runs (default: 5)")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the rows or calls")
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the report to this file")
-    parser.add_argument("--table", type=Path, metavar="PATH", help="measure nothing; print this report as Markdown")
-    arguments = parser.parse_args()
-    if arguments.repeats < 1:
-        parser.error(f"--repeats is {arguments.repeats}; it takes a number of at least 1")
-    if arguments.table is not None:
-        print(table.markdown(json.loads(arguments.table.read_text(encoding="utf-8"))))
-        return
+def said(what: str) -> None:
+    """Tell how far it has come."""
+    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
 
-    report = run(problems, arguments.only, repeats=arguments.repeats, scale=0.1 if arguments.quick else 1.0)
-    print(table.text(report))
-    if arguments.json is not None:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+def draw(report: dict[str, Any], path: Path) -> None:
+    """Draw the pictures, with matplotlib if it is there."""
+    try:
+        from . import pictures
+    except ImportError as missing:
+        said(f"no pictures ({missing})")
+    else:
+        pictures.draw(report, path)
+
+
+def main() -> None:
+    """Measure, print and keep the report; or print one that was kept, and draw its pictures."""
+    every = [*problems(), RACE, CURVES]
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Time fusedgrad beside other solvers.")
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=every, help=f"some of {', '.join(every)}")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the sizes, fewer runs: to see that it works")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="PATH",
+        help="where to keep the report, and its pictures beside it (default: bench/results, for a full run)",
+    )
+    parser.add_argument("--table", type=Path, metavar="PATH", help="print this report, draw its pictures; no measuring")
+    arguments = parser.parse_args()
+    if arguments.table is not None:
+        report = json.loads(arguments.table.read_text(encoding="utf-8"))
+        path = arguments.table
+    else:
+        warnings.simplefilter("ignore")  # of fits that end before they have converged
+        report = measure(arguments.only or every, quick=arguments.quick)
+        whole = arguments.only is None and not arguments.quick
+        path = arguments.json or (machine.report_path(RESULTS, report["machine"]) if whole else None)
+    print(summary.text(report))
+    if path is not None:
+        if arguments.table is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        draw(report, path)
 
 
 if __name__ == "__main__":

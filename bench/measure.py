@@ -5,83 +5,99 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from statistics import median
 from types import ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from . import machine
-from .case import Case
+from .case import Case, Way
 
 T = TypeVar("T")
-READ_BANDWIDTH = "read bandwidth"  # in a problem's TARGETS: the share of it to reach
 
 
-def compare(
-    problem: ModuleType, case: Case, subject: ModuleType, peer: ModuleType, *, repeats: int = 5
-) -> dict[str, Any]:
-    """Time subject, peer, subject, peer, ... and return the row of the table.
+@dataclass(frozen=True)
+class Pairs:
+    """How many pairs of runs: `most`; fewer, but at least `least`, once they have taken `seconds`."""
+
+    most: int = 5
+    least: int = 3
+    seconds: float = 10.0
+
+
+def compare(case: Case, subject: ModuleType, peer: ModuleType, pairs: Pairs) -> dict[str, Any] | None:
+    """Time subject, peer, subject, peer, ... and return the row of the table; None if the case is not for the peer.
 
     The ratio is the median of the pairs' ratios (peer's time over subject's): the two runs of a pair are neighbours in
     time, so what else the machine does weighs on both.
     """
-    targets = problem.TARGETS if case.is_main else {}
-    row = {
-        "problem": problem.NAME,
-        "description": problem.DESCRIPTION,
-        "subject": subject.NAME,
-        "peer": peer.NAME,
-        "target": targets.get(peer.NAME),
+    if case.peers is not None and peer.NAME not in case.peers:
+        return None
+    target = case.targets.get(peer.NAME)
+    row: dict[str, Any] = {
+        "description": case.description,
         "case": case.describe(),
+        "peer": peer.NAME,
+        "target": target,
     }
-    mine = case.for_subject()
-    for solver, its in ((subject, mine), (peer, case)):
-        reason = solver.why_not(its)
+    for solver in (subject, peer):
+        reason = "not installed" if solver.VERSION is None else solver.why_not(case)
         if reason is not None:
             return {**row, "skipped": f"{solver.NAME}: {reason}"}
 
-    timed(subject, mine.warm_up())
-    timed(peer, case.warm_up())
-    streamed = bool(case.ours) and not sp.issparse(case.X)
-    runs, bandwidths = [], []
-    for _ in range(repeats):
-        runs.append((timed(subject, mine), timed(peer, case)))
-        if streamed:
-            bandwidths.append(machine.read_bandwidth(case.X, case.settings["n_jobs"]))
+    mine, theirs = best_way(subject, case), best_way(peer, case)
+    limit, rates, runs = case.limit, [], []
+    began = time.perf_counter()
+    while len(runs) < pairs.most and (len(runs) < pairs.least or time.perf_counter() - began < pairs.seconds):
+        runs.append((timed(mine), timed(theirs)))
+        if limit is not None:
+            rates.append(limit.rate())
 
-    seconds = {"subject": [a for (a, _), _ in runs], "peer": [b for _, (b, _) in runs]}
-    medians = {side: median(each) for side, each in seconds.items()}
+    seconds = {side: [run[k][0] / case.count for run in runs] for k, side in enumerate(("subject", "peer"))}
     ratios = [b / a for a, b in zip(*seconds.values(), strict=True)]
+    agreement = case.agree(runs[-1][0][1], runs[-1][1][1], peer.NAME)
+    holds = [agreement.good, target is None or median(ratios) >= target]
     row |= {
-        "seconds": medians,
-        "nanoseconds_per_step": {side: each / case.steps * 1e9 for side, each in medians.items()},
+        "unit": case.unit,
+        "ways": {"subject": mine.name, "peer": theirs.name},
+        "seconds": {side: median(each) for side, each in seconds.items()},
         "ratio": median(ratios),
         "spread": [min(ratios), max(ratios)],
+        "pairs": len(runs),
+        "agrees": agreement.good,
+        "agreement": agreement.shown,
+        "note": theirs.note(),
+        "remark": case.remarks.get(peer.NAME, ""),
         "all_seconds": seconds,
     }
-    met = [row["target"] is None or row["ratio"] >= row["target"]]
-    if case.ours:
-        row["epochs"] = case.settings["max_iter"]
-        row["objective"] = {side: case.objective(weights) for side, (_, weights) in zip(medians, runs[-1], strict=True)}
-    else:
-        row["difference"] = max(difference(ours, other) for (_, ours), (_, other) in runs)
-        row["equal"] = row["difference"] <= case.tolerance
-        met.append(row["equal"])
-    if streamed:
-        share = case.X.nbytes * row["epochs"] / medians["subject"] / max(bandwidths)
-        least = targets.get(READ_BANDWIDTH)
-        row["bandwidth"] = {"bytes_per_second": max(bandwidths), "share": share, "target": least}
-        met.append(least is None or share >= least)
-    return {**row, "holds": None if row["target"] is None else bool(all(met))}
+    if limit is not None:
+        share = limit.amount / row["seconds"]["subject"] / max(rates)
+        row["limit"] = {
+            "name": limit.name,
+            "rate": max(rates),
+            "shown": limit.shown.format(max(rates) * limit.scale),
+            "share": share,
+            "target": case.share,
+        }
+        holds.append(case.share is None or share >= case.share)
+    judged = target is not None or case.share is not None
+    return {**row, "holds": bool(all(holds)) if judged else None}
 
 
-def timed(solver: ModuleType, case: Case) -> tuple[float, NDArray[Any]]:
-    """Return the seconds of one call and the result."""
-    seconds, result = clock(solver.prepare(case))
-    return seconds / case.calls, result
+def best_way(solver: ModuleType, case: Case) -> Way:
+    """Return the way that short runs are fastest in (they are the warm-up, too); of many, the whole run decides."""
+    short = solver.ways(case.short())
+    seconds = [min(timed(way)[0] for _ in range(2)) for way in short]
+    ranked = [way for _, way in sorted(zip(seconds, solver.ways(case), strict=True), key=lambda each: each[0])]
+    return ranked[0] if len(ranked) <= 2 else min(ranked[:2], key=lambda way: timed(way)[0])
+
+
+def timed(way: Way) -> tuple[float, Any]:
+    """Return the seconds of a run and its result."""
+    seconds, result = clock(way.prepare())
+    return seconds * way.times, result
 
 
 def clock(run: Callable[[], T]) -> tuple[float, T]:

@@ -1,24 +1,16 @@
-"""Small cases for regression tracking with pytest-benchmark; not part of the test suite."""
+"""The kernels of the core for regression tracking with pytest-benchmark; not part of the test suite."""
+
+import warnings
 
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
-from bench import discover
-from bench.solvers import fusedgrad
-
-PROBLEMS = discover("problems")
-SCALES = {
-    "dense-float32-cache": 1.0,
-    "csr-float64": 0.02,
-    "partial-fit-row": 0.1,
-    "predict-row": 0.1,
-    "mini-batch-dense": 0.1,
-    "mini-batch-rows": 0.1,
-    "mini-batch-ten-classes": 0.1,
-    "mini-batch-csr": 0.02,
-}
+from bench.kernels import KERNELS, way
 
 
-@pytest.mark.parametrize("name", SCALES)
+@pytest.mark.parametrize("name", KERNELS)
 def test_kernel(benchmark, name):
-    case = PROBLEMS[name].make(SCALES[name]).each()[-1].for_subject()
-    benchmark.pedantic(lambda run: run(), setup=lambda: ((fusedgrad.prepare(case),), {}), rounds=20, warmup_rounds=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        prepare = way(KERNELS[name].case()).prepare
+        benchmark.pedantic(lambda run: run(), setup=lambda: ((prepare(),), {}), rounds=10, warmup_rounds=1)

@@ -93,30 +93,10 @@ def test_show_config_tells_what_is_running(capsys):
 
 
 def test_the_readme_table_is_the_newest_report():
-    reports = sorted((ROOT / "bench" / "results").glob("*.json"))
+    reports = sorted((ROOT / "bench" / "results").glob("*-*-*-*.json"))
     if not reports:
         pytest.skip("the tests run outside the repository, without its benchmark")
-    from bench import table
+    from bench import summary
 
     shown = re.search(r"<!-- table: begin -->\n(.*?)\n<!-- table: end -->", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert shown.group(1).strip() == table.markdown(json.loads(reports[-1].read_text())).strip()
-
-
-def test_the_readme_table_of_networks_is_the_newest_report():
-    reports = sorted((ROOT / "bench" / "results" / "networks").glob("*.json"))
-    if not reports:
-        pytest.skip("the tests run outside the repository, without its benchmark")
-    from bench import networks
-
-    shown = (ROOT / "README.md").read_text().split("<!-- networks: begin -->\n")[1].split("\n<!-- networks: end -->")[0]
-    assert shown.strip() == networks.markdown(json.loads(reports[-1].read_text())).strip()
-
-
-def test_the_readme_table_of_grids_is_the_newest_report():
-    reports = sorted((ROOT / "bench" / "results" / "grids").glob("*.json"))
-    if not reports:
-        pytest.skip("the tests run outside the repository, without its benchmark")
-    from bench import grids
-
-    shown = (ROOT / "README.md").read_text().split("<!-- grids: begin -->\n")[1].split("\n<!-- grids: end -->")[0]
-    assert shown.strip() == grids.markdown(json.loads(reports[-1].read_text())).strip()
+    assert shown.group(1).strip() == summary.markdown(json.loads(reports[-1].read_text())).strip()

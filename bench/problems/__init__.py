@@ -1,4 +1,10 @@
-"""One problem a file: NAME, DESCRIPTION, TARGETS (what to reach) and ``make(scale)``.
+"""One problem a file: NAME, GROUP (one of GROUPS) and ``cases(scale)``, which yields cases of that size."""
 
-TARGETS has the ratio to reach, by peer, and may have the share of "read bandwidth".
-"""
+GROUPS = (
+    "One sample a step",
+    "Mini-batches",
+    "One row",
+    "Optimizer steps",
+    "Networks",
+    "Grids of models",
+)

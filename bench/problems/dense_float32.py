@@ -1,16 +1,23 @@
-"""Dense float32, 500,000 x 100, log loss, shuffled, 10 epochs."""
+"""Dense float32, log loss, one sample a step: rows in memory."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from bench import data
-from bench.case import LOGISTIC, Case, rows
+from bench.linear import CHAIN_SHARE, LOGISTIC, Linear, rows
 
-NAME = "dense-float32"
-DESCRIPTION = "Dense float32, 500,000 x 100, log loss, shuffled, 10 epochs"
-TARGETS = {"scikit-learn": 5.0}
+NAME, GROUP = "dense-float32", "One sample a step"
 
 
-def make(scale: float) -> Case:
-    """Return the problem with `scale` times its rows."""
+def cases(scale: float) -> Iterator[Linear]:
+    """Yield the problem with `scale` times its rows."""
     X, y = data.dense(rows(500_000, scale), 100, "float32")
-    return Case(X, y, LOGISTIC)
+    yield Linear(
+        description=f"dense float32, {len(X):,} x 100, log loss, shuffled",
+        X=X,
+        y=y,
+        settings=LOGISTIC,
+        targets={"scikit-learn": 5.0},
+        share=CHAIN_SHARE,
+    )

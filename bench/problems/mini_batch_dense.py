@@ -1,17 +1,25 @@
-"""Dense float32, 500,000 x 100, log loss, batch 1,024, rate 0.5, 10 epochs."""
+"""Dense float32, log loss, batches of 1,024 rows."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from bench import data
-from bench.case import LOGISTIC, Case, rows
+from bench.linear import LOGISTIC, THREADS, Linear, rows
 
-NAME = "mini-batch-dense"
-DESCRIPTION = "Dense float32, 500,000 x 100, log loss, batch 1,024, rate 0.5, 10 epochs"
-TARGETS = {"scikit-learn": 25.0, "read bandwidth": 0.6}
-OURS = {"batch_size": 1024, "learning_rate": "constant", "eta0": 0.5}
+NAME, GROUP = "mini-batch-dense", "Mini-batches"
+OURS = {"batch_size": 1024, "learning_rate": "constant", "eta0": 0.5, "n_jobs": THREADS}
 
 
-def make(scale: float) -> Case:
-    """Return the problem with `scale` times its rows."""
+def cases(scale: float) -> Iterator[Linear]:
+    """Yield the problem with `scale` times its rows."""
     X, y = data.dense(rows(500_000, scale), 100, "float32")
-    return Case(X, y, LOGISTIC, ours=OURS, threads=(1, 2))
+    yield Linear(
+        description=f"dense float32, {len(X):,} x 100, log loss, batch 1,024",
+        X=X,
+        y=y,
+        settings=LOGISTIC,
+        ours=OURS,
+        targets={"scikit-learn": 25.0},
+        share=0.7,
+    )

@@ -1,17 +1,24 @@
-"""Dense float32, 500,000 x 100, log loss, batch 1,024, rate 0.5, shuffle='rows', 10 epochs."""
+"""Dense float32, log loss, batches of 1,024 rows that are drawn one by one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from bench import data
-from bench.case import LOGISTIC, Case, rows
+from bench.linear import LOGISTIC, THREADS, Linear, rows
 
-NAME = "mini-batch-rows"
-DESCRIPTION = "Dense float32, 500,000 x 100, log loss, batch 1,024, rate 0.5, shuffle='rows', 10 epochs"
-TARGETS = {"scikit-learn": 12.0}
-OURS = {"batch_size": 1024, "learning_rate": "constant", "eta0": 0.5, "shuffle": "rows"}
+NAME, GROUP = "mini-batch-rows", "Mini-batches"
+OURS = {"batch_size": 1024, "learning_rate": "constant", "eta0": 0.5, "shuffle": "rows", "n_jobs": THREADS}
 
 
-def make(scale: float) -> Case:
-    """Return the problem with `scale` times its rows."""
+def cases(scale: float) -> Iterator[Linear]:
+    """Yield the problem with `scale` times its rows."""
     X, y = data.dense(rows(500_000, scale), 100, "float32")
-    return Case(X, y, LOGISTIC, ours=OURS, threads=(1, 2))
+    yield Linear(
+        description=f"dense float32, {len(X):,} x 100, log loss, batch 1,024, shuffle='rows'",
+        X=X,
+        y=y,
+        settings=LOGISTIC,
+        ours=OURS,
+        targets={"scikit-learn": 12.0},
+    )

@@ -1,18 +1,25 @@
-"""10 classes one against the rest, dense float32, 200,000 x 100, log loss, batch 1,024, rate 0.5, 3 epochs."""
+"""Ten classes one against the rest, dense float32, log loss, batches of 1,024 rows."""
 
 from __future__ import annotations
 
-from bench import data
-from bench.case import LOGISTIC, Case, rows
+from collections.abc import Iterator
 
-NAME = "mini-batch-ten-classes"
-DESCRIPTION = "10 classes one against the rest, dense float32, 200,000 x 100, log loss, batch 1,024, rate 0.5, 3 epochs"
-TARGETS = {"scikit-learn": 30.0}
-SETTINGS = {**LOGISTIC, "max_iter": 3}
+from bench import data
+from bench.linear import LOGISTIC, THREADS, Linear, rows
+
+NAME, GROUP = "mini-batch-ten-classes", "Mini-batches"
+SETTINGS = {**LOGISTIC, "max_iter": 3, "n_jobs": THREADS}
 OURS = {"batch_size": 1024, "learning_rate": "constant", "eta0": 0.5}
 
 
-def make(scale: float) -> Case:
-    """Return the problem with `scale` times its rows."""
+def cases(scale: float) -> Iterator[Linear]:
+    """Yield the problem with `scale` times its rows."""
     X, y = data.dense(rows(200_000, scale, SETTINGS), 100, "float32", classes=10)
-    return Case(X, y, SETTINGS, ours=OURS, threads=(1, 2))
+    yield Linear(
+        description=f"10 classes, dense float32, {len(X):,} x 100, log loss, batch 1,024",
+        X=X,
+        y=y,
+        settings=SETTINGS,
+        ours=OURS,
+        targets={"scikit-learn": 30.0},
+    )

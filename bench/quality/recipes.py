@@ -18,15 +18,18 @@ MOMENTUM = 0.9  # of nesterov
 class Recipe:
     """An update rule, the rate that it starts from, and the rows of a batch.
 
-    The rate falls to zero over the fit along half a cosine, so a fit of more epochs has another schedule.
+    The rate falls to zero over the fit along half a cosine, so a fit of more epochs has another schedule; unless it is
+    `constant`.
     """
 
     rule: Rule
     rate: float
     batch_size: int
+    constant: bool = False
 
     def __str__(self) -> str:
-        return f"{self.rule}, batch {self.batch_size:,}, cosine from {self.rate:g}"
+        rate = f"rate {self.rate:g}" if self.constant else f"cosine from {self.rate:g}"
+        return f"{self.rule}, batch {self.batch_size:,}, {rate}"
 
     def steps(self, rows: int, epochs: int) -> int:
         """Return how many steps a fit makes."""
@@ -35,6 +38,8 @@ class Recipe:
     def rates(self, rows: int, epochs: int) -> NDArray[np.float64]:
         """Return the rate of every step of a fit."""
         steps = self.steps(rows, epochs)
+        if self.constant:
+            return np.full(steps, self.rate)
         return self.rate * (1 + np.cos(np.pi * np.arange(steps) / steps)) / 2
 
     def slices(self, rows: int) -> list[slice]:

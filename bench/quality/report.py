@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from bench.table import Columns, Row, duration, grid, where
+from bench.table import Columns, Row, duration, grid, layout, where
 
 SUBJECT, UNTUNED = "fusedgrad", "fusedgrad, nothing tuned"  # ours; all others are peers
 LOWEST = 1e-6  # gaps that the picture shows
@@ -24,16 +24,47 @@ def verdict(rows: list[Row]) -> dict[str, Any]:
 
 
 def markdown(report: dict[str, Any]) -> str:
-    """Return a table of winners, a table of all solvers, and a paragraph on where it was measured."""
-    problems = report["problems"]
-    run = [problem for problem in problems if "skipped" not in problem]
+    """Return the tables, and a paragraph on where it was measured."""
+    return f"{details(report)}\n\n{where(report)} {_method(report)}"
+
+
+def details(report: dict[str, Any]) -> str:
+    """Return a table of winners, a table of all solvers, and what did not run."""
+    run = [problem for problem in report["problems"] if "skipped" not in problem]
     winners = [_winner(problem) for problem in run]
-    details = [row for problem in run for row in _ranked(problem)]
+    rows = [row for problem in run for row in _ranked(problem)]
     skipped = [
         f"{each['description']}: not run ({each['skipped']})" for each in report["problems"] if "skipped" in each
     ]
-    tables = [grid(winners, "description", WINNERS), grid(details, "problem", DETAILS)] if run else []
-    return "\n\n".join([*tables, *skipped, f"{where(report)} {_method(report)}"])
+    return "\n\n".join([*([grid(winners, WINNERS), grid(rows, DETAILS)] if run else []), *skipped])
+
+
+def summary(report: dict[str, Any]) -> str:
+    """Return the table of the README: a line a problem, a column a solver, a cell its seconds over the subject's."""
+    run = [problem for problem in report["problems"] if "skipped" not in problem]
+    names = dict.fromkeys(row["solver"] for problem in run for row in problem["rows"])
+    peers = [name for name in names if name not in (SUBJECT, UNTUNED)]
+    remarks = list(dict.fromkeys(problem["remark"] for problem in run if problem["remark"] and not problem["holds"]))
+    lines = []
+    for problem in run:
+        rows = {row["solver"]: row for row in problem["rows"]}
+        cells = [_cell(rows[name], rows[SUBJECT]) for name in peers]
+        mark = f" [{remarks.index(problem['remark']) + 1}]" if problem["remark"] in remarks else ""
+        lines.append([problem["description"] + mark, _seconds(rows[SUBJECT]), _seconds(rows[UNTUNED]), *cells])
+    notes = [f"{k}. {remark}" for k, remark in enumerate(remarks, 1)]
+    table = layout([["problem", SUBJECT, "nothing tuned", *peers], *lines])
+    return "\n".join([table, "", _method(report), *notes])
+
+
+def _cell(row: Row, own: Row) -> str:
+    """A peer's seconds over ours, bold where it is ahead."""
+    if "skipped" in row:
+        return "—"
+    if not row["arrived"] or not own.get("arrived"):
+        return "**arrived**" if row["arrived"] else "not reached"
+    ratio = row["seconds"] / own["seconds"]
+    shown = f"{ratio:.2g}" if ratio < 10 else f"{ratio:.0f}"
+    return f"**{shown}**" if ratio < 1 else shown
 
 
 def _winner(problem: dict[str, Any]) -> Row:
@@ -50,7 +81,9 @@ def _ranked(problem: dict[str, Any]) -> list[Row]:
         ran, arrived = "skipped" not in row, row.get("arrived", False)
         return not ran, not arrived, row["seconds"] if arrived else row.get("gap", 0.0)
 
-    return [{**row, "problem": problem["problem"], "peer": row["solver"]} for row in sorted(problem["rows"], key=rank)]
+    return [
+        {**row, "description": problem["problem"], "peer": row["solver"]} for row in sorted(problem["rows"], key=rank)
+    ]
 
 
 def _method(report: dict[str, Any]) -> str:
@@ -68,6 +101,7 @@ def _seconds(row: Row) -> str:
 
 
 WINNERS: Columns = {
+    "problem": lambda row: row["description"],
     "best peer": lambda row: row["peer"],
     "fusedgrad": lambda row: _seconds(row["own"]),
     "nothing tuned": lambda row: _seconds(row["untuned"]),
@@ -77,6 +111,7 @@ WINNERS: Columns = {
 }
 
 DETAILS: Columns = {
+    "problem": lambda row: row["description"],
     "solver": lambda row: row["peer"],
     "seconds": _seconds,
     "spread": lambda row: " to ".join(map(duration, row["spread"])) if row["arrived"] else "",
@@ -97,7 +132,8 @@ def picture(report: dict[str, Any], path: Path) -> None:
 
     problems = [problem for problem in report["problems"] if "skipped" not in problem]
     names = list(dict.fromkeys(row["solver"] for problem in problems for row in problem["rows"] if "curve" in row))
-    colours = dict(zip(names, plt.get_cmap("tab10").colors, strict=False))
+    shades = plt.get_cmap("tab20").colors
+    colours = dict(zip(names, shades[::2] + shades[1::2], strict=False))
     across = min(3, len(problems) + 1)
     down = -(-(len(problems) + 1) // across)
     figure, axes = plt.subplots(down, across, figsize=(5 * across, 4 * down), squeeze=False, layout="constrained")

@@ -20,7 +20,6 @@ from .task import Task, Weights
 
 GOAL = 1e-3  # the gap to reach
 BUDGETS = (1, 2, 3, 5, 8, 12, 18, 27, 40, 60, 90, 135, 200, 300, 450, 700, 1000)
-FINALISTS = 3
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,15 @@ class Way:
         Numbers of epochs or iterations, growing; each is a fit of its own.
     random : bool
         Whether the seed matters.
+    prepare : callable
+        Called with `threads` before every fit, and not timed.
     """
 
     name: str
     fit: Callable[[int, int, int], Weights]
     budgets: Sequence[int] = BUDGETS
     random: bool = True
+    prepare: Callable[[int], Any] = int
 
 
 @dataclass(frozen=True)
@@ -65,19 +67,23 @@ class Point:
 class Limits:
     """How long the search may take: the seconds of a fit that is the last one of its way, and of a solver's search.
 
-    `rounds` is how many times finalists run, each with another seed.
+    `finalists` is how many settings of a solver go to the final, which has so many `rounds`, each with another seed;
+    fewer for settings whose runs have taken longer than a solver's search may.
     """
 
     fit: float
     solver: float
+    finalists: int
     rounds: int
 
 
-def race(task: Task, solvers: dict[str, ModuleType], limits: Limits) -> list[dict[str, Any]]:
-    """Return a row for each solver."""
+def race(
+    task: Task, solvers: dict[str, ModuleType], limits: Limits, kept: Sequence[dict[str, Any]] = ()
+) -> list[dict[str, Any]]:
+    """Return a row for each solver. `kept` are the rows of an earlier race, whose settings come first."""
     runner = _Runner(task)
     found = {
-        name: _search(runner, solver.ways(task), limits)
+        name: _search(runner, _best_first(solver.ways(task), name, kept), limits)
         for name, solver in solvers.items()
         if solver.why_not(task) is None
     }
@@ -86,7 +92,8 @@ def race(task: Task, solvers: dict[str, ModuleType], limits: Limits) -> list[dic
     for seed in range(limits.rounds):
         for name, points in finals.items():
             for runs, point in zip(timed[name], points, strict=True):
-                runs.append(runner(point.way, point.budget, seed, point.threads))
+                if sum(run.seconds for run in runs) <= limits.solver:
+                    runs.append(runner(point.way, point.budget, seed, point.threads))
 
     return [
         {"solver": name, **(_row(timed[name], found[name]) if name in found else {"skipped": solver.why_not(task)})}
@@ -106,6 +113,7 @@ class _Runner:
         threads = self.threads if threads is None else threads
         with self.pools.limit(limits=threads), warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # of fits that end before they have converged
+            way.prepare(threads)
             try:
                 seconds, weights = clock(lambda: way.fit(budget, seed, threads))
             except (ValueError, FloatingPointError):  # overflow
@@ -113,21 +121,41 @@ class _Runner:
         return Point(way, budget, threads, seconds, self.task.gap(weights))
 
 
+def _best_first(ways: list[Way], solver: str, kept: Sequence[dict[str, Any]]) -> list[Way]:
+    """The ways, those first that arrived in an earlier race, with no budget below the one of then, which was the least.
+
+    The solver's own comes before all, then those of other solvers, whose mini-batches may be the same.
+    """
+    arrived = sorted(
+        (row for row in kept if row.get("arrived")), key=lambda row: (row["solver"] != solver, row["seconds"])
+    )
+    budgets: dict[str, int] = {}
+    for row in arrived:
+        budgets.setdefault(row["way"], row["budget"])
+    by_name = {way.name: way for way in ways}
+    first = [_from(by_name[name], budget) for name, budget in budgets.items() if name in by_name]
+    return first + [way for way in ways if way.name not in budgets]
+
+
+def _from(way: Way, budget: int) -> Way:
+    return replace(way, budgets=[budget, *(each for each in way.budgets if each > budget)])
+
+
 def _search(run: _Runner, ways: list[Way], limits: Limits) -> list[Point]:
     """Try every way with growing budgets until it arrives, or is slower than the best so far."""
+    run(ways[0], 1)  # what is slow the first time
     began = time.perf_counter()
     points: list[Point] = []
     best = limits.fit
-    run(ways[0], ways[0].budgets[0])  # what is slow the first time
     for way in ways:
-        failed = 0
+        failed = way.budgets[0] - 1
         for budget in way.budgets:
             point = run(way, budget)
             points.append(point)
             if point.arrived:
                 best = min(best, point.seconds)
                 arrived = budget
-                while arrived - failed > 1:  # the least budget, between one that failed and one that arrived
+                while arrived - failed > 1 + arrived // 16:  # about the least budget that arrives
                     middle = (failed + arrived) // 2
                     point = run(way, middle)
                     points.append(point)
@@ -150,7 +178,7 @@ def _finalists(run: _Runner, points: list[Point], limits: Limits) -> list[Point]
         reliable = _reliable(run, point, limits)
         if reliable is not None:
             chosen.append(reliable)
-        if len(chosen) == FINALISTS:
+        if len(chosen) == limits.finalists:
             break
     if chosen and run.threads > 1:
         chosen.append(replace(chosen[0], threads=1))
@@ -163,7 +191,8 @@ def _reliable(run: _Runner, point: Point, limits: Limits) -> Point | None:
         return point
     more = max(1, point.budget // 8)
     for budget in range(point.budget, point.budget + 3 * more, more):
-        if all(run(point.way, budget, seed).arrived for seed in range(limits.rounds)):
+        tried = budget == point.budget  # with seed 0
+        if all(run(point.way, budget, seed).arrived for seed in range(int(tried), limits.rounds)):
             return replace(point, budget=budget)
     return None
 

@@ -31,7 +31,7 @@ class Task:
     y : ndarray of shape (rows,)
         Classes 0, 1, ... as int64, or targets in X's dtype.
     loss : {"log_loss", "multinomial", "squared_error"}
-        Squared errors are halved, as in SGD.
+        Log losses of more than two classes are one against the rest, summed. Squared errors are halved, as in SGD.
     alpha : float
         Strength of the penalty. Intercepts are free.
     recipes : list of Recipe
@@ -57,7 +57,8 @@ class Task:
     @property
     def outputs(self) -> int:
         """Columns of scores."""
-        return int(self.y.max()) + 1 if self.loss == "multinomial" else 1
+        classes = 1 if self.loss == "squared_error" else int(self.y.max()) + 1
+        return classes if self.loss == "multinomial" or classes > 2 else 1
 
     @property
     def forms(self) -> dict[str, Any]:
@@ -69,7 +70,7 @@ class Task:
 
     def targets(self) -> NDArray[Any]:
         """Return what slopes are measured from, in X's dtype: (rows, outputs) for several outputs, else (rows,)."""
-        if self.loss == "multinomial":
+        if self.outputs > 1:
             return np.eye(self.outputs, dtype=self.X.dtype)[self.y]
         return self.y.astype(self.X.dtype)
 
@@ -84,7 +85,7 @@ class Task:
         if self.loss == "multinomial":
             return -log_softmax(scores, axis=1)[np.arange(self.rows), self.y]
         if self.loss == "log_loss":
-            return np.logaddexp(0.0, (1 - 2 * self.y) * scores[:, 0])
+            return np.logaddexp(0.0, (1 - 2 * self.targets().reshape(scores.shape)) * scores).sum(axis=1)
         return 0.5 * (scores[:, 0] - self.y) ** 2
 
     def _predictions(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,12 +9,17 @@
 
 namespace fg {
 
+// What __builtin_prefetch calls locality: caches in which a line is wanted. The second has room for more requests at a
+// time than the first.
+inline constexpr int every_cache = 3, second_cache = 2;
+
 // Asks for the lines of a row; beyond a kilobyte the hardware follows the stream by itself. This and its
 // callers are always inlined: GCC takes a function that only prefetches for one without effect, and drops it.
+template <int where = every_cache>
 FG_INLINE void prefetch_bytes(const void* p, Index bytes) {
     const char* line = static_cast<const char*>(p);
     const char* end = line + std::min<Index>(bytes, 1024);
-    for (; line < end; line += 64) __builtin_prefetch(line);
+    for (; line < end; line += 64) __builtin_prefetch(line, 0, where);
 }
 
 template <class T>
@@ -51,10 +56,15 @@ struct Dense {
     FG_INLINE Row row(Index i) const { return {data + i * cols, cols}; }
     double mean_length() const { return double(cols); }
 
-    // How many rows ahead of their use to ask memory for them: about 4 KB in flight.
-    Index lead() const { return std::clamp<Index>(4096 / std::max<Index>(1, cols * Index(sizeof(T))), 1, 16); }
-    FG_INLINE void prefetch(Index i) const { prefetch_bytes(data + i * cols, cols * Index(sizeof(T))); }
-    FG_INLINE void prefetch_early(Index) const {}
+    Index row_bytes() const { return cols * Index(sizeof(T)); }
+    Index bytes() const { return rows * row_bytes(); }
+
+    // Rows that come in any order are asked for in stages: where they are (sparse rows), three leads ahead of their use;
+    // for the second-level cache, two leads; for the first, one: about 4 KB.
+    Index lead() const { return std::clamp<Index>(4096 / std::max<Index>(1, row_bytes()), 1, 16); }
+    FG_INLINE void prefetch_place(Index) const {}
+    FG_INLINE void prefetch_far(Index i) const { prefetch_bytes<second_cache>(data + i * cols, row_bytes()); }
+    FG_INLINE void prefetch(Index i) const { prefetch_bytes(data + i * cols, row_bytes()); }
 };
 
 template <class T, class I>
@@ -104,13 +114,20 @@ struct Csr {
     }
     double mean_length() const { return rows ? double(indptr[rows] - indptr[0]) / double(rows) : 0.0; }
 
+    Index bytes() const { return Index(indptr[rows] - indptr[0]) * Index(sizeof(T) + sizeof(I)); }
+
     Index lead() const { return 6; }
-    FG_INLINE void prefetch(Index i) const {
+    FG_INLINE void prefetch_place(Index i) const { __builtin_prefetch(indptr + i); }
+    FG_INLINE void prefetch_far(Index i) const { prefetch_row<second_cache>(i); }
+    FG_INLINE void prefetch(Index i) const { prefetch_row<every_cache>(i); }
+
+private:
+    template <int where>
+    FG_INLINE void prefetch_row(Index i) const {
         const Row r = row(i);
-        prefetch_bytes(r.x, r.n * Index(sizeof(T)));
-        prefetch_bytes(r.index, r.n * Index(sizeof(I)));
+        prefetch_bytes<where>(r.x, r.n * Index(sizeof(T)));
+        prefetch_bytes<where>(r.index, r.n * Index(sizeof(I)));
     }
-    FG_INLINE void prefetch_early(Index i) const { __builtin_prefetch(indptr + i); }
 };
 
 }  // namespace fg

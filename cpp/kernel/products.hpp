@@ -44,7 +44,8 @@ FG_INLINE void by_groups(Index count, F&& group) {
 
 // Some rows, and as many that will be asked for while these are worked on. A core has about a dozen requests to memory
 // under way at a time; more of them stall it, fewer waste the memory's time. So they are strewn among the products: one
-// for each line of the first rows of a group of eight in the margins, of the others in the gradient.
+// for each line of the first rows of a group of eight in the margins, of the others in the gradient. They go to the
+// second-level cache.
 template <class T>
 struct Tile {
     static constexpr Index most_rows = 64;
@@ -71,10 +72,16 @@ struct Tile {
 template <class T>
 inline constexpr Index line = 64 / Index(sizeof(T));
 
-// Asks for the line of memory that x[j] begins, or would if the row began with one.
+// Asks for the line of memory in which x[j] is.
+template <class T>
+FG_INLINE void ask_line(const T* x, Index j) {
+    __builtin_prefetch(x + j, 0, second_cache);
+}
+
+// The same, if x[j] begins a line, or would if the row began with one.
 template <class T>
 FG_INLINE void ask(const T* x, Index j) {
-    if (j % line<T> == 0) __builtin_prefetch(x + j);
+    if (j % line<T> == 0) ask_line(x, j);
 }
 
 // ---- dense rows, one output ----
@@ -252,7 +259,7 @@ void margins_by_lanes(const Tile<T>& tile, const T* FG_RESTRICT W, const T* FG_R
                 for (int place = 0; place < L / 2; ++place) {
                     const int lane = lane_at<T>(place);
                     for (Index j = place * line<T>; j < tile.cols && c == 0; j += L / 2 * line<T>)
-                        for (int r = 0; r < R; ++r) __builtin_prefetch(tile.next[i + r] + j);
+                        for (int r = 0; r < R; ++r) ask_line(tile.next[i + r], j);
                     Vector<T, N> s[R][V]{}, upper[R][V]{};
                     for (Index j = lane; j < whole; j += L) {
                         add(s, j);
@@ -302,7 +309,7 @@ void add_gradient(const Tile<T>& tile, const T* FG_RESTRICT S, Index width, T* F
         });
         if (j % line<T> != 0) return;
         for (Index i = 0; i < tile.count; ++i)
-            if (i % 8 >= Tile<T>::asked_in_margins) __builtin_prefetch(tile.next[i] + j);
+            if (i % 8 >= Tile<T>::asked_in_margins) ask_line(tile.next[i], j);
     });
 }
 
@@ -359,8 +366,8 @@ struct PartOf {
         prefetch_bytes(r.x, r.n * Index(sizeof(T)));
         prefetch_bytes(r.index, r.n * Index(sizeof(I)));
     }
-    FG_INLINE void prefetch_early(Index i) const {
-        X.prefetch_early(i);
+    FG_INLINE void prefetch_place(Index i) const {
+        X.prefetch_place(i);
         if (split) __builtin_prefetch(split + i);
     }
 };
@@ -372,7 +379,7 @@ void margins(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, Inde
     const Index lead = X.X.lead(), width = N == 1 ? 1 : outputs_width;  // which spares multiplications
     for (Index i = 0; i < count; ++i) {
         if (i + 2 * lead < known) {
-            X.prefetch_early(rows[i + 2 * lead]);
+            X.prefetch_place(rows[i + 2 * lead]);
             X.prefetch(rows[i + lead]);
         }
         const auto row = X.row(rows[i]);
@@ -418,7 +425,7 @@ FG_INLINE void each_within(const PartOf<T, I>& X, const std::uint32_t* rows, Ind
     const Index lead = X.X.lead();
     for (Index i = 0; i < count; ++i) {
         if (i + 2 * lead < count) {
-            X.prefetch_early(rows[i + 2 * lead]);
+            X.prefetch_place(rows[i + 2 * lead]);
             X.prefetch(rows[i + lead]);
         }
         const auto row = X.row(rows[i]);

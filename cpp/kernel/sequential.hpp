@@ -170,6 +170,7 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
     const double intercept_decay = settings.intercept_decay, offset_rate = settings.offset_rate;
     const double average_from = settings.average_from;
     const Index lead = X.lead();
+    const bool in_cache = X.bytes() <= (8 << 20);  // the near ones then do
 
     State<T> s = state;
     Block<T> block;
@@ -185,8 +186,9 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
         block.prepare(settings, targets, passive, s.t, s.eta, order + begin, n);
         for (int k = 0; k < n; ++k) {
             const Index i = begin + k;
-            if (i + 2 * lead < known) {
-                X.prefetch_early(order[i + 2 * lead]);
+            if (i + 3 * lead < known) {
+                X.prefetch_place(order[i + 3 * lead]);
+                if (!in_cache) X.prefetch_far(order[i + 2 * lead]);
                 X.prefetch(order[i + lead]);
             }
             if (i + Block<T>::size < known) targets.prefetch(order[i + Block<T>::size]);

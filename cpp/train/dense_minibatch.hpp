@@ -39,9 +39,9 @@ public:
         partial_ = Buffer<T>(chunks_ * stride_);
         this->losses_.resize(std::size_t(chunks_) * this->models_.size());
         claims_ = std::vector<std::atomic<std::uint64_t>>(std::size_t(chunks_));
-        // Two tiles, the one at hand and the next, in half of the first-level cache. Groups are of eight rows.
+        // A tile takes half of the first-level cache. Groups are of eight rows.
         const Index row = X.cols * Index(sizeof(T));
-        tile_ = std::clamp<Index>((8 << 10) / row, 4, Tile<T>::most_rows);
+        tile_ = std::clamp<Index>((16 << 10) / row, 4, Tile<T>::most_rows);
         if (tile_ > 8) tile_ = tile_ / 8 * 8;
         // Blocks take several tiles at a time, since they load and store their gradient as often.
         reach_ = tile_ * std::max<Index>(1, std::clamp<Index>((32 << 10) / row, 16, Tile<T>::most_rows) / tile_);

@@ -1,1 +1,4 @@
-"""One problem a file: NAME, DESCRIPTION and ``make(scale)``, which raises FileNotFoundError where data are missing."""
+"""One problem a file: NAME, DESCRIPTION and ``make(scale)``, which raises FileNotFoundError where data are missing.
+
+REMARK, where there is one, says why a peer is ahead.
+"""

@@ -46,5 +46,5 @@ def losses(task: Task, z: Any, y: Any) -> Any:
     if task.loss == "multinomial":
         return -(torch.log_softmax(z, dim=1) * y).sum() / len(y)
     if task.loss == "log_loss":
-        return torch.nn.functional.binary_cross_entropy_with_logits(z, y)
+        return torch.nn.functional.binary_cross_entropy_with_logits(z, y, reduction="sum") / len(y)
     return 0.5 * (z - y).square().mean()

@@ -1,4 +1,4 @@
-"""scikit-learn's LogisticRegression and Ridge, with every solver that they have."""
+"""scikit-learn's LogisticRegression and Ridge, with every solver that they have; liblinear is a solver of its own."""
 
 from __future__ import annotations
 
@@ -41,8 +41,6 @@ def ways(task: Task) -> list[Way]:
     names = ["lbfgs", "newton-cg", "sag", "saga"]
     if task.outputs * (task.features + 1) <= LARGEST_HESSIAN:
         names.insert(1, "newton-cholesky")
-    if task.outputs == 1:
-        names.append("liblinear")
     logistic = partial(LogisticRegression, C=1 / (task.alpha * task.rows), tol=TOLERANCE)
     return [
         way

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from ._torch import torch
 
 NAME = "torch, mini-batches"
 why_not = _torch.why_not
+
+Batch = tuple[Any, Any, Any]  # rows, the same transposed, and targets: tensors
 
 
 def ways(task: Task) -> list[Way]:
@@ -34,25 +36,46 @@ def _optimizer(recipe: Recipe, w: Any) -> Any:
 
 def _way(task: Task, recipe: Recipe, suffix: str, form: Callable[[], Any]) -> Way:
     def fit(epochs: int, seed: int, threads: int) -> Weights:
-        torch.set_num_threads(threads)
-        X, targets = form(), task.targets()
-        y = torch.from_numpy(targets)
-        batches = [(_torch.tensor(X[s]), _torch.transposed(X[s]), y[s]) for s in recipe.slices(task.rows)]
-        rates = iter(recipe.rates(task.rows, epochs).tolist())
-        rng = np.random.default_rng(seed)
-        w = torch.zeros((task.features + 1, *targets.shape[1:]), dtype=y.dtype)  # intercepts last
-        w.grad = g = torch.zeros_like(w)
-        W, b, G, c = w[:-1], w[-1], g[:-1], g[-1]
-        optimizer = _optimizer(recipe, w)
-        (group,) = optimizer.param_groups
-        for _ in range(epochs):
-            for k in rng.permutation(len(batches)).tolist():
-                rows, columns, target = batches[k]
-                r = _torch.slopes(task, (rows @ W).add_(b)).sub_(target).div_(len(target))
-                torch.add(columns @ r, W, alpha=task.alpha, out=G)
-                torch.sum(r, dim=0, out=c)
-                group["lr"] = next(rates)
-                optimizer.step()
-        return np.atleast_2d(W.numpy().T), np.atleast_1d(b.numpy())
+        return fit_slices(task, recipe, form(), epochs, seed, threads)
 
     return Way(f"{recipe}{suffix}", fit)
+
+
+def fit_slices(task: Task, recipe: Recipe, X: Any, epochs: int, seed: int, threads: int) -> Weights:
+    """Return the weights after batches of adjacent rows, in a random order."""
+    torch.set_num_threads(threads)
+    y = torch.from_numpy(task.targets())
+    batches = [(_torch.tensor(X[s]), _torch.transposed(X[s]), y[s]) for s in recipe.slices(task.rows)]
+    rng = np.random.default_rng(seed)
+    order = (batches[k] for _ in range(epochs) for k in rng.permutation(len(batches)).tolist())
+    return _descend(task, recipe, y, epochs, order)
+
+
+def fit_rows(task: Task, recipe: Recipe, X: Any, epochs: int, seed: int, threads: int) -> Weights:
+    """Return the weights after batches of rows that are drawn one by one, each once an epoch; X is dense."""
+    torch.set_num_threads(threads)
+    X, y = torch.from_numpy(X), torch.from_numpy(task.targets())
+    generator = torch.Generator().manual_seed(seed)
+
+    def drawn() -> Iterator[Batch]:
+        for _ in range(epochs):
+            for chosen in torch.randperm(task.rows, generator=generator).split(recipe.batch_size):
+                rows = X[chosen]
+                yield rows, rows.T, y[chosen]
+
+    return _descend(task, recipe, y, epochs, drawn())
+
+
+def _descend(task: Task, recipe: Recipe, y: Any, epochs: int, batches: Iterable[Batch]) -> Weights:
+    w = torch.zeros((task.features + 1, *y.shape[1:]), dtype=y.dtype)  # intercepts last
+    w.grad = g = torch.zeros_like(w)
+    W, b, G, c = w[:-1], w[-1], g[:-1], g[-1]
+    optimizer = _optimizer(recipe, w)
+    (group,) = optimizer.param_groups
+    for rate, (rows, columns, target) in zip(recipe.rates(task.rows, epochs).tolist(), batches, strict=True):
+        r = _torch.slopes(task, (rows @ W).add_(b)).sub_(target).div_(len(target))
+        torch.add(columns @ r, W, alpha=task.alpha, out=G)
+        torch.sum(r, dim=0, out=c)
+        group["lr"] = rate
+        optimizer.step()
+    return np.atleast_2d(W.numpy().T), np.atleast_1d(b.numpy())
