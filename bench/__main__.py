@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from . import curves, discover, machine, quality, summary
+from .case import Case
 from .measure import Pairs, compare
 from .problems import GROUPS
 
@@ -50,7 +51,7 @@ def measure(names: Sequence[str], *, quick: bool) -> dict[str, Any]:
         try:
             for case in problem.cases(scale):
                 for peer in solvers.values():
-                    row = compare(case, subject, peer, pairs)
+                    row = compared(case, subject, peer, pairs)
                     if row is None:
                         continue
                     report["rows"].append({"problem": name, "group": problem.GROUP, **row})
@@ -63,9 +64,18 @@ def measure(names: Sequence[str], *, quick: bool) -> dict[str, Any]:
         report["race"] = quality.race(quick=quick)
     if CURVES in names:
         said("cost against size")
-        report["curves"] = curves.measure(scale)
+        report["curves"] = curves.measure(0.03 if quick else 1.0)
     report["minutes"] = (time.perf_counter() - began) / 60
     return report
+
+
+def compared(case: Case, subject: ModuleType, peer: ModuleType, pairs: Pairs) -> dict[str, Any] | None:
+    """Compare; what goes wrong is told, and is not the end of a long run."""
+    try:
+        return compare(case, subject, peer, pairs)
+    except Exception as error:
+        said(f"{case.description}, {peer.NAME}: {error!r}")
+        return {"description": case.description, "peer": peer.NAME, "skipped": f"failed: {error!r}"}
 
 
 def said(what: str) -> None:
