@@ -2,9 +2,7 @@
 
 #include <valgrind/callgrind.h>
 
-extern "C" void start() {
-    CALLGRIND_START_INSTRUMENTATION;
-}
+extern "C" void start() { CALLGRIND_START_INSTRUMENTATION; }
 
 extern "C" void stop() {
     CALLGRIND_STOP_INSTRUMENTATION;

@@ -1,6 +1,7 @@
-// The time of a step of one sample that nothing but the step before holds up: product with the weights, slope of the log
-// loss, weights += step x. Each waits for the one before: the product for the weights, the slope for the product, the
-// weights for the slope. The rows are few and in cache, in order, and there is no rate, penalty, average or loss to see to.
+// The time of a step of one sample that nothing but the step before holds up: product with the weights, slope of the
+// log loss, weights += step x. Each waits for the one before: the product for the weights, the slope for the product,
+// the weights for the slope. The rows are few and in cache, in order, and there is no rate, penalty, average or loss to
+// see to.
 //
 //   chain FEATURES float32|float64     prints seconds of a step, the best of seven runs
 #include <algorithm>

@@ -20,11 +20,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Pairs:
-    """How many pairs of runs: `most`; fewer, but at least `least`, once they have taken `seconds`."""
+    """How many pairs of runs: `most`; fewer, but at least `least`, once they have taken `seconds`.
+
+    Before, each way of a solver has so many `short` runs; with more than one, the two fastest of many ways run whole.
+    """
 
     most: int = 5
     least: int = 3
     seconds: float = 10.0
+    short: int = 2
 
 
 def compare(case: Case, subject: ModuleType, peer: ModuleType, pairs: Pairs) -> dict[str, Any] | None:
@@ -47,7 +51,7 @@ def compare(case: Case, subject: ModuleType, peer: ModuleType, pairs: Pairs) -> 
         if reason is not None:
             return {**row, "skipped": f"{solver.NAME}: {reason}"}
 
-    mine, theirs = best_way(subject, case), best_way(peer, case)
+    mine, theirs = best_way(subject, case, pairs.short), best_way(peer, case, pairs.short)
     limit, rates, runs = case.limit, [], []
     began = time.perf_counter()
     while len(runs) < pairs.most and (len(runs) < pairs.least or time.perf_counter() - began < pairs.seconds):
@@ -86,12 +90,12 @@ def compare(case: Case, subject: ModuleType, peer: ModuleType, pairs: Pairs) -> 
     return {**row, "holds": bool(all(holds)) if judged else None}
 
 
-def best_way(solver: ModuleType, case: Case) -> Way:
+def best_way(solver: ModuleType, case: Case, runs: int) -> Way:
     """Return the way that short runs are fastest in (they are the warm-up, too); of many, the whole run decides."""
     short = solver.ways(case.short())
-    seconds = [min(timed(way)[0] for _ in range(2)) for way in short]
+    seconds = [min(timed(way)[0] for _ in range(runs)) for way in short]
     ranked = [way for _, way in sorted(zip(seconds, solver.ways(case), strict=True), key=lambda each: each[0])]
-    return ranked[0] if len(ranked) <= 2 else min(ranked[:2], key=lambda way: timed(way)[0])
+    return ranked[0] if len(ranked) <= 2 or runs == 1 else min(ranked[:2], key=lambda way: timed(way)[0])
 
 
 def timed(way: Way) -> tuple[float, Any]:

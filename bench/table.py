@@ -29,7 +29,8 @@ def grid(rows: Sequence[Row], columns: Columns) -> str:
 def layout(lines: list[list[str]]) -> str:
     """Return a header and lines as Markdown: the first column to the left, numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    numeric = [all(not line[k] or line[k].strip("*—")[:1].isdigit() for line in lines[1:]) for k in range(len(widths))]
+    first = [[line[k].strip("*—")[:1] for line in lines[1:]] for k in range(len(widths))]
+    numeric = [k > 0 and all(not each or each.isdigit() for each in of_column) for k, of_column in enumerate(first)]
     rule = ["-" * (width - 1) + ":" if number else "-" * width for width, number in zip(widths, numeric, strict=True)]
     put = [str.rjust if number else str.ljust for number in numeric]
     shown = [lines[0], rule, *lines[1:]]

@@ -22,7 +22,7 @@ LONG = Limits(fit=4.0, solver=20.0, finalists=3, rounds=5)
 LONG_QUICK = Limits(fit=0.5, solver=3.0, finalists=3, rounds=2)
 SHORT = Limits(fit=2.0, solver=3.0, finalists=1, rounds=3)
 SHORT_QUICK = Limits(fit=0.2, solver=0.3, finalists=1, rounds=1)
-QUICK_PROBLEMS = ("dense-logistic", "sparse-logistic")
+QUICK_PROBLEMS = ("dense-logistic",)
 
 
 def race(*, quick: bool) -> dict[str, Any]:

@@ -59,8 +59,8 @@ struct Dense {
     Index row_bytes() const { return cols * Index(sizeof(T)); }
     Index bytes() const { return rows * row_bytes(); }
 
-    // Rows that come in any order are asked for in stages: where they are (sparse rows), three leads ahead of their use;
-    // for the second-level cache, two leads; for the first, one: about 4 KB.
+    // Rows that come in any order are asked for in stages: where they are (sparse rows), three leads ahead of their
+    // use; for the second-level cache, two leads; for the first, one: about 4 KB.
     Index lead() const { return std::clamp<Index>(4096 / std::max<Index>(1, row_bytes()), 1, 16); }
     FG_INLINE void prefetch_place(Index) const {}
     FG_INLINE void prefetch_far(Index i) const { prefetch_bytes<second_cache>(data + i * cols, row_bytes()); }
