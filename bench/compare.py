@@ -170,13 +170,15 @@ def main() -> None:
     names: list[str] = arguments.only
 
     if arguments.counts:
-        new = counts(builds.folder_of(arguments.new, COUNTED_ISA), names)
         old_name = arguments.old or str(COUNTS)
-        if old_name.endswith(".json"):
-            kept = Path(old_name).exists()
-            old = json.loads(Path(old_name).read_text(encoding="utf-8")) if kept else new
-        else:
+        kept = old_name.endswith(".json")
+        if kept and not Path(old_name).exists() and arguments.json is None:
+            raise SystemExit(f"there is no {old_name} to compare with; --json {old_name} makes one")
+        new = counts(builds.folder_of(arguments.new, COUNTED_ISA), names)
+        if not kept:
             old = counts(builds.folder_of(old_name, COUNTED_ISA), names)
+        else:
+            old = json.loads(Path(old_name).read_text(encoding="utf-8")) if Path(old_name).exists() else new
         print(text(compare_counts(old, new, names), "instructions"))
         print("\n" + "\n".join(f"{which}: {made(report)}" for which, report in (("old", old), ("new", new))))
         if arguments.json is not None:
