@@ -67,7 +67,7 @@ def _fits(case: Fits) -> list[Way]:
 
 
 def _search(case: Search) -> list[Way]:
-    """All folds and penalties in one pass."""
+    """All penalties of a fold in one pass."""
     settings = {"scoring": case.scoring, "cv": case.folds, "n_jobs": THREADS, "random_state": 0, **case.ours}
 
     def prepare() -> Run:
