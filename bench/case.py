@@ -9,6 +9,11 @@ from typing import Any
 Run = Callable[[], Any]  # what is timed; it returns what is compared
 
 
+def on_threads(count: int) -> str:
+    """Return a number of threads in words."""
+    return f"{count} thread{'s' if count > 1 else ''}"
+
+
 @dataclass(frozen=True)
 class Way:
     """How a solver runs: its settings, threads and formats, in words.

@@ -17,9 +17,11 @@ from fusedgrad import SGDClassifier, fit_many
 from numpy.typing import NDArray
 from sklearn import linear_model
 
+from .case import on_threads
+from .linear import THREADS
 from .measure import clock
 
-EPOCHS, THREADS, BATCH = 3, 2, 1024
+EPOCHS, BATCH = 3, 1024
 LEAST_SECONDS = 0.02  # a run is as many fits as take so long
 SETTINGS = {"loss": "log_loss", "alpha": 1e-4, "max_iter": EPOCHS, "tol": None, "random_state": 0}
 SINGLE, BATCHES, PEER = "fusedgrad, one sample a step", f"fusedgrad, batches of {BATCH:,}", "scikit-learn"
@@ -68,7 +70,7 @@ def against_batch_size(numbers: NDArray[np.float32]) -> dict[str, Any]:
     lines: dict[str, Line] = {}
     for threads in (1, THREADS):
         sizes = [*(4**k for k in range(9) if 4**k < len(X)), len(X)]
-        lines[words(threads)] = [point(size, fit(batches(size, threads), X, y)) for size in sizes]
+        lines[on_threads(threads)] = [point(size, fit(batches(size, threads), X, y)) for size in sizes]
     return curve(f"{len(X):,} rows x 100 (at the right: full batches)", "batch size", "time of an epoch", lines)
 
 
@@ -156,7 +158,3 @@ def point(x: float, run: Callable[[], Any], parts: int = 1) -> dict[str, float]:
 def repeat(run: Callable[[], Any], times: int) -> None:
     for _ in range(times):
         run()
-
-
-def words(threads: int) -> str:
-    return f"{threads} thread{'s' if threads > 1 else ''}"

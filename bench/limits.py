@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from .case import Limit
+from .case import Limit, on_threads
 
 BLAS = ThreadpoolController().select(user_api="blas")
 CHAIN = Path(__file__).parent / "chain.cpp"
@@ -115,7 +115,7 @@ def describe(threads: int) -> dict[str, str]:
         ("GEMM peak float64", GIGAFLOPS, lambda n: gemm_peak("float64", n)),
     ):
         counts = sorted({1, threads})
-        each = (f"{written.format(measured(n) * 1e-9)} on {n} thread{'s' if n > 1 else ''}" for n in counts)
+        each = (f"{written.format(measured(n) * 1e-9)} on {on_threads(n)}" for n in counts)
         shown[name] = ", ".join(each)
     shown["chain of a step of 100 features"] = (
         "not measured: no C++ compiler"

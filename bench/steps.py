@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from . import limits
 from .case import Agreement, Case, Limit, Run
+from .linear import THREADS
 from .measure import difference
 
 TOLERANCE = 1e-5  # of the weights after the steps that are compared
 COMPARED = 3
 WORK = 50_000_000  # parameters times steps of a run
 CACHED = 100_000  # parameters up to which the machine's memory is no limit
-THREADS = 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sklearn import linear_model
 
 from bench import network
-from bench.case import Case, Run, Way
+from bench.case import Case, Run, Way, on_threads
 from bench.limits import BLAS
 from bench.linear import THREADS, Linear
 from bench.network import Network, Predict
@@ -66,7 +66,7 @@ def _threads(prepare: Callable[[], Run]) -> list[Way]:
 
             return run_limited
 
-        return Way(f"BLAS on {threads} thread{'s' if threads > 1 else ''}", limited)
+        return Way(f"BLAS on {on_threads(threads)}", limited)
 
     return [way(threads) for threads in sorted({1, THREADS})]
 

@@ -7,7 +7,7 @@ import numpy as np
 from fusedgrad import linear_model
 from numpy.typing import NDArray
 
-from bench.case import Case, Run, Way
+from bench.case import Case, Run, Way, on_threads
 from bench.grid import Fits, Search
 from bench.linear import Linear
 from bench.network import THREADS, Network
@@ -32,7 +32,7 @@ def ways(case: Case) -> list[Way]:
 def _linear(case: Linear) -> list[Way]:
     mine = case.for_subject()
     threads = mine.settings.get("n_jobs") or 1
-    return [Way(f"{threads} thread{'s' if threads > 1 else ''}", lambda: _estimator.prepare(linear_model, mine))]
+    return [Way(on_threads(threads), lambda: _estimator.prepare(linear_model, mine))]
 
 
 def _network(case: Network) -> list[Way]:

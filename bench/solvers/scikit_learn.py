@@ -7,7 +7,7 @@ from functools import partial
 import sklearn
 from sklearn import linear_model, neural_network
 
-from bench.case import Case, Run, Way
+from bench.case import Case, Run, Way, on_threads
 from bench.grid import Fits, Search
 from bench.limits import BLAS
 from bench.linear import Linear
@@ -42,7 +42,7 @@ def _linear(case: Linear) -> list[Way]:
     """One sample a step, also where ours makes mini-batches: scikit-learn has nothing else."""
     threads = case.settings.get("n_jobs") or 1
     name = "SGDClassifier, one sample a step" if case.ours else "SGDClassifier"
-    words = f"{name}, {threads} thread{'s' if threads > 1 else ''}"
+    words = f"{name}, {on_threads(threads)}"
     return [Way(words, lambda: _estimator.prepare(linear_model, case))]
 
 
@@ -59,10 +59,7 @@ def _network(case: Network) -> list[Way]:
 
         return with_threads
 
-    return [
-        Way(f"MLPClassifier, {threads} thread{'s' if threads > 1 else ''}", partial(limited, threads))
-        for threads in (1, 2)
-    ]
+    return [Way(f"MLPClassifier, {on_threads(threads)}", partial(limited, threads)) for threads in (1, 2)]
 
 
 WAYS = {Linear: _linear, Network: _network, Fits: _scikit_grids.fits, Search: _scikit_grids.search}

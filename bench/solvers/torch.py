@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import network
-from bench.case import Case, Run, Way
+from bench.case import Case, Run, Way, on_threads
 from bench.linear import Linear
 from bench.network import Network, Predict
 from bench.quality.recipes import Recipe
@@ -59,7 +59,7 @@ def _way(words: str, threads: int, prepare: Callable[[], Run]) -> Way:
         torch.set_num_threads(threads)
         return prepare()
 
-    return Way(f"{words}, {threads} thread{'s' if threads > 1 else ''}", with_threads)
+    return Way(f"{words}, {on_threads(threads)}", with_threads)
 
 
 # ---- Linear models ----
