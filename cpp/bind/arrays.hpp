@@ -17,9 +17,10 @@ namespace py = pybind11;
 
 template <class T>
 const T* data_of(const py::array& a, Index size, const char* name) {
-    if (!py::isinstance<py::array_t<T, py::array::c_style>>(a) || a.size() != size)
-        throw py::value_error(std::string(name) + ": expected a C-contiguous array of " + std::to_string(size) +
-                              " elements of the model's dtype");
+    constexpr int aligned = py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+    if (!py::isinstance<py::array_t<T, py::array::c_style>>(a) || a.size() != size || (a.flags() & aligned) == 0)
+        throw py::value_error(std::string(name) + ": expected an aligned, C-contiguous array of " +
+                              std::to_string(size) + " elements of the model's dtype");
     return static_cast<const T*>(a.data());
 }
 
@@ -36,6 +37,7 @@ T* mutable_data_of(py::array& a, Index size, const char* name) {
 
 template <class T>
 Dense<T> dense_view(const py::array& X) {
+    require(X.ndim() == 2, "X: must have two dimensions");
     return {data_of<T>(X, X.size(), "X"), X.shape(0), X.shape(1)};
 }
 
@@ -53,8 +55,8 @@ Csr<T, I> csr_view(const py::tuple& X, int threads = 1) {
     require(valid, "X.indptr: row pointers must not decrease and must stay within X.indices");
     const Index first = view.indptr[0], count = view.indptr[rows] - first;
     std::atomic<bool> within{true};
-    const Index members = std::clamp<Index>(threads, 1, 1 + count / (1 << 20));
-    Team::together(int(members), [&](int member) {
+    const int members = Team::startable(int(std::clamp<Index>(threads, 1, 1 + count / (1 << 20))));
+    Team::together(members, [&](int member) {
         I low = 0, high = 0;
         for (Index k = first + count * member / members; k < first + count * (member + 1) / members; ++k) {
             low = std::min(low, view.indices[k]);

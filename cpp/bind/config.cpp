@@ -8,6 +8,8 @@
 
 #include "bind/arrays.hpp"
 #include "bind/bind.hpp"
+#include "bind/gil.hpp"
+#include "core/math.hpp"
 #include "core/team.hpp"
 
 #define FG_STRING(x) FG_STRING_(x)
@@ -17,26 +19,18 @@ namespace fg {
 
 namespace {
 
-// x - x is zero exactly when x is finite, and adding zeros costs less than testing each number.
-template <class T>
-bool finite_block(const T* x, Index n) {
-    T sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (Index i = 0; i < n; ++i) sum += x[i] - x[i];
-    return sum == T(0);
-}
-
 // Members of the team read pieces side by side, and stop when one has found something.
 template <class T>
 bool all_finite_of(const T* x, Index n, int threads) {
     constexpr Index block = 1 << 16;
     const Index blocks = (n + block - 1) / block;
-    const int members = int(std::clamp<Index>(threads, 1, std::max<Index>(1, std::min<Index>(blocks, 256))));
+    const int members =
+        Team::startable(int(std::clamp<Index>(threads, 1, std::max<Index>(1, std::min<Index>(blocks, 256)))));
     std::atomic<bool> finite{true};
     Team::together(members, [&](int member) {
         for (Index k = blocks * member / members; k < blocks * (member + 1) / members; ++k) {
             if (!finite.load(std::memory_order_relaxed)) return;
-            if (!finite_block(x + k * block, std::min(block, n - k * block))) finite = false;
+            if (!are_finite(x + k * block, std::min(block, n - k * block))) finite = false;
         }
     });
     return finite;
@@ -46,11 +40,11 @@ bool all_finite(const py::array& x, int threads) {
     const Index n = x.size();
     if (py::isinstance<py::array_t<double, py::array::c_style>>(x)) {
         const auto* data = static_cast<const double*>(x.data());
-        py::gil_scoped_release release;
+        const WithoutGil unlocked;
         return all_finite_of(data, n, threads);
     }
     const auto* data = data_of<float>(x, n, "x");
-    py::gil_scoped_release release;
+    const WithoutGil unlocked;
     return all_finite_of(data, n, threads);
 }
 

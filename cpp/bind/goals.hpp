@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include "bind/arrays.hpp"
+#include "bind/gil.hpp"
 #include "train/minibatch.hpp"
 
 namespace fg {
@@ -64,15 +65,15 @@ Flat<T> flat_of(const py::dict& a, Index size, const PartSpec& rule) {
     return flat;
 }
 
-// Looks for signals, with the GIL released around it; `interrupted` says whether there was one. Signals come to
-// Python's main thread only; what it wants to tell an engine on another thread, it says by `stop`.
-inline auto look_for_signals(bool& interrupted, const std::atomic<bool>* stop = nullptr) {
-    return [&interrupted, stop] {
-        py::gil_scoped_acquire acquire;
-        interrupted = PyErr_CheckSignals() != 0 || (stop && *stop);
+// Looks for signals; `interrupted` says whether there was one. Signals come to Python's main thread only; what it wants
+// to tell an engine on another thread, it says by `stop`.
+inline auto look_for_signals(WithoutGil& unlocked, bool& interrupted, const std::atomic<bool>* stop = nullptr) {
+    return [&unlocked, &interrupted, stop] {
+        interrupted = unlocked.with_gil([] { return PyErr_CheckSignals() != 0; }) || (stop && *stop);
         return !interrupted;
     };
 }
+// Raises what a signal handler has raised, but for KeyboardInterrupt, which the caller is told of otherwise.
 inline void forgive_keyboard(bool interrupted) {
     if (!interrupted || !PyErr_Occurred()) return;
     py::error_already_set error;

@@ -49,6 +49,7 @@ class MiniBatchOf final : public AnyMiniBatch {
 public:
     MiniBatchOf(const View& X, const py::dict& a) {
         require(X.rows > 0 && X.rows <= 0x7fffffff, "X: the number of rows must be between 1 and 2^31 - 1");
+        require(X.cols > 0, "X: must have at least one column");
         Stream stream;
         if (!a["rows"].is_none()) {
             const auto listed = py::cast<py::array>(a["rows"]);
@@ -90,8 +91,8 @@ public:
         bool interrupted = false;
         typename MiniBatch<T>::Passed passed;
         {
-            py::gil_scoped_release release;
-            passed = engine_->epoch(number, threads, look_for_signals(interrupted, &stopped_));
+            WithoutGil unlocked;
+            passed = engine_->epoch(number, threads, look_for_signals(unlocked, interrupted, &stopped_));
         }
         forgive_keyboard(interrupted);
         py::list seen;
@@ -124,10 +125,12 @@ public:
           engine_(py::cast<py::array>(arrays["y"]).itemsize() == 4 ? minibatch_of<float>(arrays)
                                                                    : minibatch_of<double>(arrays)) {}
     AnyMiniBatch& engine() { return *engine_; }
+    OneAtATime& one_at_a_time() { return one_at_a_time_; }
 
 private:
     py::dict arrays_;
     std::unique_ptr<AnyMiniBatch> engine_;
+    OneAtATime one_at_a_time_;
 };
 
 py::array_t<std::uint32_t> order_of(Index n, Index batch, double row_bytes, int shuffle, std::uint64_t seed,
@@ -148,7 +151,7 @@ void bind_minibatch(py::module_& m) {
         .def(
             "epoch",
             [](MiniBatchOnArrays& self, Index number, const Begins& begins, int threads) {
-                return self.engine().epoch(number, begins, threads);
+                return self.one_at_a_time().run([&] { return self.engine().epoch(number, begins, threads); });
             },
             py::arg("number"), py::arg("begins"), py::arg("threads"),
             "(batches, rows, interrupted, [(sum of losses, mean penalty, carry, finite) of each model]); each begins "

@@ -124,27 +124,30 @@ py::array_t<T> predict(const Specs& specs, const Masking& masking, std::unique_p
     require(design->cols == network.size_of(0), "X: not as many columns as the network takes");
     py::array_t<T> out({design->rows, network.size_of(last)});
     T* const to = out.mutable_data();
+    bool interrupted = false;
     {
-        py::gil_scoped_release release;
+        WithoutGil unlocked;
+        Watch watch(look_for_signals(unlocked, interrupted));
         for (Index k = 0; k < last; ++k) network.layer(k).refresh(design->rows);
         const auto inference = [&] { return std::make_unique<Inference<T>>(network, *design, last); };
         if (one_row) {
             if (!own->inference) own->inference = inference();
-            own->inference->run(*design, 0, 1, to);
+            own->inference->run(*design, 0, 1, to, watch, 0);
         } else {
             const Index block = Inference<T>::rows_at_a_time(network, last);
             const Index blocks = (design->rows + block - 1) / block;
             const double most = std::min(network.work() * double(design->rows) / 1e6, double(blocks));
-            const int members = int(std::clamp<double>(most, 1.0, std::max(threads, 1)));
+            const int members = Team::startable(int(std::clamp<double>(most, 1.0, std::max(threads, 1))));
             std::vector<std::unique_ptr<Inference<T>>> inferences;
             for (int m = 0; m < members; ++m) inferences.push_back(inference());
             Team::together(members, [&](int m) {
                 const Index begin = blocks * m / members * block, end = blocks * (m + 1) / members * block;
                 inferences[std::size_t(m)]->run(*design, begin, std::min(end, design->rows),
-                                                to + begin * network.size_of(last));
+                                                to + begin * network.size_of(last), watch, m);
             });
         }
     }
+    if (interrupted) throw py::error_already_set();
     if (one_row) ready = std::move(own);
     return out;
 }
@@ -203,9 +206,9 @@ public:
         bool interrupted = false;
         NetworkPassed passed;
         {
-            py::gil_scoped_release release;
+            WithoutGil unlocked;
             passed = training_->train(epochs, numbers, rates.data(), first_step, carry, threads,
-                                      look_for_signals(interrupted));
+                                      look_for_signals(unlocked, interrupted));
         }
         forgive_keyboard(interrupted);
         return py::make_tuple(passed.epochs, passed.batches, passed.loss, passed.penalty, passed.carry, passed.finite,
@@ -215,10 +218,12 @@ public:
     py::tuple evaluate(py::array gradient, int threads) override {
         T* const g = mutable_data_of<T>(gradient, size_, "gradient");
         std::pair<double, double> values;
+        bool interrupted = false;
         {
-            py::gil_scoped_release release;
-            values = training_->evaluate(g, threads);
+            WithoutGil unlocked;
+            values = training_->evaluate(g, threads, look_for_signals(unlocked, interrupted));
         }
+        if (interrupted) throw py::error_already_set();
         return py::make_tuple(values.first, values.second);
     }
 
@@ -238,10 +243,12 @@ public:
         }
     }
     AnyTraining& engine() { return *engine_; }
+    OneAtATime& one_at_a_time() { return one_at_a_time_; }
 
 private:
     py::dict arrays_;
     std::unique_ptr<AnyTraining> engine_;
+    OneAtATime one_at_a_time_;
 };
 
 // The layers by name and size.
@@ -297,15 +304,19 @@ void bind_network(py::module_& m) {
             "train",
             [](TrainingOnArrays& self, Index epochs, const py::object& order,
                const py::array_t<double, py::array::c_style>& rates, Index first_step, double carry,
-               int threads) { return self.engine().train(epochs, order, rates, first_step, carry, threads); },
+               int threads) {
+                return self.one_at_a_time().run(
+                    [&] { return self.engine().train(epochs, order, rates, first_step, carry, threads); });
+            },
             py::arg("epochs"), py::arg("order"), py::arg("rates"), py::arg("first_step"), py::arg("carry"),
             py::arg("threads"), "(epochs, batches, losses, penalties, carry, finite, interrupted)")
         .def(
             "evaluate",
             [](TrainingOnArrays& self, py::array gradient, int threads) {
-                return self.engine().evaluate(std::move(gradient), threads);
+                return self.one_at_a_time().run([&] { return self.engine().evaluate(std::move(gradient), threads); });
             },
-            py::arg("gradient"), py::arg("threads"), "(loss, penalty) over all rows; writes the gradient.");
+            py::arg("gradient"), py::arg("threads"),
+            "(loss, penalty) over all rows; writes the gradient. Raises what a signal raises.");
 }
 
 }  // namespace fg

@@ -4,10 +4,12 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "bind/arrays.hpp"
 #include "bind/bind.hpp"
 #include "bind/fields.hpp"
+#include "bind/gil.hpp"
 #include "core/team.hpp"
 #include "train/updater.hpp"
 
@@ -96,7 +98,6 @@ struct Piece {
     char* slot[3] = {};
 
     const char* end_of(const char* data) const { return data + n * bytes; }
-    bool overlaps(const char* other) const { return w < end_of(other) && other < end_of(w); }
 };
 
 // A rule with its weight decay and its clipping.
@@ -131,7 +132,7 @@ public:
         const auto pieces = pieces_of(w, g, state);
         const Tick tick{number, rate, carry};
         {
-            py::gil_scoped_release release;
+            const WithoutGil unlocked;
             move(pieces, tick, threads);
         }
         return narrow_->carry(tick);
@@ -171,8 +172,6 @@ private:
             blocks += (piece.n + block - 1) / block;
             piece.w = data_of(w);
             piece.g = data_of(alike(grads.items[i], [&] { return grads.label(i); }, false));
-            if (piece.overlaps(piece.g))
-                throw py::value_error(grads.label(i) + " shares memory with " + label() + "; pass a copy.");
             const auto own = Arrays("state.slots", state.items[i]);
             if (int(own.items.size()) != this->slots())
                 throw py::value_error("state has " + std::to_string(own.items.size()) + " slots for " + label() +
@@ -183,6 +182,7 @@ private:
                     data_of(alike(own.items[s], [&] { return state.label(i) + "[" + std::to_string(s) + "]"; }, true));
         }
         if (count > 1) refuse_twins(params, pieces);
+        refuse_foreign(params, grads, state, pieces);
         return pieces;
     }
 
@@ -201,6 +201,35 @@ private:
                                       "; each number must be given once.");
     }
 
+    // A gradient that shares memory with what moves (the parameters and slots of other arrays too) would be used after
+    // it has changed. What moves shares no memory: its places in memory ascend as their ends do.
+    void refuse_foreign(const Arrays& params, const Arrays& grads, const Arrays& state,
+                        const std::vector<Piece>& pieces) const {
+        struct Moving {
+            const char *begin, *end;
+            std::size_t piece;
+            int slot;  // -1: the parameters themselves
+        };
+        std::vector<Moving> all;
+        for (std::size_t i = 0; i < pieces.size(); ++i) {
+            if (pieces[i].n == 0) continue;
+            all.push_back({pieces[i].w, pieces[i].end_of(pieces[i].w), i, -1});
+            for (int s = 0; s < slots(); ++s)
+                all.push_back({pieces[i].slot[s], pieces[i].end_of(pieces[i].slot[s]), i, s});
+        }
+        std::sort(all.begin(), all.end(), [](const Moving& a, const Moving& b) { return a.begin < b.begin; });
+        for (std::size_t i = 0; i < pieces.size(); ++i) {
+            if (pieces[i].n == 0) continue;
+            const char *const begin = pieces[i].g, *const end = pieces[i].end_of(begin);
+            const auto next = std::partition_point(all.begin(), all.end(), [=](const Moving& m) { return m.begin < end; });
+            if (next == all.begin() || std::prev(next)->end <= begin) continue;
+            const Moving& met = *std::prev(next);
+            const std::string other = met.slot < 0 ? params.label(met.piece)
+                                                   : state.label(met.piece) + "[" + std::to_string(met.slot) + "]";
+            throw py::value_error(grads.label(i) + " shares memory with " + other + "; pass a copy.");
+        }
+    }
+
     void move(const std::vector<Piece>& pieces, const Tick& tick, int wanted) const {
         Index numbers = 0;
         for (const Piece& piece : pieces) numbers += piece.n;
@@ -208,7 +237,7 @@ private:
         const Piece& last = pieces.back();
         const Index blocks = last.first_block + (last.n + block - 1) / block;
         const int limit = wanted > 0 ? wanted : numbers < enough ? 1 : omp_get_max_threads();
-        const int members = int(std::min<Index>(limit, blocks));
+        const int members = Team::startable(int(std::min<Index>(limit, blocks)));
         // Calls f(piece, begin, end) for a member's share of all blocks.
         const auto share = [&](int member, const auto& f) {
             const Index low = blocks * member / members, high = blocks * (member + 1) / members;
@@ -225,10 +254,7 @@ private:
                 share(member,
                       [&](const Piece& piece, Index begin, Index end) { add_squares(piece, begin, end, squares); });
             });
-            double sum = 0.0;
-            for (const double square : squares) sum += square;
-            factor = clip_norm_ / (std::sqrt(sum) + 1e-6);  // torch's clip_grad_norm_; NaN stays
-            if (factor > 1.0) factor = 1.0;
+            factor = norm_factor(std::accumulate(squares.begin(), squares.end(), 0.0), clip_norm_);
         }
         Team::together(members, [&](int member) {
             share(member, [&](const Piece& piece, Index begin, Index end) {

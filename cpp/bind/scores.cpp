@@ -6,6 +6,7 @@
 
 #include "bind/arrays.hpp"
 #include "bind/bind.hpp"
+#include "bind/gil.hpp"
 
 namespace fg {
 
@@ -49,7 +50,7 @@ py::array_t<double> scores_of(Metric metric, Link link, const py::array& margins
     }
     py::array_t<double> scores(view.models);
     double* out = scores.mutable_data();
-    py::gil_scoped_release release;
+    const WithoutGil unlocked;
     score_margins(metric, link, view, targets, threads, out);
     return scores;
 }

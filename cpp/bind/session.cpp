@@ -8,6 +8,7 @@
 
 #include "bind/arrays.hpp"
 #include "bind/bind.hpp"
+#include "bind/gil.hpp"
 #include "train/sequential_job.hpp"
 
 namespace fg {
@@ -114,6 +115,7 @@ class SessionOf final : public AnySession {
 public:
     SessionOf(const View& X, const View* X_val, const py::dict& a) : plan_(plan_of(py::cast<py::dict>(a["plan"]))) {
         require(X.rows > 0 && X.rows <= 0x7fffffff, "X: the number of rows must be between 1 and 2^31 - 1");
+        require(X.cols > 0, "X: must have at least one column");
         Targets<T> targets;
         targets.y = data_of<T>(py::cast<py::array>(a["y"]), X.rows, "y");
         targets.weight = optional_data_of<T>(a["sample_weight"], X.rows, "sample_weight");
@@ -177,16 +179,17 @@ public:
         for (const auto& job : jobs_)
             if (job->stop() == Stop::none) jobs.push_back(&stretches.emplace_back(*job, epochs));
         try {
-            py::gil_scoped_release release;
+            WithoutGil unlocked;
             Team(threads).run(jobs, [&] {
-                py::gil_scoped_acquire acquire;
-                if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-                if (look.is_none()) return;
-                for (std::size_t k = 0; k < jobs_.size(); ++k) {
-                    const auto& history = jobs_[k]->history();
-                    if (history.size() > told_[k]) look(k, history_of(history, told_[k]));
-                    told_[k] = history.size();
-                }
+                unlocked.with_gil([&] {
+                    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+                    if (look.is_none()) return;
+                    for (std::size_t k = 0; k < jobs_.size(); ++k) {
+                        const auto& history = jobs_[k]->history();
+                        if (history.size() > told_[k]) look(k, history_of(history, told_[k]));
+                        told_[k] = history.size();
+                    }
+                });
             });
         } catch (py::error_already_set& error) {
             if (!error.matches(PyExc_KeyboardInterrupt)) throw;
@@ -239,13 +242,16 @@ public:
           session_(py::cast<py::array>(arrays["coef"]).itemsize() == 4 ? session_of<float>(arrays)
                                                                        : session_of<double>(arrays)) {}
     const char* run(int threads, const py::object& look, std::size_t epochs) {
-        return session_->run(threads, look, epochs);
+        return one_at_a_time_.run([&] { return session_->run(threads, look, epochs); });
     }
-    py::list reports() const { return session_->reports(); }
+    py::list reports() {
+        return one_at_a_time_.run([&] { return session_->reports(); });
+    }
 
 private:
     py::dict arrays_;
     std::unique_ptr<AnySession> session_;
+    OneAtATime one_at_a_time_;
 };
 
 }  // namespace

@@ -36,4 +36,11 @@ inline void require(bool ok, const char* what) {
     if (!ok) throw BadArgument(what);
 }
 
+// a b, for numbers that are not negative.
+inline Index product(Index a, Index b) {
+    Index result = 0;
+    require(!__builtin_mul_overflow(a, b, &result), "sizes are too large: their product overflows");
+    return result;
+}
+
 }  // namespace fg

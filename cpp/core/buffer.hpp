@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdlib>
+#include <limits>
 #include <memory>
 #include <new>
 
@@ -14,6 +15,7 @@ class Buffer {
 public:
     Buffer() = default;
     explicit Buffer(Index n) {
+        if (n < 0 || n > most) throw std::bad_alloc();
         const std::size_t bytes = (std::size_t(n) * sizeof(T) + 63) / 64 * 64;
         data_.reset(static_cast<T*>(std::aligned_alloc(64, bytes > 0 ? bytes : 64)));
         if (!data_) throw std::bad_alloc();
@@ -21,6 +23,8 @@ public:
     T* data() const { return data_.get(); }
 
 private:
+    static constexpr Index most = std::numeric_limits<Index>::max() / Index(sizeof(T)) - 64;
+
     struct Free {
         void operator()(T* p) const { std::free(p); }
     };

@@ -82,6 +82,16 @@ FG_INLINE R with_sign(R magnitude, R x) {
     return select<R>(x < 0.0, -magnitude, magnitude);
 }
 
+// Whether none of n numbers is NaN or infinite. x - x is zero exactly when x is finite, and adding zeros costs less than
+// testing each number.
+template <class T>
+bool are_finite(const T* x, Index n) {
+    T sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (Index i = 0; i < n; ++i) sum += x[i] - x[i];
+    return sum == T(0);
+}
+
 template <class R>
 struct IntegersOf {
     using Integer = std::conditional_t<sizeof(Scalar<R>) == 8, std::int64_t, std::int32_t>;

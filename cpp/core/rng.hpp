@@ -36,9 +36,12 @@ struct SplitMix {
     std::uint64_t state;
 
     std::uint64_t next() { return hashed(state += stride); }
-    // A number below n <= 2^32, by the high half of a product (Lemire 2019; what rejection would mend is below 2^-32
-    // n).
-    std::uint32_t below(std::uint64_t n) { return std::uint32_t(((next() >> 32) * n) >> 32); }
+    // A number below n, by the high half of a product (Lemire 2019, "Fast random integer generation in an interval").
+    // Numbers are equally likely up to a share of n 2^-64, so nothing is rejected.
+    std::uint64_t below(std::uint64_t n) {
+        __extension__ using Wide = unsigned __int128;
+        return std::uint64_t((Wide(next()) * n) >> 64);
+    }
 };
 
 enum class Shuffle { none, blocks, rows };

@@ -8,11 +8,13 @@
 #include <omp.h>
 #include <pthread.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <deque>
 #include <exception>
+#include <functional>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -71,6 +73,57 @@ private:
     alignas(64) std::atomic<unsigned> round_{0};
 };
 
+// Work that can be called off in its midst. Member 0 looks about every 50 ms, between pieces of its work, whether somebody
+// wants that; the others hear of it. Whoever calls work off leaves it without a result.
+class Watch {
+public:
+    using Clock = std::chrono::steady_clock;
+    static constexpr auto pause = std::chrono::milliseconds(50);
+
+    // look() says whether to go on. It is called on the thread that makes the watch, and nowhere else.
+    explicit Watch(std::function<bool()> look) : look_(std::move(look)), owner_(std::this_thread::get_id()) {}
+
+    // Between two pieces of a member's work: whether it has been called off.
+    bool called_off(int member) {
+        if (member == 0 && Clock::now() >= next_ && std::this_thread::get_id() == owner_) look();
+        return off();
+    }
+    bool off() const { return off_.load(std::memory_order_relaxed); }
+    // Whether to go on.
+    bool look() {
+        if (!off() && !look_()) off_.store(true, std::memory_order_relaxed);
+        next_ = Clock::now() + pause;
+        return !off();
+    }
+
+private:
+    const std::function<bool()> look_;
+    const std::thread::id owner_;
+    Clock::time_point next_ = Clock::now() + pause;
+    std::atomic<bool> off_{false};
+};
+
+// The first exception of the members of a team.
+class Failure {
+public:
+    template <class Body>
+    void guard(const Body& body) noexcept {
+        try {
+            body();
+        } catch (...) {
+            std::lock_guard lock(mutex_);
+            if (!first_) first_ = std::current_exception();
+        }
+    }
+    void rethrow() const {
+        if (first_) std::rethrow_exception(first_);
+    }
+
+private:
+    std::mutex mutex_;
+    std::exception_ptr first_;
+};
+
 class Team {
 public:
     explicit Team(int threads) : threads_(threads < 1 ? 1 : threads) {}
@@ -79,87 +132,123 @@ public:
     // the jobs then stay where they are.
     template <class Look>
     void run(const std::vector<Job*>& jobs, Look look) {
-        std::deque<Job*> waiting(jobs.begin(), jobs.end());
+        // A stack, whose top is the first job to take. It never grows, so that no member needs memory.
+        std::vector<Job*> waiting(jobs.rbegin(), jobs.rend());
+        const int most = startable(int(std::min<std::size_t>(waiting.size(), std::size_t(threads_))));
         while (!waiting.empty()) {
-            const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
-            const int members = int(std::min<std::size_t>(waiting.size(), std::size_t(threads_)));
-            if (members == 1) {
-                work(waiting, deadline);
-            } else if (in_forked_child()) {
-                std::thread([&] { region(waiting, deadline, members); }).join();
-            } else {
-                region(waiting, deadline, members);
-            }
-            if (failure_) std::rethrow_exception(failure_);
+            const auto deadline = Watch::Clock::now() + Watch::pause;
+            const int members = int(std::min<std::size_t>(waiting.size(), std::size_t(most)));
+            together(members, [&](int) { work(waiting, deadline); });
             look();
         }
     }
 
-    // Runs body(member) for every member at the same time. It may use a Barrier of `threads` and must not throw.
+    // Runs body(member) for every member at the same time, and throws what one of them has thrown. A body that waits at
+    // a Barrier (of `threads`) must not throw.
     template <class Body>
     static void together(int threads, const Body& body) {
         if (threads == 1) {
             body(0);
         } else if (in_forked_child()) {
-            std::thread([&] { all(threads, body); }).join();
+            Failure failure;
+            std::thread([&] { failure.guard([&] { all(threads, body); }); }).join();
+            failure.rethrow();
         } else {
             all(threads, body);
         }
     }
 
+    // As many threads as wanted, or as many as the process can start. libgomp ends the process where it cannot start
+    // one, so those that it would have to start are started here first, for a moment.
+    static int startable(int wanted) {
+        const int known = in_forked_child() ? 1 : pool();
+        if (wanted <= known) return wanted;
+        constexpr int spare = 2;  // threads that have ended may count for some microseconds more
+        const int needed = wanted - known + spare;
+        std::atomic<bool> ended{false};
+        std::vector<std::thread> tried;
+        tried.reserve(std::size_t(needed));
+        try {
+            while (int(tried.size()) < needed) tried.emplace_back([&] { ended.wait(false); });
+        } catch (const std::system_error&) {  // no more to be had
+        }
+        ended = true;
+        ended.notify_all();
+        for (auto& thread : tried) thread.join();
+        const int found = int(tried.size());
+        if (found == needed) return wanted;
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        return known + std::max(0, found - spare);
+    }
+
 private:
-    using Clock = std::chrono::steady_clock;
+    // How many threads libgomp keeps for this one, itself included: as many as the last region had.
+    static int& pool() {
+        thread_local int size = 1;
+        return size;
+    }
 
     // OpenMP may give fewer threads than asked for (nesting, limits); a barrier would then wait for ever, so the
-    // missing ones are started by hand.
+    // missing ones are started by hand. Nobody begins before all are there.
     template <class Body>
     static void all(int threads, const Body& body) {
+        enum : int { open, complete, incomplete };
+        std::atomic<int> verdict{open};
+        Failure failure;
         std::vector<std::thread> missing;
+        missing.reserve(std::size_t(threads));
+        const auto begin = [&](int member) {
+            verdict.wait(open);
+            if (verdict == complete) failure.guard([&] { body(member); });
+        };
 #pragma omp parallel num_threads(threads)
         {
 #pragma omp single
-            for (int member = omp_get_num_threads(); member < threads; ++member)
-                missing.emplace_back([&body, member] { body(member); });
-            body(omp_get_thread_num());
+            {
+                failure.guard([&] {
+                    verdict = open;
+                    for (int member = omp_get_num_threads(); member < threads; ++member)
+                        missing.emplace_back([&begin, member] { begin(member); });
+                    verdict = complete;
+                });
+                if (verdict == open) verdict = incomplete;
+                verdict.notify_all();
+            }
+            begin(omp_get_thread_num());
         }
+        pool() = threads;
         for (auto& thread : missing) thread.join();
-    }
-
-    void region(std::deque<Job*>& waiting, Clock::time_point deadline, int members) {
-#pragma omp parallel num_threads(members)
-        work(waiting, deadline);
+        failure.rethrow();
     }
 
     // A member keeps its job until the job or the round ends, so that few jobs hold memory at a time.
-    void work(std::deque<Job*>& waiting, Clock::time_point deadline) noexcept {
+    void work(std::vector<Job*>& waiting, Watch::Clock::time_point deadline) {
         for (;;) {
             Job* job = nullptr;
             {
                 std::lock_guard lock(mutex_);
-                if (waiting.empty() || Clock::now() >= deadline) return;
-                job = waiting.front();
-                waiting.pop_front();
+                if (waiting.empty() || Watch::Clock::now() >= deadline) return;
+                job = waiting.back();
+                waiting.pop_back();
             }
             bool more = true;
             try {
-                while (more && Clock::now() < deadline) more = job->advance();
+                while (more && Watch::Clock::now() < deadline) more = job->advance();
             } catch (...) {
                 std::lock_guard lock(mutex_);
-                failure_ = std::current_exception();
                 waiting.clear();
-                return;
+                throw;
             }
             if (more) {
                 std::lock_guard lock(mutex_);
-                waiting.push_front(job);
+                waiting.push_back(job);
                 return;
             }
         }
     }
 
-    int threads_;
+    const int threads_;
     std::mutex mutex_;
-    std::exception_ptr failure_;
 };
 
 }  // namespace fg

@@ -440,19 +440,26 @@ FG_INLINE void each_within(const PartOf<T, I>& X, const std::uint32_t* rows, Ind
     }
 }
 
-// The features of the share: G += X' S.
+// The features of the share: G += X' S. Sums are doubles: a feature's is one chain over the rows, however many there are.
 template <int N, class T, class I>
 void add_gradient(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, const Share& share, bool sorted,
-                  const T* S, Index outputs_width, T* G) {
+                  const T* S, Index outputs_width, double* G) {
     const Index width = N == 1 ? 1 : outputs_width;
     each_within(X, rows, count, share, sorted, [=](Index i) __attribute__((always_inline)) {
         if constexpr (N == 1) {
-            return [s = S[i], G](Index j, T x) __attribute__((always_inline)) { G[j] = multiply_add(x, s, G[j]); };
+            return [s = double(S[i]), G](Index j, T x)
+                       __attribute__((always_inline)) { G[j] = multiply_add(double(x), s, G[j]); };
         } else {
             return [s = S + i * width, G, width](Index j, T x) __attribute__((always_inline)) {
-                for (Index c = 0; c < width; c += N) {
-                    T* const g = G + j * width + c;
-                    store<N>(g, load<N>(g) + x * load<N>(s + c));
+                constexpr int D = std::min(N, lanes<double>);
+                for (Index c = 0; c < width; c += D) {
+                    double* const g = G + j * width + c;
+                    if constexpr (D == 1) {
+                        *g = multiply_add(double(x), double(s[c]), *g);
+                    } else {
+                        const auto slope = __builtin_convertvector(load<D>(s + c), Vector<double, D>);
+                        store<D>(g, load<D>(g) + double(x) * slope);
+                    }
                 }
             };
         }

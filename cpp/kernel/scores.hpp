@@ -157,7 +157,8 @@ void regression_scores(Metric metric, Link link, const Margins<T>& margins, Inde
 template <class T>
 void score_margins(Metric metric, Link link, const Margins<T>& margins, const T* y, int threads, double* scores) {
     const bool classes = metric == Metric::accuracy || metric == Metric::log_loss || metric == Metric::roc_auc;
-    const int members = int(std::clamp<Index>(threads, 1, std::max<Index>(1, std::min<Index>(margins.models, 256))));
+    const int members =
+        Team::startable(int(std::clamp<Index>(threads, 1, std::max<Index>(1, std::min<Index>(margins.models, 256)))));
     // A member must not throw, so memory is taken before.
     std::vector<T> sorted(metric == Metric::roc_auc ? members * margins.rows : 0);
     std::vector<double> errors(classes ? 0 : margins.models * margins.outputs), squares;

@@ -2,7 +2,9 @@
 //
 //   p = w·x + b, the loss and the penalty of the moment enter the objective
 //   w *= max(0, 1 - l2 eta)                  the decay comes before the step and ignores sample weights
-//   w -= eta slope(y, p) weight x
+//   w -= eta slope(y, p) weight x            losses without a largest curvature (Poisson, Gamma): eta weight is at most
+//                                            (loss - least loss) / |gradient|^2, the truncated model of Asi & Duchi
+//                                            (2019), "The importance of better models in stochastic optimization"
 //   b -= (eta slope(y, p) weight + eta offset_rate) intercept_decay
 //   average of w and b from step average_from on (Bottou 2012, "SGD tricks", section 5.1)
 //   L1: cumulative truncation of the coordinates that x touches (Tsuruoka, Tsujii & Ananiadou 2009)
@@ -121,9 +123,9 @@ FG_INLINE void add_truncated(State<T>& s, const Row& row, T k) {
 }
 
 // What is known of the next samples before they are trained on, and their margins once they have been.
-// Preparing a block at a time keeps lookups and divisions out of the loop over samples.
+// Preparing some at a time keeps lookups and divisions out of the loop over samples.
 template <class T>
-struct Block {
+struct Samples {
     static constexpr Index size = 64;
     double y[size], eta[size];
     double pull[size];   // minus the rate (1 for the passive-aggressive ones) times the sample's weight
@@ -173,7 +175,7 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
     const bool in_cache = X.bytes() <= (8 << 20);  // the near ones then do
 
     State<T> s = state;
-    Block<T> block;
+    Samples<T> samples;
     double margin = 0.0, square = 0.0;
     if constexpr (Ahead) {
         const auto first = X.row(order[0]).dot_square(s.w);
@@ -181,9 +183,9 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
         square = double(first[1]);
     }
 
-    for (Index begin = 0; begin < count; begin += Block<T>::size) {
-        const int n = int(std::min(Block<T>::size, count - begin));
-        block.prepare(settings, targets, passive, s.t, s.eta, order + begin, n);
+    for (Index begin = 0; begin < count; begin += Samples<T>::size) {
+        const int n = int(std::min(Samples<T>::size, count - begin));
+        samples.prepare(settings, targets, passive, s.t, s.eta, order + begin, n);
         for (int k = 0; k < n; ++k) {
             const Index i = begin + k;
             if (i + 3 * lead < known) {
@@ -191,7 +193,7 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
                 if (!in_cache) X.prefetch_far(order[i + 2 * lead]);
                 X.prefetch(order[i + lead]);
             }
-            if (i + Block<T>::size < known) targets.prefetch(order[i + Block<T>::size]);
+            if (i + Samples<T>::size < known) targets.prefetch(order[i + Samples<T>::size]);
 
             const auto x = X.row(order[i]);
             [[maybe_unused]] std::array<T, 3> next;
@@ -203,9 +205,9 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
                 square = double(here[1]);
             }
 
-            block.margin[k] = margin;
-            const Point<Lone> point = loss.at(Lone{block.y[k], block.y[k]}, Lone{margin, margin});
-            double slope, pull = block.pull[k];  // update = slope * pull
+            samples.margin[k] = margin;
+            const Point<Lone> point = loss.at(Lone{samples.y[k], samples.y[k]}, Lone{margin, margin});
+            double slope, pull = samples.pull[k];  // update = slope * pull
             if (passive) {
                 if (rate == Rate::pa1 && square == 0.0) {
                     if constexpr (Ahead) {
@@ -223,9 +225,15 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
                 slope = (Loss::bounded ? point.slope
                                        : smaller<Lone>(largest_slope, larger<Lone>(-largest_slope, point.slope)))[0];
             }
+            if constexpr (requires { loss.least(0.0); }) {
+                slope = point.slope[0];
+                const double excess = std::max(0.0, point.value[0] - loss.least(samples.y[k]));
+                const double most = excess / slope / slope / (square + intercept_decay);
+                if (pull < -most) pull = -most;  // NaN, where the slope is 0, changes nothing
+            }
             const double update = slope * pull;
 
-            const double decay = block.decay[k];
+            const double decay = samples.decay[k];
             const double product = (margin - s.intercept) * decay;
             s.square *= decay * decay;
             s.absolute *= decay;
@@ -237,14 +245,14 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
 
             const T step = T(update) / T(s.scale);
             if (s.truncated) {
-                s.truncation += l1 * block.eta[k];
+                s.truncation += l1 * samples.eta[k];
                 add_truncated(s, x, step);
             } else if (update != 0.0) {
                 x.axpy(step, s.w);
                 s.square += update * (2.0 * product + update * square);
             }
 
-            const double offset_step = block.eta[k] * offset_rate;
+            const double offset_step = samples.eta[k] * offset_rate;
             if constexpr (Ahead) {
                 const double fixed = double(next[0]) * s.scale + (s.intercept - offset_step * intercept_decay);
                 margin = fixed + slope * (pull * (double(next[2]) + intercept_decay));
@@ -262,7 +270,7 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
             }
             s.t += 1.0;
         }
-        s.loss += block.total(loss, n);
+        s.loss += samples.total(loss, n);
     }
     state = s;
 }

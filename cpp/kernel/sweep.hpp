@@ -34,6 +34,13 @@ struct Penalty {
     bool none() const { return l2 == 0.0 && l1 == 0.0 && coupled == 0.0 && decay == 0.0 && !positive; }
 };
 
+// What shortens a gradient of this sum of squares to a norm: limit / (norm + 1e-6), at most 1, as in torch's
+// clip_grad_norm_. A norm that is NaN makes every entry NaN, and is seen.
+inline double norm_factor(double squares, double limit) {
+    const double factor = limit / (std::sqrt(squares) + 1e-6);
+    return factor > 1.0 ? 1.0 : factor;
+}
+
 // The gradient as a sum of `parts` arrays that lie `stride` numbers apart.
 template <class T>
 struct Gradient {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "kernel/long_sum.hpp"
 #include "train/minibatch.hpp"
 
 namespace fg {
@@ -40,7 +41,7 @@ public:
         this->losses_.resize(std::size_t(chunks_) * this->models_.size());
         claims_ = std::vector<std::atomic<std::uint64_t>>(std::size_t(chunks_));
         // A tile takes half of the first-level cache. Groups are of eight rows.
-        const Index row = X.cols * Index(sizeof(T));
+        const Index row = std::max<Index>(1, X.cols) * Index(sizeof(T));
         tile_ = std::clamp<Index>((16 << 10) / row, 4, Tile<T>::most_rows);
         if (tile_ > 8) tile_ = tile_ / 8 * 8;
         // Blocks take several tiles at a time, since they load and store their gradient as often.
@@ -50,7 +51,10 @@ public:
 
 private:
     void begin_epoch(int members) override {
-        while (int(margins_.size()) < members) margins_.emplace_back(reach_ * widest_);
+        while (int(margins_.size()) < members) {
+            margins_.emplace_back(reach_ * widest_);
+            wide_.emplace_back(is_long<T>(chunk_) ? (X_.cols + 1) * widest_ : 0);
+        }
         stamps_ += std::uint64_t(this->batches());
         for (const auto& block : this->blocks_) this->pack(block);
         tasks_.assign(std::size_t(members), {});
@@ -80,12 +84,16 @@ private:
         const Index chunks = pieces(batch);
         if (member == 0) this->measure(batch, [this](const Model<T>& model) { return this->norms(model); });
         T* const p = margins_[std::size_t(member)].data();
+        double* const wide = is_long<T>(chunk_) ? wide_[std::size_t(member)].data() : nullptr;
         each_claimed(batch, chunks, member, members, [&](Index c, Index end) {
+            if (this->watch_->called_off(member)) return;
             const Portion portion{batch, std::min(end * chunk_, batch.count), chunks * member / members * chunk_};
             for (const auto& block : this->blocks_)
-                block.alone() && this->width_ == 1 ? one_output(portion, c, block, p) : many(portion, c, block, p);
+                block.alone() && this->width_ == 1 ? one_output(portion, c, block, p, wide)
+                                                   : many(portion, c, block, p, wide);
         });
         barrier.wait();
+        if (this->watch_->off()) return;
         this->settle(batch, tasks_[std::size_t(member)], member, members, barrier, [&](const Block<T>& block) {
             return Gradient<T>{.g = partial_of(0, block), .parts = chunks, .stride = stride_};
         });
@@ -145,27 +153,31 @@ private:
         }
     }
 
-    void one_output(const Portion& portion, Index c, const Block<T>& block, T* p) {
+    void one_output(const Portion& portion, Index c, const Block<T>& block, T* p, double* wide) {
         T* const g = partial_of(c, block);
         std::fill_n(g, this->size_, T(0));
+        LongSum<T> gradient(g, wide, X_.cols);
         const double share = 1.0 / double(portion.batch.count);
         double loss = 0.0, slopes = 0.0;
         const T* const w = block.W;
         each_tile(portion, c, tile_, [&](const Tile<T>& tile, const std::uint32_t* rows) {
             margins_one(tile, w, w[tile.cols], p);
             block.loss->slopes(rows, tile.count, share, p, &loss);
+            gradient.expect(tile.count);
             gradient_one(tile, p, g);
             slopes += total(p, tile.count);
         });
+        gradient.finish();
         g[X_.cols] = T(slopes * this->model_of(block, 0).recipe.intercept_decay);
         this->loss_at(c, block.models[0]) = loss;
     }
 
     // Several outputs of a model, or several models.
-    void many(const Portion& portion, Index c, const Block<T>& block, T* P) {
+    void many(const Portion& portion, Index c, const Block<T>& block, T* P, double* wide) {
         const Index width = block.width, weights = X_.cols * width, count = Index(block.models.size());
         T* const G = partial_of(c, block);
         std::fill_n(G, weights + width, T(0));
+        LongSum<T> gradient(G, wide, weights + width);
         const double share = 1.0 / double(portion.batch.count);
         double loss[most_columns]{}, slopes[most_columns]{};
         const T* const W = block.W;
@@ -184,10 +196,12 @@ private:
                     block.loss->slopes(rows + i, n, share, P + i * width, loss);
                     if (single) add_totals<N>(P + i * width, n, width, slopes);
                 }
+                gradient.expect(tile.count);
                 add_gradient<N>(tile, P, width, G);
                 if (!single) add_rows(P, tile.count, width, G + weights);
             });
         });
+        gradient.finish();
         for (Index m = 0; m < count; ++m) {
             const double decay = this->model_of(block, m).recipe.intercept_decay;
             T* const g = G + weights + m * block.step;
@@ -200,6 +214,7 @@ private:
     Index chunk_ = 1, chunks_ = 1, all_ = 0, stride_ = 0, tile_ = 1, reach_ = 1, widest_ = 1;
     Buffer<T> partial_;                               // (chunks, blocks, features + 1, width)
     std::vector<Buffer<T>> margins_;                  // one a member
+    std::vector<Buffer<double>> wide_;                // one a member: a gradient whose rows are many
     std::vector<std::vector<Task>> tasks_;            // by member
     std::vector<std::atomic<std::uint64_t>> claims_;  // by chunk: the stamp of the batch in which it was last taken
     std::uint64_t stamps_ = 1;                        // of the first batch of the epoch; none is given twice

@@ -13,10 +13,11 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <tuple>
 #include <vector>
 
@@ -47,12 +48,6 @@ struct Stream {
     std::uint64_t seed = 0;
 };
 
-// What shortens a gradient to a norm, as in torch's clip_grad_norm_; given are sums of squares of its pieces.
-inline double norm_factor(const double* squares, std::size_t count, double limit) {
-    double sum = 0.0;
-    for (std::size_t k = 0; k < count; ++k) sum += squares[k];
-    return std::min(1.0, limit / (std::sqrt(sum) + 1e-6));
-}
 
 // The batch at hand. Every member has its own, because the first may be ahead.
 struct Batch {
@@ -128,9 +123,11 @@ public:
     };
 
     // One epoch with the rates that the models have, one a batch. look() is called about every 50 ms on the calling
-    // thread; when it returns false the epoch ends early. So it does when no model is finite any more.
-    template <class Look>
-    Passed epoch(Index number, int threads, Look look) {
+    // thread; when it returns false the epoch ends early, after a whole step. So it does when no model is finite any
+    // more.
+    Passed epoch(Index number, int threads, std::function<bool()> look) {
+        Watch watch(std::move(look));
+        watch_ = &watch;
         passed_ = Passed{};
         for (auto& model : models_) {
             model.loss = model.penalty = 0.0;
@@ -145,14 +142,15 @@ public:
         Index measured = 0;
         measured_ = &measured;
         const double work = length_ * double(batch_) * double(columns_);
-        const int members = int(std::clamp(work / 8192.0, 1.0, double(std::clamp(threads, 1, most_threads))));
+        const int members =
+            Team::startable(int(std::clamp(work / 8192.0, 1.0, double(std::clamp(threads, 1, most_threads)))));
         begin_epoch(members);
         scratch_.resize(std::max(scratch_.size(), std::size_t(members)));
         for (auto& scratch : scratch_)
             if (!scratch.data() && several_) scratch = Buffer<T>(most_gathered);
         bool finite = true;
         for (bool wanted = true; wanted && finite && passed_.batches < batches();) {
-            deadline_ = Clock::now() + std::chrono::milliseconds(50);
+            deadline_ = Watch::Clock::now() + Watch::pause;
             Barrier barrier(members);
             Team::together(members, [&](int member) {
                 Batch batch = batch_at(passed_.batches);
@@ -164,12 +162,14 @@ public:
                     batch = batch_at(batch.number + 1);
                 }
             });
-            wanted = look();
+            wanted = watch.look();
         }
         end_epoch();
         for (auto& model : models_) {
             if (measured > 0) model.penalty /= double(measured);
-            for (Index i = 0; i < size_ && model.finite; ++i) model.finite = std::isfinite(model.flat.w[i]);
+            // A slot that has overflowed would keep its weight where it is for ever.
+            model.finite = model.finite && are_finite(model.flat.w, size_);
+            for (const T* slot : model.flat.slot) model.finite = model.finite && (!slot || are_finite(slot, size_));
         }
         return passed_;
     }
@@ -177,7 +177,6 @@ public:
     double carry_after(const Model<T>& model) const { return model.carry[passed_.batches % 2]; }
 
 protected:
-    using Clock = std::chrono::steady_clock;
     static constexpr int most_threads = 256;
 
     MiniBatch(Index all_rows, Index cols, double length, double row_bytes, Stream stream, std::vector<Model<T>> models)
@@ -246,7 +245,8 @@ protected:
 
     virtual void begin_epoch(int members) = 0;
     // A member's part of a step. It waits at the barrier at least once; after the last wait it writes nothing that the
-    // others read.
+    // others read. Until a barrier behind which the weights begin to change, members may ask the watch whether the step
+    // is called off; behind it they ask off(), which then is the same for all, and a step that is off changes nothing.
     virtual void step(const Batch& batch, int member, int members, Barrier& barrier) = 0;
     virtual Index pieces(const Batch& batch) const = 0;  // chunks or tiles of rows, by which losses are added up
     virtual void end_epoch() {}
@@ -407,7 +407,9 @@ protected:
                 Gradient<T> gradient;
                 if (clipped) {
                     gradient.g = gradient_of(Index(number));
-                    gradient.scale = norm_factor(squares_.data() + number * pieces, pieces, model.recipe.clip_norm);
+                    const double* const squares = squares_.data() + number * pieces;
+                    gradient.scale =
+                        norm_factor(std::accumulate(squares, squares + pieces, 0.0), model.recipe.clip_norm);
                 } else {
                     gradient = gathers ? Gradient<T>{.g = gradient_of(Index(number))} : of(block);
                     gradient.limit = model.recipe.clip_value;
@@ -449,7 +451,8 @@ protected:
     const Stream stream_;
     const Index n_, cols_, outputs_, width_, size_, stride_, batch_;  // width_, size_, stride_: of a model
     const double length_, row_bytes_;
-    Index columns_ = 0;  // of all blocks
+    Index columns_ = 0;       // of all blocks
+    Watch* watch_ = nullptr;  // of the epoch
 
 private:
     static constexpr Index most_gathered = 4096;
@@ -459,8 +462,12 @@ private:
         return {number, order_.data() + begin, std::min(batch_, n_ - begin)};
     }
 
-    // Whether some model is finite still.
+    // Whether some model is finite still. A step that was called off does not count.
     bool close(const Batch& batch) {
+        if (watch_->off()) {
+            go_on_ = false;
+            return true;
+        }
         bool finite = false;
         for (Index m = 0; m < Index(models_.size()); ++m) {
             auto& model = models_[std::size_t(m)];
@@ -473,7 +480,7 @@ private:
         }
         passed_.rows += batch.count;
         passed_.batches = batch.number + 1;
-        go_on_ = finite && passed_.batches < batches() && Clock::now() < deadline_;
+        go_on_ = finite && passed_.batches < batches() && Watch::Clock::now() < deadline_;
         return finite;
     }
 
@@ -485,7 +492,7 @@ private:
     bool several_ = false, clips_norm_ = false;
     Index every_ = 1;
     Index* measured_ = nullptr;
-    Clock::time_point deadline_;
+    Watch::Clock::time_point deadline_;
     bool go_on_ = true;
 };
 

@@ -69,13 +69,15 @@ public:
     explicit Network(std::shared_ptr<const std::vector<NodeSpec>> specs, const Masking& masking = {})
         : shared_(std::move(specs)), specs_(*shared_), masking_(masking) {
         require(!specs_.empty(), "a network needs a layer");
-        require(masking.steps == 0 || masking.steps * masking.features == specs_[0].in,
+        require(masking.steps >= 0 && masking.features >= 0 &&
+                    (masking.steps == 0 || product(masking.steps, masking.features) == specs_[0].in),
                 "the mask does not fit the input");
         for (Index k = 0; k < nodes(); ++k) {
             const auto& spec = specs_[std::size_t(k)];
             layers_.push_back(make_layer<T>(spec, k, first_trained_ < 0));
             auto& layer = *layers_.back();
             require(layer.in == spec.in && layer.out == spec.out, "a layer's sizes differ from what they should be");
+            require(layer.in < most_numbers && layer.out < most_numbers, "a row has 2^31 numbers or more");
             require(k == 0 || layers_[std::size_t(k) - 1]->out == layer.in, "layers do not fit");
             require(spec.earlier <= k && (spec.earlier < 0 || size_of(spec.earlier) == layer.out),
                     "what is added does not fit");
@@ -253,8 +255,9 @@ public:
         return std::clamp<Index>(std::min(Index(1 << 17) / longest, Index(1 << 20) / scratch) / 12, 1, 8) * 12;
     }
 
-    void run(const Design<T>& X, Index begin, Index end, T* out) {
-        for (Index i = begin; i < end; i += block_)
+    // As a member of a team; unfinished if the watch calls it off.
+    void run(const Design<T>& X, Index begin, Index end, T* out, Watch& watch, int member) {
+        for (Index i = begin; i < end && !watch.called_off(member); i += block_)
             some(X, i, std::min(end, i + block_), out + (i - begin) * network_.size_of(last_));
     }
 

@@ -3,7 +3,8 @@
 // A step goes through phases, with a barrier after each; every member of the team does its share of a phase:
 //   1  rows: forward, loss, backward (with meetings where layers need sums over the batch)
 //   2  tiles of parameters: gradient over all rows of the batch, penalty, update rule, packing for the next step. The
-//      gradient of a tile never leaves the cache. (To clip the norm, gradients are a phase of their own.)
+//      gradient of a tile never leaves the cache. (To clip the norm, gradients are a phase of their own; so they are in
+//      steps that take long, which may be called off until weights begin to move.)
 // Where a batch has many rows and the network few parameters, the values of the rows are more than the parameters, and
 // should stay with the member that has them: then gradients of such layers are made in phase 1, a part for each block
 // of rows, and summed in phase 2 in the order of the blocks. Where rows are long (images), layers do not take all rows
@@ -13,12 +14,14 @@
 #pragma once
 
 #include <bit>
-#include <chrono>
 #include <cmath>
+#include <functional>
 #include <memory>
+#include <numeric>
 #include <vector>
 
 #include "core/denormals.hpp"
+#include "kernel/long_sum.hpp"
 #include "kernel/random.hpp"
 #include "train/minibatch.hpp"
 #include "train/network.hpp"
@@ -75,13 +78,18 @@ public:
             auto& layer = net.layer(k);
             layer.prepare(batch_, k == 0 && sparse_input_);
             workspace_ += layer.workspace();
+            Index parameters = 0;
+            for (const auto& piece : layer.pieces()) parameters += piece.size();
+            const double entries = k == 0 && sparse_input_ ? mean_length() / double(layer.in) : 1.0;
             for (Index t = 0; t < layer.tiles(); ++t) {
                 const auto at = layer.tile(t);
                 const Placed* found = nullptr;
                 Index piece = 0;
                 for (const auto& placed : net.trained())
                     if (placed.node == k && piece++ == at.piece) found = &placed;
-                tiles_.push_back({k, t, found->offset + at.begin, at.count, found->piece.penalised, layer.cost()});
+                tiles_.push_back({k, t, found->offset + at.begin, at.count, found->piece.penalised, layer.cost(),
+                                  rows_summed(layer.work() / double(parameters), double(at.count),
+                                              entries * layer.cost())});
                 largest_tile_ = std::max(largest_tile_, at.count);
             }
         }
@@ -92,18 +100,22 @@ public:
         plan_blocks();
         plan_stages();
         place_values();
-        if (recipe.clip_norm != no_limit) gradient_ = Buffer<T>(net.trained_size());
+        if (recipe.clip_norm != no_limit || net.work() * double(batch_) > long_step)
+            gradient_ = Buffer<T>(net.trained_size());
+        kept_ = kept;
+        kept_before_.resize(std::size_t(net.kept_size()));
     }
 
     Index batches() const { return (X_->rows + batch_ - 1) / batch_; }
     Index workspace() const { return workspace_; }
 
     // Epochs with the given orders of rows (`order` (epochs, rows); null: as they are) and rates (one a batch). look()
-    // is called about every 50 ms on the calling thread; when it returns false training ends early. An epoch that is
-    // not finite ends training.
-    template <class Look>
+    // is called about every 50 ms on the calling thread; when it returns false training ends early, after a whole step.
+    // An epoch that is not finite ends training.
     NetworkPassed train(Index epochs, const std::uint32_t* order, const double* rates, Index first_step, double carry,
-                        int threads, Look look) {
+                        int threads, std::function<bool()> look) {
+        Watch watch(std::move(look));
+        watch_ = &watch;
         passed_ = NetworkPassed{};
         passed_.carry = carry;
         order_ = order;
@@ -116,7 +128,7 @@ public:
         passed_.penalty.reserve(std::size_t(epochs));
         Index number = 0;
         for (bool wanted = true; wanted && passed_.finite && number < last;) {
-            deadline_ = Clock::now() + std::chrono::milliseconds(50);
+            deadline_ = Watch::Clock::now() + Watch::pause;
             Barrier barrier(members);
             const Index begin = number;
             Index reached = begin;
@@ -128,10 +140,13 @@ public:
                     run(step, member, members, barrier);
                     carried = updater_->carry(step.tick);
                     if (member == 0) {
-                        close(step);
-                        reached = k + 1;
-                        next_carry_ = carried;
-                        go_on_ = passed_.finite && k + 1 < last && Clock::now() < deadline_;
+                        go_on_ = !watch_->off();
+                        if (go_on_) {
+                            close(step);
+                            reached = k + 1;
+                            next_carry_ = carried;
+                            go_on_ = passed_.finite && k + 1 < last && Watch::Clock::now() < deadline_;
+                        }
                     }
                     barrier.wait();
                     if (!go_on_) break;
@@ -139,15 +154,18 @@ public:
             });
             number = reached;
             passed_.carry = next_carry_;
-            wanted = look();
+            wanted = watch.look();
         }
         passed_.batches = number;
         return passed_;
     }
 
-    // Loss and gradient over all rows, as of one batch; the weights stay. Returns {loss, penalty}.
-    std::pair<double, double> evaluate(T* gradient, int threads) {
+    // Loss and gradient over all rows, as of one batch; the weights stay. Returns {loss, penalty}, which mean nothing if
+    // look() has returned false.
+    std::pair<double, double> evaluate(T* gradient, int threads, std::function<bool()> look) {
         require(batch_ == X_->rows, "batch: must be all rows");
+        Watch watch(std::move(look));
+        watch_ = &watch;
         passed_ = NetworkPassed{};
         order_ = nullptr;
         rates_ = nullptr;
@@ -167,7 +185,7 @@ public:
     }
 
 private:
-    using Clock = std::chrono::steady_clock;
+    static constexpr double long_step = 5e8;  // multiply-adds of a pass forward, some 10 ms
     static constexpr Index most_parts = 16;  // of a gradient
     static constexpr Index many_values = (1 << 17) / Index(sizeof(T));
     static constexpr Index long_row = 1 << 12;  // numbers of a row, into and out of a layer, that fill the cache soon
@@ -187,6 +205,7 @@ private:
         Index node, number, offset, count;
         bool penalised;
         double cost;
+        Index at_once;  // rows that are added up in the type of the data
         Index part = -1;  // where its parts lie, if its gradient is made by blocks of rows
     };
     // Where a value lies, or its slope: the first row of the batch; or as many numbers as `brief` of each member. It
@@ -203,6 +222,7 @@ private:
     };
     struct Member {
         Buffer<T> gradient, scratch;
+        Buffer<double> wide;
         Rows tiles{0, 0};
         Side values, slopes;
     };
@@ -224,11 +244,14 @@ private:
     int prepare_team(int threads) {
         // A member needs some 10 microseconds of work in a step.
         const double work = 3.0 * network_->work() * double(batch_);
-        const int members = int(std::clamp(work / 3e5, 1.0, double(std::clamp(threads, 1, 256))));
+        const int members = Team::startable(int(std::clamp(work / 3e5, 1.0, double(std::clamp(threads, 1, 256)))));
+        const auto is_long = [&](const FlatTile& tile) { return batch_ > tile.at_once; };
+        const bool is_cut = std::is_same_v<T, float> && std::any_of(tiles_.begin(), tiles_.end(), is_long);
         while (int(team_.size()) < members) {
             team_.emplace_back();
             auto& own = team_.back();
-            own.gradient = Buffer<T>(largest_tile_);
+            own.gradient = Buffer<T>((is_cut ? 2 : 1) * largest_tile_);
+            own.wide = Buffer<double>(is_cut ? largest_tile_ : 0);
             own.scratch = Buffer<T>(network_->scratch(network_->nodes(), batch_, true));
             own.values = side_of(values_);
             own.slopes = side_of(slopes_);
@@ -388,17 +411,22 @@ private:
     void run(Step step, int member, int members, Barrier& barrier) {
         auto& own = team_[std::size_t(member)];
         step.pass.scratch = own.scratch.data();
+        if (member == 0) std::copy_n(kept_, kept_before_.size(), kept_before_.data());
         const Rows rows = share(step.pass.rows, member, members);
         const T* const input = fetch(step, rows);
         if (step.pass.mask) network_->masking().mark(input, rows, masks_.data());
         forward(step, rows, input, own, barrier);
-        if (rows.count() > 0) score(step, rows);
+        if (rows.count() > 0 && !called_off(own)) score(step, rows);
         backward(step, rows, input, own, barrier);
         for (Index t = own.tiles.begin; t < own.tiles.end; ++t)
             norms_[std::size_t(t)] = norm_of(tiles_[std::size_t(t)]);
         barrier.wait();
         update(step, input, member, barrier);
+        if (member == 0 && watch_->off()) std::copy_n(kept_before_.data(), kept_before_.size(), kept_);
     }
+
+    // Only before weights move: until the barrier before `move`.
+    bool called_off(const Member& own) { return watch_->called_off(int(&own - team_.data())); }
 
     // Calls f(rows) for so many rows after the other.
     template <class F>
@@ -445,7 +473,7 @@ private:
             auto* const next = s + 1 < forward_.size() ? &network_->layer(stage.end) : nullptr;
             in_pieces(rows, stage.piece, [&](Rows some) {
                 at_rows(own.values, values_, some.begin);
-                for (Index k = stage.begin; k < stage.end; ++k) {
+                for (Index k = stage.begin; k < stage.end && !called_off(own); ++k) {
                     auto& layer = network_->layer(k);
                     T* const y = own.values.at[std::size_t(k) + 1];
                     if (k == 0 && sparse_input_) {
@@ -494,7 +522,7 @@ private:
             in_pieces(rows, stage.block, [&](Rows block) {
                 at_rows(own.slopes, slopes_, block.begin);
                 in_pieces(block, stage.piece, [&](Rows some) {
-                    for (Index k = top; k >= stage.begin; --k) back(step, own, k, some, input);
+                    for (Index k = top; k >= stage.begin && !called_off(own); --k) back(step, own, k, some, input);
                     if (next && next->meets())
                         next->sum_up_back(value(own, stage.begin - 1, input), own.slopes.at[std::size_t(stage.begin)],
                                           some);
@@ -502,7 +530,7 @@ private:
                 if (!partial_.data()) return;
                 in_pieces(block, block_, [&](Rows part) {
                     for (const auto& tile : tiles_)
-                        if (tile.part >= 0 && tile.node >= stage.begin && tile.node < stage.end)
+                        if (tile.part >= 0 && tile.node >= stage.begin && tile.node < stage.end && !called_off(own))
                             gradient_of(step, own, part, tile, input,
                                         partial_.data() + part.begin / block_ * parts_size_ + tile.part);
                 });
@@ -526,7 +554,8 @@ private:
     void update(const Step& step, const T* input, int member, Barrier& barrier) {
         auto& own = team_[std::size_t(member)];
         const bool whole = wanted_gradient_ || gradient_.data();
-        for (Index t = own.tiles.begin; t < own.tiles.end; ++t) {
+        if (!whole && watch_->off()) return;
+        for (Index t = own.tiles.begin; t < own.tiles.end && !(whole && called_off(own)); ++t) {
             const auto& tile = tiles_[std::size_t(t)];
             if (!whole) {
                 Gradient<T> gradient = parts_of(step, tile);
@@ -552,17 +581,45 @@ private:
         }
         if (!gradient_.data() || wanted_gradient_) return;
         barrier.wait();
-        const double factor = norm_factor(squares_.data(), squares_.size(), recipe_.clip_norm);
+        if (watch_->off()) return;
+        const double factor =
+            norm_factor(std::accumulate(squares_.begin(), squares_.end(), 0.0), recipe_.clip_norm);
         for (Index t = own.tiles.begin; t < own.tiles.end; ++t) {
             const auto& tile = tiles_[std::size_t(t)];
             move(step, tile, {.g = gradient_.data() + tile.offset, .scale = factor});
         }
     }
 
+    double mean_length() const {
+        const Index rows = std::min<Index>(X_->rows, 1024);
+        double entries = 0.0;
+        for (Index i = 0; i < rows; ++i) entries += double(X_->sparse_row(i).n);
+        return std::max(1.0, entries / double(rows));
+    }
+    // Sums over rows are cut as in long_sum.hpp. A row counts as often as it meets a parameter (positions of a
+    // convolution, time steps); but where most parameters do not meet it (codes, sparse rows), a piece has at least as
+    // many multiply-adds as parameters.
+    static Index rows_summed(double meetings, double parameters, double multiply_adds) {
+        const double rows =
+            std::max(double(2 * most_summed) / std::max(1.0, meetings), parameters / std::max(1e-3, multiply_adds));
+        return std::max(granule, Index(std::min(rows, 1e15)) / granule * granule);
+    }
     void gradient_of(const Step& step, const Member& own, Rows rows, const FlatTile& tile, const T* input, T* g) {
-        network_->layer(tile.node).gradient(step.pass, rows, tile.number, value(own, tile.node, input),
-                                            tile.node == 0 && sparse_input_ ? sparse_.data() : nullptr,
-                                            own.slopes.at[std::size_t(tile.node) + 1], g);
+        const auto of = [&](Rows some, T* to) {
+            network_->layer(tile.node).gradient(step.pass, some, tile.number, value(own, tile.node, input),
+                                                tile.node == 0 && sparse_input_ ? sparse_.data() : nullptr,
+                                                own.slopes.at[std::size_t(tile.node) + 1], to);
+        };
+        if constexpr (!std::is_same_v<T, float>) return of(rows, g);
+        if (rows.count() <= tile.at_once) return of(rows, g);
+        T* const near = own.gradient.data() + largest_tile_;
+        double* const wide = own.wide.data();
+        std::fill_n(wide, tile.count, 0.0);
+        in_pieces(rows, tile.at_once, [&](Rows some) {
+            of(some, near);
+            for (Index i = 0; i < tile.count; ++i) wide[i] += double(near[i]);
+        });
+        for (Index i = 0; i < tile.count; ++i) g[i] = T(wide[i]);
     }
     Gradient<T> parts_of(const Step& step, const FlatTile& tile) const {
         if (tile.part < 0) return {};
@@ -656,6 +713,9 @@ private:
     std::vector<Join> joins_;
     std::vector<FlatTile> tiles_;
     Index largest_tile_ = 0, workspace_ = 0;
+    T* kept_ = nullptr;           // the caller's statistics, and what they were before the step
+    std::vector<T> kept_before_;
+    Watch* watch_ = nullptr;
     std::vector<Member> team_;
     std::vector<double> losses_, squares_, norms_;
 
@@ -665,7 +725,7 @@ private:
     Index first_step_ = 1;
     T* wanted_gradient_ = nullptr;
     double loss_sum_ = 0.0, penalty_sum_ = 0.0, next_carry_ = 1.0;
-    Clock::time_point deadline_;
+    Watch::Clock::time_point deadline_;
     bool go_on_ = true;
 };
 

@@ -3,14 +3,19 @@
 // the two parts': so two members each read the weights that they wrote themselves, from their own cache.
 //
 // A block of models goes one of three ways:
-//   direct    plain SGD without L1: weights are scale * w, decay costs one multiplication, slopes go straight into w
+//   direct    plain SGD without L1: weights are scale * w, decay costs one multiplication, the step is added to w
 //   waiting   rules whose untouched coordinates can wait (kernel/waiting.hpp): catch up, margins, step, in O(non-zeros)
 //   dense     all others: the gradient is gathered in an array and all parameters are swept
+//
+// The contributions of the rows to a feature are added up in double, and their sum meets the weight or the rule: added to
+// a weight of type float one by one they vanish where they are below half a unit in its last place. (Direct steps of
+// weights of type double go straight into the weights.)
 #pragma once
 
 #include <algorithm>
 #include <iterator>
 #include <numeric>
+#include <utility>
 
 #include "train/minibatch.hpp"
 
@@ -41,6 +46,7 @@ private:
     enum class Way { direct, waiting, dense };
     static constexpr Index tile = 32;
     static constexpr double smallest_scale = std::is_same_v<T, float> ? 1e-6 : 1e-9;
+    static constexpr bool has_wide_weights = std::is_same_v<T, double>;
 
     SparseMiniBatch(const Csr<T, I>& X, bool sorted, double length, Stream stream, std::vector<Model<T>> models)
         : MiniBatch<T>(X.rows, X.cols, length, length * double(sizeof(T) + sizeof(I)), std::move(stream),
@@ -58,6 +64,7 @@ private:
         for (const auto& model : this->models_) usual.push_back(usual_way(model));
         form(usual);
         if (std::find(usual.begin(), usual.end(), Way::waiting) != usual.end()) {
+            for (Index i = 0; i < X.rows; ++i) longest_ = std::max(longest_, X.row(i).n);
             reached_.assign(std::size_t(X.cols), 0);
             all_.resize(std::size_t(X.cols));
             std::iota(all_.begin(), all_.end(), 0u);
@@ -71,6 +78,10 @@ private:
         this->form_blocks([this](Index m) { return int(ways_[std::size_t(m)]); }, {});
         margins_ = Buffer<T>(parts_ * this->batch_ * this->columns_);
         gradient_ = Buffer<T>((X_.cols + 1) * this->columns_);
+        if (!has_wide_weights) {
+            wide_ = Buffer<double>((X_.cols + 1) * this->columns_);
+            std::fill_n(wide_.data(), (X_.cols + 1) * this->columns_, 0.0);
+        }
         sums_.resize(this->losses_.size() / this->models_.size() * std::size_t(this->columns_));
         factor_.resize(std::size_t(this->columns_));
         pull_.resize(std::size_t(this->columns_));
@@ -97,6 +108,13 @@ private:
         }
         forget(std::size_t(this->batches()));
         own_tasks(members);
+        if (waiting_) {  // so that no member needs memory within a step
+            const auto most = std::size_t(std::min(X_.cols, this->batch_ * longest_));
+            for (auto& touched : touched_) {
+                touched.features.reserve(most);
+                touched.from.reserve(most);
+            }
+        }
     }
 
     // To wait has its price, about ten times that of a sweep for each feature touched; a sweep pays for every feature.
@@ -208,20 +226,23 @@ private:
 
         const Index tiles = pieces(batch);
         for (const auto& block : this->blocks_)
-            for (Index t = tiles * member / members; t < tiles * (member + 1) / members; ++t) slopes(batch, block, t);
+            for (Index t = tiles * member / members; t < tiles * (member + 1) / members; ++t)
+                if (t % 64 != 0 || !called_off(member)) slopes(batch, block, t);
         barrier.wait();
+        if (this->watch_->off()) return;
 
         for (const auto& block : this->blocks_) {
-            const Index width = block.width;
-            T* const target = way_of(block) == Way::direct ? block.W : gradient_of(block);
+            double* const sums = sums_of(block);
             for (const Share& share : shares) {
-                if (way_of(block) == Way::dense)
-                    std::fill(target + share.begin * width, target + share.end * width, T(0));
-                with_lanes<T>(width, [&](auto vector) {
+                if (has_wide_weights && way_of(block) == Way::dense)
+                    std::fill(sums + share.begin * block.width, sums + share.end * block.width, 0.0);
+                with_lanes<T>(block.width, [&](auto vector) {
                     add_gradient<decltype(vector)::value>(part(share.part), batch.rows, batch.count, share, sorted_,
-                                                          margins_of(block), width, target);
+                                                          margins_of(block), block.width, sums);
                 });
+                if (!has_wide_weights && way_of(block) != Way::waiting) hand_over(batch, block, share);
             }
+            if (!has_wide_weights && way_of(block) == Way::waiting) hand_over(block, touched);
             if (member == 0) intercept_gradient(tiles, block);
         }
         const auto of = [this](const Block<T>& block) { return Gradient<T>{.g = gradient_of(block)}; };
@@ -241,6 +262,45 @@ private:
             }
         }
         if (member == 0) this->settle(batch, intercepts_, 0, of, false);
+    }
+
+    // Models that wait have noted the step when its margins are made: it cannot be called off any more.
+    bool called_off(int member) { return !waiting_ && this->watch_->called_off(member); }
+
+    // Where the contributions of the rows are added up. Wide sums apart from the weights are zero between steps.
+    double* sums_of(const Block<T>& block) {
+        if constexpr (has_wide_weights) {
+            return way_of(block) == Way::direct ? block.W : gradient_of(block);
+        } else {
+            return wide_.data() + (X_.cols + 1) * block.before;
+        }
+    }
+    // The sums of a share become its gradient, or its step: feature by feature, or where there are fewer entries than
+    // features entry by entry.
+    void hand_over(const Batch& batch, const Block<T>& block, const Share& share) {
+        const Index width = block.width;
+        double* const sums = wide_.data() + (X_.cols + 1) * block.before;
+        if (way_of(block) == Way::dense) {
+            T* const g = gradient_of(block);
+            for (Index i = share.begin * width; i < share.end * width; ++i) g[i] = T(std::exchange(sums[i], 0.0));
+            return;
+        }
+        T* const w = block.W;
+        const auto add = [=](Index j, T) __attribute__((always_inline)) {
+            for (Index i = j * width; i < (j + 1) * width; ++i) w[i] += T(std::exchange(sums[i], 0.0));
+        };
+        if (double(batch.count) * this->length_ > double(X_.cols)) {
+            for (Index j = share.begin; j < share.end; ++j) add(j, T(0));
+        } else {
+            each_within(part(share.part), batch.rows, batch.count, share, sorted_, [&](Index) { return add; });
+        }
+    }
+    void hand_over(const Block<T>& block, const Touched& touched) {
+        double* const sums = wide_.data() + (X_.cols + 1) * block.before;
+        T* const g = gradient_of(block);
+        for (const auto j : touched.features)
+            for (Index i = Index(j) * block.width; i < (Index(j) + 1) * block.width; ++i)
+                g[i] = T(std::exchange(sums[i], 0.0));
     }
 
     template <class F>
@@ -295,11 +355,14 @@ private:
         if (members > 1 && member % parts_ != k) return;
         const Index sharers = members == 1 ? 1 : (members - k + parts_ - 1) / parts_, place = member / parts_;
         const Index begin = batch.count * place / sharers, end = batch.count * (place + 1) / sharers;
-        T* const P = margins_of(block) + (k * this->batch_ + begin) * block.width;
-        with_lanes<T>(block.width, [&](auto vector) {
-            margins<decltype(vector)::value>(part(k), batch.rows + begin, end - begin,
-                                             batch.count - begin + this->rows_after(batch), block.W, block.width, P);
-        });
+        constexpr Index at_once = 4096;  // rows between two looks at the watch
+        for (Index i = begin; i < end && !called_off(int(member)); i += at_once) {
+            T* const P = margins_of(block) + (k * this->batch_ + i) * block.width;
+            with_lanes<T>(block.width, [&](auto vector) {
+                margins<decltype(vector)::value>(part(k), batch.rows + i, std::min(at_once, end - i),
+                                                 batch.count - i + this->rows_after(batch), block.W, block.width, P);
+            });
+        }
     }
 
     // Slopes of tile t, and their sums. The slopes that go into weights carry the factor `pull`.
@@ -334,8 +397,11 @@ private:
 
     void intercept_gradient(Index tiles, const Block<T>& block) const {
         T* const g = gradient_of(block) + X_.cols * block.width;
-        std::fill_n(g, block.width, T(0));
-        for (Index t = 0; t < tiles; ++t) add_rows(sums_.data() + t * this->columns_ + block.before, 1, block.width, g);
+        for (Index k = 0; k < block.width; ++k) {
+            double sum = 0.0;
+            for (Index t = 0; t < tiles; ++t) sum += double(sums_[std::size_t(t * this->columns_ + block.before + k)]);
+            g[k] = T(sum);
+        }
         const Index its = block.step;
         for (Index m = 0; m < Index(block.models.size()); ++m)
             for (Index k = 0; k < its; ++k) g[m * its + k] *= T(this->model_of(block, m).recipe.intercept_decay);
@@ -435,12 +501,14 @@ private:
     std::vector<Task> intercepts_;            // of the blocks that do not go the dense way
     Buffer<T> margins_;                       // (blocks, parts, batch, width); then slopes, in the first part
     Buffer<T> gradient_;                      // (blocks, features + 1, width)
+    Buffer<double> wide_;                     // the same, where weights are of type float
     std::vector<T> sums_;                     // of slopes: (tiles, columns)
     std::vector<double> scale_, next_;        // of the models, before and after the step
     std::vector<T> factor_, pull_;            // of the columns: scale, and the factor of slopes
     std::vector<Missed> missed_;              // by model
     std::size_t clock_ = 0;                   // a model that waits, if any does: it counts the steps
     bool waiting_ = false;
+    Index longest_ = 0;                         // entries of a row, where models wait
     std::vector<std::uint32_t> reached_, all_;  // reached_: after how many steps a feature is up to date
     std::vector<Touched> touched_;              // one a member
 };

@@ -192,6 +192,18 @@ class _Shared:
         self._totals: dict[Any, Any] = {}
         self._scorer: Any = None
 
+    def largest(self) -> str:
+        """A sentence that names the column of X with the largest number."""
+        X = self.task.X
+        if sp.issparse(X):
+            at = int(np.abs(X.data).argmax()) if X.nnz else 0
+            column, value = (int(X.indices[at]), float(X.data[at])) if X.nnz else (0, 0.0)
+        else:
+            each = np.maximum(X.max(axis=0), -X.min(axis=0))
+            column = int(each.argmax())
+            value = float(each[column])
+        return f"The largest number of X is {abs(value):g}, in column {column}."
+
     def of_rows(self, values: NDArray[Any]) -> NDArray[Any]:
         """Those of the rows to train on."""
         return values if self.rows is None else values[self.rows]
@@ -366,8 +378,12 @@ class _Training:
         if self.task.sample_weight is None:
             curvature *= relative
         result = curvature * self.shared.spread(self.task.sample_weight, relative) + self.plan["l2"]
-        if not np.isfinite(result):
+        if not result < 1.0 / np.finfo(self.weights.dtype).tiny:
             self.shared.check()
+            raise ValueError(
+                f"No learning rate of {self.weights.dtype} is small enough for these data: {self.shared.largest()} "
+                "Scale the columns, by StandardScaler for instance."
+            )
         return result
 
     def keep(self) -> None:
@@ -393,8 +409,8 @@ class _Training:
             self.stop_reason = "diverged"
             self.error = ValueError(
                 f"Floating-point under-/overflow occurred at epoch #{len(self.curve) + 1}, with rates from "
-                f"{self.table.min():g} to {self.table.max():g}. Scaling input data with StandardScaler or MinMaxScaler "
-                "might help. So might a smaller learning rate (eta0, or the optimizer's learning_rate)."
+                f"{self.table.min():g} to {self.table.max():g}. {self.shared.largest()} Scaling input data with "
+                "StandardScaler or MinMaxScaler might help. So might a smaller learning rate (eta0, or the optimizer's learning_rate)."
             )
             return False
         for array, copy in zip(self._arrays, self.before, strict=True):

@@ -178,7 +178,8 @@ def spread(X: Any, weight: NDArray[Any] | None, *, batch: int, rows: NDArray[Any
     second derivative at most `curvature` that of the mean over all n rows is ``curvature * L``, with L the largest
     eigenvalue of ``X'X / n``; that of a single row is ``curvature * max ||x||²``. A batch of b rows lies between the
     two (Gower et al., "SGD: general analysis and improved rates", ICML 2019, proposition 3.8). Both are taken from a
-    sample of rows; the intercept counts as a column of ones. The result is not finite if those rows are not.
+    sample of rows; the intercept counts as a column of ones. The result is not finite if those rows or their squares
+    are not.
     """
     n = X.shape[0] if rows is None else len(rows)
     sample: Any = slice(None) if rows is None else rows
@@ -204,4 +205,4 @@ def spread(X: Any, weight: NDArray[Any] | None, *, batch: int, rows: NDArray[Any
     mean = min(1.1 * eigenvalue, row)  # ten steps of the power method come close, from below
     b = min(batch, n)
     expected = mean if n == 1 else (n * (b - 1) * mean + (n - b) * row) / (b * (n - 1))
-    return expected * unit**2
+    return float(np.float64(expected) * unit * unit)  # inf, where Python's numbers raise an error

@@ -20,6 +20,9 @@
 
 namespace fg {
 
+// A row, and a padded image, have fewer numbers than this: so numbers of a batch can be counted.
+inline constexpr Index most_numbers = Index(1) << 31;
+
 // Rows for which a layer keeps sums of their own.
 inline constexpr Index granule = 8;
 
@@ -33,7 +36,7 @@ struct Piece {
     const char* name;
     Index rows, columns;
     bool penalised;
-    Index size() const { return rows * columns; }
+    Index size() const { return product(rows, columns); }
 };
 
 // A tile of parameters: entries of a piece.

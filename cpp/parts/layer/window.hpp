@@ -6,6 +6,7 @@
 
 #include "core/base.hpp"
 #include "core/buffer.hpp"
+#include "parts/layer/layer.hpp"
 
 namespace fg {
 
@@ -31,9 +32,18 @@ struct Window {
         return !overlaps() && !pads() && height == out_height() * kernel[0] && width == out_width() * kernel[1];
     }
     void check() const {
-        for (int axis = 0; axis < 2; ++axis)
+        const auto small = [](Index n) { return 0 <= n && n < most_numbers; };
+        require(small(height) && small(width) && small(channels), "an image is too large");
+        for (int axis = 0; axis < 2; ++axis) {
             require(kernel[axis] > 0 && stride[axis] > 0 && dilation[axis] > 0,
                     "a window's kernel, stride and dilation must be positive");
+            require(small(kernel[axis]) && small(stride[axis]) && small(dilation[axis]) && small(before[axis]) &&
+                        small(after[axis]),
+                    "a window's kernel, stride, dilation and padding must be below 2^31");
+        }
+        require(small(product(product(padded_height(), padded_width()), channels)) &&
+                    small(product(product(kernel[0], kernel[1]), channels)),
+                "an image with its padding, or a window, has 2^31 numbers or more");
         require(padded_height() >= reach(0) && padded_width() >= reach(1), "a window is larger than the image");
     }
 

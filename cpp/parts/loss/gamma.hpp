@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cmath>
+
 #include "parts/loss/point.hpp"
 
 namespace fg {
@@ -20,6 +22,7 @@ struct Gamma {
         const auto [over, under] = exp_minus<R>(-p);
         return over / under;
     }
+    double least(double y) const { return 1.0 + std::log(y); }
     template <class R>
     FG_INLINE Point<R> at(R y, R p) const {
         const auto [over, under] = exp_minus<R>(p);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cmath>
+
 #include "parts/loss/point.hpp"
 
 namespace fg {
@@ -19,6 +21,7 @@ struct Poisson {
         const auto [over, under] = exp_minus<R>(-p);
         return over / under;
     }
+    double least(double y) const { return y > 0.0 ? y - y * std::log(y) : 0.0; }
     template <class R>
     FG_INLINE Point<R> at(R y, R p) const {
         const R expected = mean<R>(p);

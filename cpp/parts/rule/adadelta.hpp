@@ -5,7 +5,7 @@
 namespace fg {
 
 // v <- rho v + (1 - rho) g^2,  d = g sqrt(u + epsilon) / sqrt(v + epsilon),  u <- rho u + (1 - rho) d^2,
-// w <- w - rate d. Zeiler (2012). epsilon stands under the roots; without it nothing would ever move.
+// w <- w - rate d. Zeiler (2012). epsilon stands under the roots; without it nothing would move for long.
 struct Adadelta {
     static constexpr const char* name = "adadelta";
     static constexpr const char* doc =
@@ -20,7 +20,8 @@ struct Adadelta {
 
     template <class T, class Sweep>
     void at(const Tick& tick, Sweep&& sweep) const {
-        const T rate = T(tick.rate), keep = T(rho), add = T(1.0 - rho), eps = T(epsilon);
+        const T rate = T(tick.rate), keep = T(rho), add = T(1.0 - rho);
+        const T eps = T(std::max(epsilon, double(std::numeric_limits<T>::min())));  // as beside_root, under the root
         sweep([=](T& w, T g, T& v, T& u) {
             v = keep * v + add * g * g;
             const T ratio = std::sqrt((u + eps) / (v + eps)), d = ratio * g;

@@ -21,12 +21,12 @@ struct Adagrad {
     double time(const Tick& tick) const { return tick.rate / (1.0 + lr_decay * double(tick.step - 1)); }
     template <class T>
     T pace(T h) const {
-        return T(1) / (std::sqrt(h + T(initial_accumulator)) + T(epsilon));
+        return T(1) / (std::sqrt(h + T(initial_accumulator)) + beside_root<T>(epsilon));
     }
 
     template <class T, class Sweep>
     void at(const Tick& tick, Sweep&& sweep) const {
-        const T rate = T(time(tick)), start = T(initial_accumulator), eps = T(epsilon);
+        const T rate = T(time(tick)), start = T(initial_accumulator), eps = beside_root<T>(epsilon);
         sweep([=](T& w, T g, T& h) {
             h += g * g;
             const T felt = rate / (std::sqrt(h + start) + eps);

@@ -29,7 +29,7 @@ struct Adam {
         const T unbias = T(correction);
         const T rate = T(tick.rate), step = T(tick.rate / (1.0 - std::pow(beta_1, t)));
         const T new_1 = T(1.0 - beta_1), keep_2 = T(beta_2), new_2 = T(1.0 - beta_2),
-                eps = T(epsilon_hat != 0.0 ? epsilon * correction : epsilon);
+                eps = beside_root<T>(epsilon_hat != 0.0 ? epsilon * correction : epsilon);
         if (amsgrad != 0.0)
             return sweep([=](T& w, T g, T& m, T& v, T& top) {
                 m = toward(m, g, new_1);

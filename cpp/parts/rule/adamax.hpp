@@ -21,7 +21,7 @@ struct Adamax {
     template <class T, class Sweep>
     void at(const Tick& tick, Sweep&& sweep) const {
         const T rate = T(tick.rate), step = T(tick.rate / (1.0 - std::pow(beta_1, double(tick.step))));
-        const T new_1 = T(1.0 - beta_1), keep_2 = T(beta_2), eps = T(epsilon);
+        const T new_1 = T(1.0 - beta_1), keep_2 = T(beta_2), eps = beside_root<T>(epsilon);
         sweep([=](T& w, T g, T& m, T& u) {
             m = toward(m, g, new_1);
             const T kept = keep_2 * u, size = std::fabs(g) + eps;

@@ -30,7 +30,7 @@ struct Nadam {
         const T unbias = T(1.0 / std::sqrt(1.0 - std::pow(beta_2, t)));
         const T by_g = T(tick.rate * share_g), by_m = T(tick.rate * share_m);
         const T lasting = T(tick.rate * (share_g + share_m * (1.0 - std::pow(beta_1, t))));
-        const T new_1 = T(1.0 - beta_1), keep_2 = T(beta_2), new_2 = T(1.0 - beta_2), eps = T(epsilon);
+        const T new_1 = T(1.0 - beta_1), keep_2 = T(beta_2), new_2 = T(1.0 - beta_2), eps = beside_root<T>(epsilon);
         sweep([=](T& w, T g, T& m, T& v) {
             m = toward(m, g, new_1);
             v = keep_2 * v + new_2 * g * g;

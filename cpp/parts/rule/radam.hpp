@@ -24,7 +24,7 @@ struct Radam {
     void at(const Tick& tick, Sweep&& sweep) const {
         const double t = double(tick.step), power = std::pow(beta_2, t), unbias = 1.0 / (1.0 - std::pow(beta_1, t));
         const double all = 2.0 / (1.0 - beta_2) - 1.0, seen = all - 2.0 * t * power / (1.0 - power);
-        const T new_1 = T(1.0 - beta_1), keep_2 = T(beta_2), new_2 = T(1.0 - beta_2), eps = T(epsilon);
+        const T new_1 = T(1.0 - beta_1), keep_2 = T(beta_2), new_2 = T(1.0 - beta_2), eps = beside_root<T>(epsilon);
         if (seen <= 5.0) {
             const T rate = T(tick.rate), step = T(tick.rate * unbias);
             return sweep([=](T& w, T g, T& m, T& v) {

@@ -6,7 +6,8 @@ namespace fg {
 
 // v <- alpha v + (1 - alpha) g^2,  w <- w - rate g / (sqrt(v) + epsilon). Tieleman & Hinton (2012).
 // centered: the root is of v - a^2 with a the mean of gradients, the variance rather than the square: Graves (2013). In
-// floating point that difference may fall below zero, where torch's weights become NaN; here it ends at zero.
+// floating point that difference is known no better than to an ulp of v, which is the least that is taken; below zero,
+// torch's weights become NaN.
 // momentum: m <- momentum m + g / (sqrt(v) + epsilon),  w <- w - rate m.
 struct Rmsprop {
     static constexpr const char* name = "rmsprop";
@@ -25,7 +26,7 @@ struct Rmsprop {
     template <class T, class Sweep>
     void at(const Tick& tick, Sweep&& sweep) const {
         const T rate = T(tick.rate), lasting = T(tick.rate / (1.0 - momentum)), again = T(momentum);
-        const T keep = T(alpha), add = T(1.0 - alpha), eps = T(epsilon);
+        const T keep = T(alpha), add = T(1.0 - alpha), eps = beside_root<T>(epsilon);
         const auto inverse = [=](T g, T& v) {
             v = keep * v + add * g * g;
             return T(1) / (std::sqrt(v) + eps);
@@ -33,8 +34,8 @@ struct Rmsprop {
         const auto central = [=](T g, T& v, T& a) {
             v = keep * v + add * g * g;
             a = toward(a, g, add);
-            const T variance = v - a * a;
-            return T(1) / (std::sqrt(variance > T(0) ? variance : T(0)) + eps);
+            const T variance = v - a * a, least = v * std::numeric_limits<T>::epsilon();
+            return T(1) / (std::sqrt(variance > least ? variance : least) + eps);
         };
         const auto move = [=](T& w, T g, T by) {
             w -= rate * g * by;

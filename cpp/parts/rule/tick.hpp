@@ -25,6 +25,7 @@
 // Formulas and defaults are those of torch.optim where torch has the rule.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -47,6 +48,14 @@ template <class T>
 FG_INLINE T toward(T m, T g, T share) {
     const T distance = g - m;
     return share < T(0.5) ? m + share * distance : g - (T(1) - share) * distance;
+}
+
+// What is added to a root of squares of type T: epsilon, but at least the root of the smallest normal number. Squares
+// below that number count as zero in a sweep (core/denormals.hpp), and their roots must not be divided by less; with
+// epsilon 0 it makes 0 / 0 zero.
+template <class T>
+T beside_root(double epsilon) {
+    return T(std::max(epsilon, std::sqrt(double(std::numeric_limits<T>::min()))));
 }
 
 }  // namespace fg
