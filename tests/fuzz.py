@@ -18,7 +18,14 @@ from fusedgrad import optimizers, schedules
 from sklearn.exceptions import NotFittedError
 
 ALLOWED = (ValueError, TypeError, NotFittedError, MemoryError)
-UNTIMELY = {"n_jobs", "cv_results_", "refit_time_", "best_estimator_", "_net", "_batch_bytes"}  # differ for good reasons
+UNTIMELY = {
+    "n_jobs",
+    "cv_results_",
+    "refit_time_",
+    "best_estimator_",
+    "_net",
+    "_batch_bytes",
+}  # differ for good reasons
 
 
 class Draw:
@@ -211,11 +218,11 @@ def layered(draw, kind):
 
 
 KINDS = {
-    **{kind: linear for kind in ("SGDClassifier", "SGDRegressor")},
+    **dict.fromkeys(("SGDClassifier", "SGDRegressor"), linear),
     **{kind: lambda draw, kind: linear(draw, kind, grid=True) for kind in ("SGDClassifierCV", "SGDRegressorCV")},
     "SGDOneClassSVM": lambda draw, kind: one_class(draw),
-    **{kind: perceptron for kind in ("MLPClassifier", "MLPRegressor")},
-    **{kind: layered for kind in ("NeuralClassifier", "NeuralRegressor")},
+    **dict.fromkeys(("MLPClassifier", "MLPRegressor"), perceptron),
+    **dict.fromkeys(("NeuralClassifier", "NeuralRegressor"), layered),
 }
 
 
@@ -350,7 +357,8 @@ def describe(seed):
     X, y, weight = given
     kind = f"{type(X).__name__} {X.shape} {getattr(X, 'dtype', '')}"
     weights = "none" if weight is None else f"{weight.min():g} to {weight.max():g}"
-    return f"{seed}: {estimator!r}, {kind}, y {y.shape} {y.dtype}, weights {weights}, {'partial_fit' if partial else 'fit'}"
+    call = "partial_fit" if partial else "fit"
+    return f"{seed}: {estimator!r}, {kind}, y {y.shape} {y.dtype}, weights {weights}, {call}"
 
 
 def trained(seed, n_jobs):

@@ -440,7 +440,8 @@ FG_INLINE void each_within(const PartOf<T, I>& X, const std::uint32_t* rows, Ind
     }
 }
 
-// The features of the share: G += X' S. Sums are doubles: a feature's is one chain over the rows, however many there are.
+// The features of the share: G += X' S. Sums are doubles: a feature's is one chain over the rows, however many there
+// are.
 template <int N, class T, class I>
 void add_gradient(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, const Share& share, bool sorted,
                   const T* S, Index outputs_width, double* G) {

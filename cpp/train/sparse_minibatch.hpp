@@ -7,8 +7,8 @@
 //   waiting   rules whose untouched coordinates can wait (kernel/waiting.hpp): catch up, margins, step, in O(non-zeros)
 //   dense     all others: the gradient is gathered in an array and all parameters are swept
 //
-// The contributions of the rows to a feature are added up in double, and their sum meets the weight or the rule: added to
-// a weight of type float one by one they vanish where they are below half a unit in its last place. (Direct steps of
+// The contributions of the rows to a feature are added up in double, and their sum meets the weight or the rule: added
+// to a weight of type float one by one they vanish where they are below half a unit in its last place. (Direct steps of
 // weights of type double go straight into the weights.)
 #pragma once
 
