@@ -35,7 +35,7 @@ def sections(doc):
 
 
 def documented(text):
-    return [name for names in re.findall(r"^(\w[\w, ]*) :", text, flags=re.MULTILINE) for name in names.split(", ")]
+    return [name for names in re.findall(r"^\**(\w[\w, ]*) :", text, flags=re.MULTILINE) for name in names.split(", ")]
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)

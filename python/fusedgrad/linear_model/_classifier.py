@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,9 +22,13 @@ from .._checks import (
     check_X_y,
     unchanged_on_error,
 )
+from ..optimizers import Optimizer
 from . import _seeds
 from ._many import WithPath
 from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, classes_of, loss_functions
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 def _has_probabilities(estimator: SGDClassifier) -> bool:
@@ -224,24 +228,24 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         fit_intercept: bool = True,
         max_iter: int = 1000,
         tol: float | None = 1e-3,
-        shuffle: bool = True,
-        verbose: int = 0,
+        shuffle: bool | Literal["rows"] = True,
+        verbose: bool | int = 0,
         epsilon: float = 0.1,
         n_jobs: int | None = None,
-        random_state: Any = None,
-        learning_rate: str = "optimal",
+        random_state: int | np.random.RandomState | None = None,
+        learning_rate: str | float | Callable[[int], float] = "optimal",
         eta0: float = 0.01,
         power_t: float = 0.5,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 5,
-        class_weight: Any = None,
+        class_weight: Mapping[Any, float] | str | None = None,
         warm_start: bool = False,
         average: bool | int = False,
         intercept_decay: float | None = None,
         restore_best_weights: bool = False,
         batch_size: int | str = 1,
-        optimizer: Any = "sgd",
+        optimizer: str | Optimizer = "sgd",
         multi_class: str = "ovr",
         positive: bool = False,
     ):
@@ -298,7 +302,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
-    ) -> SGDClassifier:
+    ) -> Self:
         """Train from the start, or with `warm_start` from the weights of the last fit.
 
         Parameters
@@ -318,7 +322,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
 
         Returns
         -------
-        self : SGDClassifier
+        self : object
 
         Raises
         ------
@@ -341,7 +345,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
 
     def partial_fit(
         self, X: Any, y: ArrayLike, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
-    ) -> SGDClassifier:
+    ) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 
         Parameters
@@ -357,7 +361,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
 
         Returns
         -------
-        self : SGDClassifier
+        self : object
 
         Raises
         ------

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from numbers import Integral
 from numbers import Number as AnyNumber
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.base import ClassifierMixin, RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import ParameterGrid, check_cv
@@ -24,7 +24,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _scores
+from .. import _ignored, _scores
 from .._checks import (
     BOOLEAN,
     Either,
@@ -36,11 +36,16 @@ from .._checks import (
     check_X_y,
     unchanged_on_error,
 )
+from .._estimator import Estimator
 from .._threads import threads_for
 from ..losses import LOG_LINK
+from ..optimizers import Optimizer
 from ._classifier import SGDClassifier, _has_probabilities
 from ._many import Together
 from ._regressor import SGDRegressor
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _NOT_HERE = ("alpha", "eta0", "l1_ratio", "warm_start")  # parameters of a cell alone
 
@@ -344,7 +349,7 @@ class _Search:
             print(line, flush=True)
 
 
-class GridCV(BaseEstimator):  # type: ignore[misc]
+class GridCV(Estimator):
     """What the two estimators share: the grid, the folds, the choice, and what is delegated to the best model."""
 
     _cell_class: Any
@@ -353,7 +358,7 @@ class GridCV(BaseEstimator):  # type: ignore[misc]
 
     def fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, *, groups: ArrayLike | None = None
-    ) -> GridCV:
+    ) -> Self:
         """Train every cell on every fold, choose the best by its mean score, and train it on all rows.
 
         Parameters
@@ -435,25 +440,20 @@ class GridCV(BaseEstimator):  # type: ignore[misc]
         return cells
 
     def _warn_of_idle_grids(self) -> None:
-        """Warn of a grid whose cells are all the same."""
-        grid = {name: len({*values}) for name, values in self._grid().items()}
-        if grid["l1_ratio"] > 1 and self.penalty != "elasticnet":
-            warnings.warn(
-                f"l1_ratios has {grid['l1_ratio']} values, but penalty={self.penalty!r} does not use l1_ratio: set "
-                "penalty='elasticnet', or l1_ratios=None.",
-                UserWarning,
-                stacklevel=3,
-            )
-        own = self._cell()._optimizer().learning_rate is not None
-        if grid["eta0"] > 1 and (own or self.learning_rate == "optimal" or not isinstance(self.learning_rate, str)):
-            reason = "the optimizer has a learning_rate of its own" if own else f"learning_rate={self.learning_rate!r}"
-            remedy = "an optimizer without a learning_rate and " if own else ""
-            warnings.warn(
-                f"eta0s has {grid['eta0']} values, but {reason}, which does not use eta0: set {remedy}"
-                "learning_rate='constant', 'invscaling' or 'adaptive', or eta0s=None.",
-                UserWarning,
-                stacklevel=3,
-            )
+        """Warn of parameters, and of whole grids of them, that no cell uses."""
+        cells = [self._cell(loss=loss) for loss in self._grid()["loss"]]
+        grids = {"alpha": "alphas", "eta0": "eta0s", "l1_ratio": "l1_ratios"}
+        for name, reason_of in cells[0]._idle.items():
+            own = grids.get(name, name)
+            reasons = [reason_of(cell) for cell in cells] if _ignored.is_set(self, own) else [""]
+            if not all(reasons):
+                continue
+            if own == name:
+                warnings.warn(_ignored.message(name, getattr(self, name), reasons[0]), UserWarning, stacklevel=3)
+            else:
+                count = len({*self._grid()[name]})
+                text = f"{own} has {count} value{'s' * (count > 1)}, but {reasons[0]}."
+                warnings.warn(text, UserWarning, stacklevel=3)
 
     # ---- the data ----
 
@@ -520,7 +520,10 @@ class GridCV(BaseEstimator):  # type: ignore[misc]
         data = search.data
         if self.refit:
             start = perf_counter()
-            best = clone(cell).fit(data.X, data.y, sample_weight=data.sample_weight)
+            best = clone(cell)
+            best._idle = {}  # of which this estimator has warned, for all cells
+            best.fit(data.X, data.y, sample_weight=data.sample_weight)
+            del best._idle
             self.refit_time_ = perf_counter() - start
         else:
             self.__dict__.pop("refit_time_", None)
@@ -784,12 +787,12 @@ class SGDClassifierCV(ClassifierMixin, GridCV):  # type: ignore[misc]
         self,
         loss: str = "hinge",
         *,
-        alphas: Any = 10,
-        l1_ratios: Any = None,
-        eta0s: Any = None,
-        losses: Any = None,
+        alphas: int | ArrayLike = 10,
+        l1_ratios: ArrayLike | None = None,
+        eta0s: ArrayLike | None = None,
+        losses: Sequence[str] | None = None,
         cv: Any = None,
-        scoring: Any = None,
+        scoring: str | Callable[..., float] | None = None,
         refit: bool = True,
         halving: bool = False,
         error_score: float | str = np.nan,
@@ -797,22 +800,22 @@ class SGDClassifierCV(ClassifierMixin, GridCV):  # type: ignore[misc]
         fit_intercept: bool = True,
         max_iter: int = 1000,
         tol: float | None = 1e-3,
-        shuffle: bool | str = True,
-        verbose: int = 0,
+        shuffle: bool | Literal["rows"] = True,
+        verbose: bool | int = 0,
         epsilon: float = 0.1,
         n_jobs: int | None = None,
-        random_state: Any = None,
-        learning_rate: Any = "optimal",
+        random_state: int | np.random.RandomState | None = None,
+        learning_rate: str | float | Callable[[int], float] = "optimal",
         power_t: float = 0.5,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 5,
-        class_weight: Any = None,
+        class_weight: Mapping[Any, float] | str | None = None,
         average: bool | int = False,
         intercept_decay: float | None = None,
         restore_best_weights: bool = False,
         batch_size: int | str = 256,
-        optimizer: Any = "sgd",
+        optimizer: str | Optimizer = "sgd",
         multi_class: str = "ovr",
         positive: bool = False,
     ):
@@ -984,12 +987,12 @@ class SGDRegressorCV(RegressorMixin, GridCV):  # type: ignore[misc]
         self,
         loss: str = "squared_error",
         *,
-        alphas: Any = 10,
-        l1_ratios: Any = None,
-        eta0s: Any = None,
-        losses: Any = None,
+        alphas: int | ArrayLike = 10,
+        l1_ratios: ArrayLike | None = None,
+        eta0s: ArrayLike | None = None,
+        losses: Sequence[str] | None = None,
         cv: Any = None,
-        scoring: Any = None,
+        scoring: str | Callable[..., float] | None = None,
         refit: bool = True,
         halving: bool = False,
         error_score: float | str = np.nan,
@@ -997,11 +1000,11 @@ class SGDRegressorCV(RegressorMixin, GridCV):  # type: ignore[misc]
         fit_intercept: bool = True,
         max_iter: int = 1000,
         tol: float | None = 1e-3,
-        shuffle: bool | str = True,
-        verbose: int = 0,
+        shuffle: bool | Literal["rows"] = True,
+        verbose: bool | int = 0,
         epsilon: float = 0.1,
-        random_state: Any = None,
-        learning_rate: Any = "invscaling",
+        random_state: int | np.random.RandomState | None = None,
+        learning_rate: str | float | Callable[[int], float] = "invscaling",
         power_t: float = 0.25,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -1011,7 +1014,7 @@ class SGDRegressorCV(RegressorMixin, GridCV):  # type: ignore[misc]
         restore_best_weights: bool = False,
         quantile: float = 0.5,
         batch_size: int | str = 256,
-        optimizer: Any = "sgd",
+        optimizer: str | Optimizer = "sgd",
         n_jobs: int | None = None,
         positive: bool = False,
     ):

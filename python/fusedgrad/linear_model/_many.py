@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 
-from .. import _fit
+from .. import _fit, _ignored
 from .._checks import check_finite, check_weights, check_X_y
 from .._minibatch import Pass, stream_of
 from .._threads import threads_for
@@ -164,6 +164,13 @@ def _warn_of(models: Sequence[Any], names: Sequence[str]) -> None:
     """The warnings that finished fits owe, once for all."""
     if any(model.power_t < 0 for model in models):
         warnings.warn(NEGATIVE_POWER, FutureWarning, stacklevel=3)
+    idle: dict[str, list[str]] = {}
+    for model, name in zip(models, names, strict=True):
+        for parameter, reason in _ignored.unused(model, model._idle).items():
+            text = _ignored.message(parameter, getattr(model, parameter), reason)
+            idle.setdefault(text, []).append(name)
+    for text, whose in idle.items():
+        warnings.warn(f"{text} (Models: {_few(whose)}.)", UserWarning, stacklevel=3)
     late = [
         name
         for model, name in zip(models, names, strict=True)
@@ -172,11 +179,15 @@ def _warn_of(models: Sequence[Any], names: Sequence[str]) -> None:
     if late:
         warnings.warn(
             f"Maximum number of iteration reached before convergence by {len(late)} of {len(models)} models: "
-            f"{', '.join(late[:5])}{', ...' if len(late) > 5 else ''}. Consider increasing max_iter to improve the "
+            f"{_few(late)}. Consider increasing max_iter to improve the "
             "fit.",
             ConvergenceWarning,
             stacklevel=3,
         )
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 class Together:

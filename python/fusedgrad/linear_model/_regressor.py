@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,9 +12,13 @@ from sklearn.base import RegressorMixin
 from .. import _fit
 from .._checks import Number, OneOf, check_weights, check_X_y, unchanged_on_error
 from ..losses import LOG_LINK
+from ..optimizers import Optimizer
 from . import _seeds
 from ._many import WithPath
 from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, loss_functions
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
@@ -138,11 +142,11 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         fit_intercept: bool = True,
         max_iter: int = 1000,
         tol: float | None = 1e-3,
-        shuffle: bool = True,
-        verbose: int = 0,
+        shuffle: bool | Literal["rows"] = True,
+        verbose: bool | int = 0,
         epsilon: float = 0.1,
-        random_state: Any = None,
-        learning_rate: str = "invscaling",
+        random_state: int | np.random.RandomState | None = None,
+        learning_rate: str | float | Callable[[int], float] = "invscaling",
         eta0: float = 0.01,
         power_t: float = 0.25,
         early_stopping: bool = False,
@@ -154,7 +158,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         restore_best_weights: bool = False,
         quantile: float = 0.5,
         batch_size: int | str = 1,
-        optimizer: Any = "sgd",
+        optimizer: str | Optimizer = "sgd",
         n_jobs: int | None = None,
         positive: bool = False,
     ):
@@ -199,7 +203,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
-    ) -> SGDRegressor:
+    ) -> Self:
         """Train from the start, or with `warm_start` from the weights of the last fit.
 
         Parameters
@@ -219,7 +223,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
 
         Returns
         -------
-        self : SGDRegressor
+        self : object
 
         Raises
         ------
@@ -241,7 +245,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
             self._warn()
         return self
 
-    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> SGDRegressor:
+    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 
         Parameters
@@ -255,7 +259,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
 
         Returns
         -------
-        self : SGDRegressor
+        self : object
 
         Raises
         ------

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,13 +14,16 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from .. import _ignored, _rates, losses, optimizers
 from .. import layers as layer_types
-from .. import losses, optimizers
 from .._checks import FLOATS, Either, Instance, Number, OneOf, check_finite, check_X, is_plain
 from .._network import Arrays, Goal, Result, Settings, Weights, row_order
 from ..layers._layer import checked, walk
 from ._common import ENDLESS, Neural
 from ._targets import REGRESSION_LOSSES, Classification, Regression
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 def _ndim(X: Any) -> int:
@@ -51,9 +54,7 @@ class Layered(Neural):
     _rules = {
         **Neural._rules,
         "optimizer": Neural._OPTIMIZER,
-        "learning_rate": Either(
-            Number(low=0, high=np.inf, open_low=True, open_high=True), OneOf("adaptive"), Neural._RATE
-        ),
+        "learning_rate": _rates.LearningRate("adaptive"),
         "batch_size": Either(Number(Integral, 1), OneOf("full")),
         "max_epochs": Number(Integral, 1),
         "average": Number(low=0, high=1, open_low=True, open_high=True, none=True),
@@ -64,6 +65,7 @@ class Layered(Neural):
         "restore_best_weights": OneOf(True, False),
     }
 
+    _idle = _ignored.LAYERED
     _fitted_by = "weights_"
     layers: Sequence[layer_types.Layer]
     weights_: Arrays
@@ -162,9 +164,12 @@ class Layered(Neural):
         before = self.__dict__ if going_on else {}
         size = n if self.batch_size == "full" else min(int(self.batch_size), n)
         seed = int(rng.randint(2**31 - 1))
+        steps = None if partial else self._most_epochs() * -(-n // size)
+        rate = self.learning_rate
+        initial = 1e-3 if isinstance(rate, str) and rate == "adaptive" else optimizer.default_rate
         return Settings(
             optimizer=optimizer,
-            source=self._source(self.learning_rate, 1e-3, optimizer, before.get("_optimizer")),
+            source=self._source(rate, initial, optimizer, before.get("_optimizer"), steps, ("adaptive",)),
             batch_size=size,
             max_epochs=1 if partial else min(self._most_epochs(), ENDLESS),
             l2=float(self.alpha),
@@ -390,10 +395,10 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
 
     def __init__(
         self,
-        layers: Any,
+        layers: Sequence[layer_types.Layer],
         loss: str = "auto",
-        optimizer: Any = "adam",
-        learning_rate: Any = 1e-3,
+        optimizer: str | optimizers.Optimizer = "adam",
+        learning_rate: str | float | Callable[[int], float] = 1e-3,
         batch_size: int | str = 128,
         max_epochs: int = 100,
         *,
@@ -401,9 +406,9 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
         weight_decay: float = 0.0,
         clip_norm: float | None = None,
         label_smoothing: float = 0.0,
-        class_weight: Any = None,
+        class_weight: Mapping[Any, float] | Sequence[Mapping[Any, float]] | str | None = None,
         average: float | None = None,
-        input_shape: tuple[int, ...] | None = None,
+        input_shape: Sequence[int] | None = None,
         shuffle: bool = True,
         tol: float | None = 1e-4,
         n_iter_no_change: int = 10,
@@ -411,7 +416,7 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
         validation_fraction: float = 0.1,
         restore_best_weights: bool = False,
         warm_start: bool = False,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         verbose: bool | int = False,
         n_jobs: int | None = None,
     ):
@@ -461,7 +466,7 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
 
     def partial_fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
-    ) -> NeuralClassifier:
+    ) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 
         Parameters
@@ -477,7 +482,7 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
 
         Returns
         -------
-        self : NeuralClassifier
+        self : object
 
         Raises
         ------
@@ -601,10 +606,10 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
 
     def __init__(
         self,
-        layers: Any,
-        loss: Any = "auto",
-        optimizer: Any = "adam",
-        learning_rate: Any = 1e-3,
+        layers: Sequence[layer_types.Layer],
+        loss: str | losses.Loss = "auto",
+        optimizer: str | optimizers.Optimizer = "adam",
+        learning_rate: str | float | Callable[[int], float] = 1e-3,
         batch_size: int | str = 128,
         max_epochs: int = 100,
         *,
@@ -612,7 +617,7 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
         weight_decay: float = 0.0,
         clip_norm: float | None = None,
         average: float | None = None,
-        input_shape: tuple[int, ...] | None = None,
+        input_shape: Sequence[int] | None = None,
         shuffle: bool = True,
         tol: float | None = 1e-4,
         n_iter_no_change: int = 10,
@@ -620,7 +625,7 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
         validation_fraction: float = 0.1,
         restore_best_weights: bool = False,
         warm_start: bool = False,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         verbose: bool | int = False,
         n_jobs: int | None = None,
     ):
@@ -650,7 +655,7 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
     def _loss(self) -> losses.Loss:
         return losses.get("squared_error") if isinstance(self.loss, str) and self.loss == "auto" else super()._loss
 
-    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> NeuralRegressor:
+    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 
         Parameters
@@ -664,7 +669,7 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
 
         Returns
         -------
-        self : NeuralRegressor
+        self : object
 
         Raises
         ------

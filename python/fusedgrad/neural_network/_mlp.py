@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.optimize
@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import shuffle
 from sklearn.utils.metaestimators import available_if
 
-from .. import _rates, layers, losses, optimizers
+from .. import _ignored, _rates, layers, losses, optimizers
 from .._callbacks import Epochs
 from .._checks import (
     BOOLEAN,
@@ -30,12 +30,17 @@ from .._network import Arrays, Goal, Net, Result, Settings, Training, Weights
 from ._common import ENDLESS, Neural
 from ._targets import REGRESSION_LOSSES, Classification, Regression
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 _NORM_PIECES = ("scale", "shift")
 _NORM_STATISTICS = ("mean", "variance")
 
 
 class _Activations:
     """A rule: a name of `layers.activations`, or a list of them."""
+
+    names = tuple(layers.activations())
 
     def allows(self, value: object) -> bool:
         if isinstance(value, (list, tuple)):
@@ -65,6 +70,9 @@ def _is_stochastic(estimator: MLP) -> bool:
     return True
 
 
+_RATES = ("constant", "invscaling", "adaptive")  # scikit-learn's
+
+
 class MLP(Neural):
     """What `MLPClassifier` and `MLPRegressor` share."""
 
@@ -73,7 +81,7 @@ class MLP(Neural):
         "activation": _Activations(),
         "solver": Either(OneOf("lbfgs", *optimizers.names()), *Neural._OPTIMIZER.rules[1:]),
         "batch_size": Either(Number(Integral, 1), OneOf("auto", "full")),
-        "learning_rate": Either(OneOf("constant", "invscaling", "adaptive"), Neural._RATE),
+        "learning_rate": _rates.LearningRate(*_RATES),
         "learning_rate_init": Number(low=0, high=np.inf, open_low=True, open_high=True),
         "power_t": Number(low=0, high=np.inf, open_high=True),
         "max_iter": Number(Integral, 1),
@@ -92,6 +100,7 @@ class MLP(Neural):
         "restore_best_weights": Either(BOOLEAN, OneOf(None)),
     }
 
+    _idle = _ignored.PERCEPTRON
     _fitted_by = "coefs_"
     coefs_: Arrays
     intercepts_: Arrays
@@ -220,6 +229,11 @@ class MLP(Neural):
             return optimizers.SGD()
         return optimizers.get(self.solver)
 
+    def _object_of(self, name: str) -> Any:
+        if name == "solver" and not self._is_lbfgs():
+            return self._rule()
+        return super()._object_of(name)
+
     def _carries_on(self) -> bool:
         """scikit-learn's solvers begin a warm start anew."""
         return not (isinstance(self.solver, str) and self.solver in ("sgd", "adam", "lbfgs"))
@@ -234,10 +248,6 @@ class MLP(Neural):
         before = self.__dict__ if going_on else {}
         state = before.get("_optimizer") if partial or self._carries_on() else None
         rate = self.learning_rate
-        if isinstance(rate, str) and rate == "invscaling" and optimizer.learning_rate is None:
-            source: Any = _rates.InverseScaling(float(self.learning_rate_init), float(self.power_t))
-        else:
-            source = self._source(rate, float(self.learning_rate_init), optimizer, state)
         if goal.loss == "squared_error":
             goal.factor = 1.0 if self._is_lbfgs() else 1.0 / goal.outputs  # scikit-learn reports the mean over targets
         size = (
@@ -251,6 +261,11 @@ class MLP(Neural):
             warnings.warn(
                 "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=5
             )
+        if isinstance(rate, str) and rate == "invscaling" and optimizer.learning_rate is None:
+            source: Any = _rates.InverseScaling(float(self.learning_rate_init), float(self.power_t))
+        else:
+            steps = None if partial else self._most_epochs() * -(-n // size)
+            source = self._source(rate, float(self.learning_rate_init), optimizer, state, steps, _RATES)
         seed = int(rng.randint(2**31 - 1)) if self.dropout else 0
         validated = self._splits()
         best_score = before.get("best_validation_score_") if validated else None
@@ -531,18 +546,18 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
 
     def __init__(
         self,
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
+        hidden_layer_sizes: int | Iterable[int] = (100,),
+        activation: str | Sequence[str] = "relu",
         *,
-        solver: Any = "adam",
+        solver: str | optimizers.Optimizer = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
-        learning_rate: Any = "constant",
+        learning_rate: str | float | Callable[[int], float] = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
         shuffle: bool = True,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         tol: float = 1e-4,
         verbose: bool | int = False,
         warm_start: bool = False,
@@ -559,7 +574,7 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
         batch_norm: bool = False,
         init: str = "auto",
         weight_decay: float = 0.0,
-        class_weight: Any = None,
+        class_weight: Mapping[Any, float] | Sequence[Mapping[Any, float]] | str | None = None,
         clip_norm: float | None = None,
         label_smoothing: float = 0.0,
         restore_best_weights: bool | None = None,
@@ -601,7 +616,7 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
     @available_if(_is_stochastic)  # type: ignore[untyped-decorator]
     def partial_fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
-    ) -> MLPClassifier:
+    ) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 
         Parameters
@@ -617,7 +632,7 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
 
         Returns
         -------
-        self : MLPClassifier
+        self : object
 
         Raises
         ------
@@ -771,19 +786,19 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
 
     def __init__(
         self,
-        loss: Any = "squared_error",
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
+        loss: str | losses.Loss = "squared_error",
+        hidden_layer_sizes: int | Iterable[int] = (100,),
+        activation: str | Sequence[str] = "relu",
         *,
-        solver: Any = "adam",
+        solver: str | optimizers.Optimizer = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
-        learning_rate: Any = "constant",
+        learning_rate: str | float | Callable[[int], float] = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
         shuffle: bool = True,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         tol: float = 1e-4,
         verbose: bool | int = False,
         warm_start: bool = False,
@@ -837,7 +852,7 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
         self.n_jobs = n_jobs
 
     @available_if(_is_stochastic)  # type: ignore[untyped-decorator]
-    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MLPRegressor:
+    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 
         Parameters
@@ -851,7 +866,7 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
 
         Returns
         -------
-        self : MLPRegressor
+        self : object
 
         Raises
         ------
