@@ -287,3 +287,13 @@ def test_cloudpickle_stores_estimators(model):
     np.testing.assert_array_equal(pickle.loads(cloudpickle.dumps(model)).predict(X), model.predict(X))
     with_lambda = SGDClassifier(learning_rate=lambda step: 0.1).fit(X, y)
     np.testing.assert_array_equal(pickle.loads(cloudpickle.dumps(with_lambda)).coef_, with_lambda.coef_)
+
+
+@pytest.mark.filterwarnings("ignore")  # mlflow's own
+@pytest.mark.parametrize("model", [MODELS[2], MODELS[11]], ids=lambda model: type(model).__name__)
+def test_mlflow_stores_estimators(model, tmp_path):
+    mlflow = pytest.importorskip("mlflow.sklearn", reason="mlflow is not installed; it is no requirement of the tests")
+    pytest.importorskip("skops", reason="skops is not installed; it is no requirement of the tests")
+    model = fitted(model)
+    mlflow.save_model(model, str(tmp_path / "model"), skops_trusted_types=fusedgrad.skops_trusted_types())
+    np.testing.assert_array_equal(mlflow.load_model(str(tmp_path / "model")).predict(X), model.predict(X))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from sklearn.base import BaseEstimator
+from sklearn.utils import metaestimators
 
 from . import optimizers
 from ._checks import unchanged_on_error
@@ -17,6 +19,14 @@ if TYPE_CHECKING:
 
 FORMAT = 1  # of pickled estimators: it grows when a version reads what earlier versions cannot
 _WRITTEN_BY, _FORMAT = "_fusedgrad_version", "_fusedgrad_format"
+
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def available_if(check: Callable[[Any], bool]) -> Callable[[_Method], _Method]:
+    """scikit-learn's decorator of this name, with the type of the method."""
+    return cast(Callable[[_Method], _Method], metaestimators.available_if(check))
 
 
 class Estimator(BaseEstimator):  # type: ignore[misc]

@@ -92,7 +92,7 @@ _USUAL = "Usual rates lie between 0.001 and 1."
 PositiveRate = Annotated[float, _POSITIVE, _USUAL]
 Rate = Annotated[float, _ZERO_OR_MORE, _USUAL]
 Steps = Annotated[int, _COUNT, _AN_EPOCH]
-Boundaries = Annotated[tuple[int, ...], _Several(_COUNT, increasing=True), f"Try [1000, 2000]. {_AN_EPOCH}"]
+Boundaries = Annotated[Sequence[int], _Several(_COUNT, increasing=True), f"Try [1000, 2000]. {_AN_EPOCH}"]
 Decay = Annotated[float, _DECAY, "Try 0.1 where steps are many, 0.999 where the rate decays at every step."]
 Updates = Annotated[int, Number(Integral, 0, LAST_STEP), "Try 0 to 10."]
 
@@ -273,7 +273,7 @@ class Piecewise(Schedule):
     """
 
     boundaries: Boundaries
-    values: Annotated[tuple[float, ...], _Several(_ZERO_OR_MORE), _USUAL]
+    values: Annotated[Sequence[float], _Several(_ZERO_OR_MORE), _USUAL]
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils import compute_class_weight
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from .. import _fit
@@ -22,6 +21,7 @@ from .._checks import (
     check_X_y,
     unchanged_on_error,
 )
+from .._estimator import available_if
 from ..optimizers import Optimizer
 from . import _seeds
 from ._many import WithPath
@@ -501,7 +501,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         scores = self.decision_function(X)
         return self.classes_[(scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)]
 
-    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class; for the losses 'log_loss' and 'modified_huber'.
 
@@ -528,7 +528,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         positive[nothing], total[nothing] = 1, positive.shape[1]
         return positive / total
 
-    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithm of `predict_proba`; -inf where that is 0.
 

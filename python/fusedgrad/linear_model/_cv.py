@@ -20,7 +20,6 @@ from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import ParameterGrid, check_cv
 from sklearn.utils import check_consistent_length, check_random_state
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
@@ -36,7 +35,7 @@ from .._checks import (
     check_X_y,
     unchanged_on_error,
 )
-from .._estimator import Estimator
+from .._estimator import Estimator, available_if
 from .._threads import threads_for
 from ..losses import LOG_LINK
 from ..optimizers import Optimizer
@@ -868,7 +867,7 @@ class SGDClassifierCV(ClassifierMixin, GridCV):  # type: ignore[misc]
         check_is_fitted(self)
         return self.best_estimator_.decision_function(X)
 
-    @available_if(_can_have_probabilities)  # type: ignore[untyped-decorator]
+    @available_if(_can_have_probabilities)
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class, as `SGDClassifier.predict_proba`.
 
@@ -883,7 +882,7 @@ class SGDClassifierCV(ClassifierMixin, GridCV):  # type: ignore[misc]
         check_is_fitted(self)
         return self.best_estimator_.predict_proba(X)
 
-    @available_if(_can_have_probabilities)  # type: ignore[untyped-decorator]
+    @available_if(_can_have_probabilities)
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithm of `predict_proba`; -inf where that is 0.
 

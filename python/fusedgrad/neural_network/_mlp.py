@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import shuffle
-from sklearn.utils.metaestimators import available_if
 
 from .. import _ignored, _rates, layers, losses, optimizers
 from .._callbacks import Epochs
@@ -26,6 +25,7 @@ from .._checks import (
     Number,
     OneOf,
 )
+from .._estimator import available_if
 from .._network import Arrays, Goal, Net, Result, Settings, Training, Weights
 from ._common import ENDLESS, Neural
 from ._targets import REGRESSION_LOSSES, Classification, Regression
@@ -613,7 +613,7 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
         self.restore_best_weights = restore_best_weights
         self.n_jobs = n_jobs
 
-    @available_if(_is_stochastic)  # type: ignore[untyped-decorator]
+    @available_if(_is_stochastic)
     def partial_fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
     ) -> Self:
@@ -851,7 +851,7 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
         self.restore_best_weights = restore_best_weights
         self.n_jobs = n_jobs
 
-    @available_if(_is_stochastic)  # type: ignore[untyped-decorator]
+    @available_if(_is_stochastic)
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 
