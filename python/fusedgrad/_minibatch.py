@@ -40,7 +40,7 @@ def run(
     Raises
     ------
     ValueError
-        If X is not finite, the weights overflow, or a schedule gives a rate that is none.
+        If X is not finite, the weights overflow, or a schedule gives a rate that is not a number in [0, inf).
     """
     together = Pass([task], check=check, threads=threads, verbose=[verbose])
     (training,) = together.trainings

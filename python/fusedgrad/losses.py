@@ -56,8 +56,8 @@ class Loss(Part):
     negative : float
         The code of the negative class in classification (the positive class is 1).
     curvature : float
-        The largest second derivative in the raw prediction: 0 for a loss of straight pieces (its kinks aside), inf
-        where there is none.
+        The largest second derivative in the raw prediction: 0 for a loss of straight pieces (apart from its kinks), inf
+        where it is unbounded.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def get(name: str, **fields: float) -> Loss:
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If there is no loss of that name.
     """
     if name not in _FIELDS:
         raise ValueError(f"There is no loss named {name!r}. Losses: {', '.join(_FIELDS)}.{did_you_mean(name, _FIELDS)}")

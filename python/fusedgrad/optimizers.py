@@ -246,7 +246,7 @@ class Optimizer(Part):
         state : State
             What `init` returned; it is updated too.
         n_jobs : int or None, default=None
-            Threads; -1 for as many as OpenMP gives, -2 for one less, ... None: as many as pay.
+            Threads; -1 for as many as OpenMP gives, -2 for one less, ... None: as many as the work justifies.
 
         Raises
         ------
@@ -630,7 +630,7 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True, repr=False)
 class AdamW(Adam):
-    """`Adam` with decoupled weight decay: the weights shrink by themselves, not by way of the gradient's means.
+    """`Adam` with decoupled weight decay: the weights shrink directly, not through the gradient's means.
 
     Parameters
     ----------
@@ -1000,7 +1000,7 @@ def get(name: str, **parameters: Any) -> Optimizer:
     Raises
     ------
     ValueError
-        If there is none of that name, or a parameter is out of its range.
+        If there is no such name, or a parameter is out of its range.
     TypeError
         If the optimizer has no parameter of that name.
 

@@ -780,7 +780,7 @@ class Warmup(Schedule):
     Raises
     ------
     TypeError
-        If the schedule is a ReduceOnPlateau, which is no function of the step.
+        If the schedule is a ReduceOnPlateau, which is not a function of the step.
 
     Notes
     -----
@@ -841,8 +841,8 @@ class PlateauState(NamedTuple):
 class ReduceOnPlateau(Schedule):
     """A rate that is reduced when a value, such as the loss of an epoch, no longer improves.
 
-    It is no function of the step. Its own object stays immutable: `start` gives a state, and `update` gives the next
-    state from a state and a value. Called with a step, it answers with its first rate.
+    It is not a function of the step. The object itself stays immutable: `start` gives a state, and `update` gives the
+    next state from a state and a value. Called with a step, it returns its first rate.
 
     Parameters
     ----------
@@ -868,7 +868,7 @@ class ReduceOnPlateau(Schedule):
 
     Notes
     -----
-    The decisions are those of torch's ``ReduceLROnPlateau`` with a relative threshold. So NaN is no improvement, a
+    The decisions are those of torch's ``ReduceLROnPlateau`` with a relative threshold. So NaN is not an improvement, a
     change of the rate by at most 1e-8 is not made, and values should be positive: a part of a negative best value
     has the wrong sign.
 
@@ -978,7 +978,7 @@ def get(name: str, **parameters: Any) -> Schedule:
     Raises
     ------
     ValueError
-        If there is none of that name, or a parameter is out of its range.
+        If there is no such name, or a parameter is out of its range.
     TypeError
         If a parameter is missing, or the schedule has none of that name.
 

@@ -473,8 +473,8 @@ class GridCV(Estimator):
         splits = []
         cv = check_cv(_pairs(self.cv), data.y, classifier=data.classes is not None)
         for k, (train, test) in enumerate(cv.split(data.X, data.y, groups)):
-            train = _indices(train, data.X.shape[0], f"fold {k}: its training rows")
-            test = _indices(test, data.X.shape[0], f"fold {k}: its test rows")
+            train = _indices(train, data.X.shape[0], f"the training rows of fold {k}")
+            test = _indices(test, data.X.shape[0], f"the test rows of fold {k}")
             _check_training_rows(data, train, k)
             splits.append((train, test))
         if not splits:
@@ -490,8 +490,8 @@ class GridCV(Estimator):
         if np.isnan(search.scores.mean(axis=1)).all():
             reason = f": {next(iter(search.errors))} failed" if search.errors else " and the scorer returned NaN"
             raise ValueError(
-                f"No cell can be chosen, for every one has a fold without a score{reason}. Try smaller eta0s, larger "
-                "folds, or error_score='raise' to see the first failure."
+                f"No cell can be chosen, because every cell has a fold without a score{reason}. Try smaller eta0s, "
+                "larger folds, or error_score='raise' to see the first failure."
             )
         results: dict[str, Any] = {}
         for name, table in (("fit_time", search.fit_time), ("score_time", search.score_time)):
@@ -613,11 +613,11 @@ def _indices(part: Any, n: int, what: str) -> NDArray[np.intp]:
     if rows.dtype == bool and rows.shape == (n,):
         rows = np.flatnonzero(rows)
     if rows.size == 0:
-        raise ValueError(f"{what} are none. Every fold needs some; try fewer folds.")
+        raise ValueError(f"cv: {what} must not be empty. Every fold needs rows of both kinds: try fewer folds.")
     if rows.ndim != 1 or rows.dtype.kind not in "iu":
-        raise ValueError(f"{what} must be indices in one dimension; got {rows.dtype} in {rows.ndim} dimensions.")
+        raise ValueError(f"cv: {what} must be indices in one dimension; got {rows.dtype} in {rows.ndim} dimensions.")
     if rows.min() < 0 or rows.max() >= n:
-        raise ValueError(f"{what} must be in [0, {n}); got {rows.min()} to {rows.max()}.")
+        raise ValueError(f"cv: {what} must be in [0, {n}); got {rows.min()} to {rows.max()}.")
     return rows.astype(np.intp, copy=False)
 
 
@@ -692,30 +692,31 @@ class SGDClassifierCV(ClassifierMixin, GridCV):  # type: ignore[misc]
         less work, but a cell that learns slowly may be dropped too early.
     error_score : float or 'raise', default=nan
         Score of a model whose weights overflow, with a warning; NaN ranks last. 'raise': an error that names it.
-    penalty, fit_intercept, max_iter, tol, shuffle : default as for `SGDClassifier`
-        As there.
+    penalty, fit_intercept, max_iter, tol, shuffle : see `SGDClassifier`
+        Parameters of the models, with the defaults of `SGDClassifier`.
     verbose : int, default=0
         Above 0, print the size of the grid, what memory it takes, and a line a fold; above 1, what the fits print.
-    epsilon, n_jobs : default as for `SGDClassifier`
-        As there.
+    epsilon, n_jobs : see `SGDClassifier`
+        The parameter of some losses; and threads, shared by all models.
     random_state : int, RandomState or None, default=None
         Of shuffling, the same for all cells and folds; None: a seed that is drawn once in each `fit`. Splitters have
         their own.
-    learning_rate, power_t, early_stopping, validation_fraction, n_iter_no_change : default as for `SGDClassifier`
-        As there.
-    class_weight, average, intercept_decay, restore_best_weights : default as for `SGDClassifier`
-        As there; 'balanced' is by the training rows of each fold.
+    learning_rate, power_t, early_stopping, validation_fraction, n_iter_no_change : see `SGDClassifier`
+        Parameters of the models, with the defaults of `SGDClassifier`.
+    class_weight, average, intercept_decay, restore_best_weights : see `SGDClassifier`
+        Parameters of the models, with the defaults of `SGDClassifier`. ``class_weight='balanced'`` is computed from the
+        training rows of each fold.
     batch_size : int in [1, inf) or 'full', default=256
         Rows of a step, as for `SGDClassifier`. Models trained with 1 cannot share a pass; they are trained one by one.
-    optimizer, multi_class, positive : default as for `SGDClassifier`
-        As there.
+    optimizer, multi_class, positive : see `SGDClassifier`
+        Parameters of the models, with the defaults of `SGDClassifier`.
 
     Attributes
     ----------
     alpha_, eta0_, l1_ratio_ : float
-        The best cell's.
+        Values of the best cell.
     loss_ : str
-        The best cell's.
+        The loss of the best cell.
     best_index_ : int
         The best cell: of the highest mean score, the first of equals; with `halving` of those that were not dropped.
     best_params_ : dict
@@ -920,31 +921,31 @@ class SGDRegressorCV(RegressorMixin, GridCV):  # type: ignore[misc]
     scoring : str, callable or None, default=None
         A name of ``sklearn.metrics.get_scorer_names()``, or ``scorer(estimator, X, y) -> float``. None: R².
         'r2', 'neg_mean_squared_error' and 'neg_root_mean_squared_error' are computed for all models at once.
-    refit, halving, error_score : default as for `SGDClassifierCV`
-        As there.
-    penalty, fit_intercept, max_iter, tol, shuffle : default as for `SGDRegressor`
-        As there.
+    refit, halving, error_score : see `SGDClassifierCV`
+        The same parameters, with the same defaults.
+    penalty, fit_intercept, max_iter, tol, shuffle : see `SGDRegressor`
+        Parameters of the models, with the defaults of `SGDRegressor`.
     verbose : int, default=0
         Above 0, print the size of the grid, what memory it takes, and a line a fold; above 1, what the fits print.
     epsilon : float in [0, inf), default=0.1
         As for `SGDRegressor`.
     random_state : int, RandomState or None, default=None
         Of shuffling, the same for all cells and folds; None: a seed that is drawn once in each `fit`.
-    learning_rate, power_t, early_stopping, validation_fraction, n_iter_no_change : default as for `SGDRegressor`
-        As there.
-    average, intercept_decay, restore_best_weights, quantile : default as for `SGDRegressor`
-        As there.
+    learning_rate, power_t, early_stopping, validation_fraction, n_iter_no_change : see `SGDRegressor`
+        Parameters of the models, with the defaults of `SGDRegressor`.
+    average, intercept_decay, restore_best_weights, quantile : see `SGDRegressor`
+        Parameters of the models, with the defaults of `SGDRegressor`.
     batch_size : int in [1, inf) or 'full', default=256
         Rows of a step, as for `SGDRegressor`. Models trained with 1 cannot share a pass; they are trained one by one.
-    optimizer, n_jobs, positive : default as for `SGDRegressor`
-        As there.
+    optimizer, n_jobs, positive : see `SGDRegressor`
+        Parameters of the models, with the defaults of `SGDRegressor`.
 
     Attributes
     ----------
     alpha_, eta0_, l1_ratio_ : float
-        The best cell's.
+        Values of the best cell.
     loss_ : str
-        The best cell's.
+        The loss of the best cell.
     best_index_, best_params_, best_score_, scores_, cv_results_, coefs_paths_, n_splits_, refit_time_ : various
         As `SGDClassifierCV`'s.
     coef_ : ndarray of shape (n_features,), or (n_targets, n_features) for a two-dimensional y

@@ -44,7 +44,7 @@ class FittedModels(list[Any]):
 def fit_many(estimators: Sequence[Any], X: Any, y: ArrayLike, sample_weights: ArrayLike | None = None) -> FittedModels:
     """Fit linear estimators on the same rows in as few passes over X as possible.
 
-    Each estimator ends as after its own ``fit(X, y, sample_weight)``, with the same bits. Those that are trained in
+    Each estimator is as after its own ``fit(X, y, sample_weight)``, with the same bits. Those that are trained in
     mini-batches and agree in `batch_size`, `shuffle` and `random_state` see the same rows at the same time, and share
     a pass: a mini-batch meets all of them while it is in the cache. They may differ in everything else: `loss`,
     `penalty`, `alpha`, `l1_ratio`, `eta0`, `learning_rate`, `optimizer`, `class_weight`, `tol`, `max_iter`, ...

@@ -41,10 +41,10 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
     random_state : int, RandomState or None, default=None
         Shuffling.
     learning_rate : {'constant', 'optimal', 'invscaling', 'adaptive'}, default='optimal'
-        As for `SGDClassifier`, with nu in the place of alpha.
+        As for `SGDClassifier`, with nu in place of alpha.
     eta0 : float in (0, inf), default=0.01
         The initial rate.
-    power_t : float in (-inf, inf), default=0.5
+    power_t : float, default=0.5
         The exponent of 'invscaling'. Negative values are deprecated in scikit-learn.
     warm_start : bool, default=False
         Whether `fit` starts from the weights of the last fit.

@@ -54,16 +54,16 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         Where 'huber' becomes linear; the width of the epsilon-insensitive tubes.
     random_state : int, RandomState or None, default=None
         Shuffling and the validation split.
-    learning_rate : str, schedule or callable, default='invscaling'
+    learning_rate : str, float, schedule or callable, default='invscaling'
         As for `SGDClassifier`; 'pa1' and 'pa2' need the loss 'epsilon_insensitive'.
     eta0 : float in (0, inf), default=0.01
         The initial rate, or the aggressiveness of 'pa1' and 'pa2'.
-    power_t : float in (-inf, inf), default=0.25
+    power_t : float, default=0.25
         The exponent of 'invscaling'. Negative values are deprecated in scikit-learn.
     early_stopping : bool, default=False
         Stop by R² on validation rows: those given to `fit`, else a share of the training rows.
     validation_fraction : float in (0, 1), default=0.1
-        That share.
+        The share of the training rows that `early_stopping` sets aside.
     n_iter_no_change : int in [1, inf), default=5
         Epochs without improvement before training stops.
     warm_start : bool, default=False
@@ -80,8 +80,9 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         Rows of a step. 1: one sample, one step, with scikit-learn's results. More: the mini-batch engine, which uses
         every core; the gradient is the mean over the batch. 'full': all rows (batch gradient descent).
     optimizer : str or Optimizer, default='sgd'
-        The update rule: a name of `fusedgrad.optimizers` or one of its objects, whose own `learning_rate`, if given,
-        wins. Anything but plain 'sgd' uses the mini-batch engine.
+        The update rule: a name or an object of `fusedgrad.optimizers`. If the object has a `learning_rate`, it takes
+        precedence over the estimator's. Anything but plain 'sgd' uses the mini-batch engine.
+        ``set_params(optimizer__beta_1=0.8)`` makes an object of a name.
     n_jobs : int or None, default=None
         Threads of the mini-batch engine, as for `SGDClassifier`. The result does not depend on it.
     positive : bool, default=False

@@ -285,10 +285,14 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
         'auto' and 'log_loss' are the cross-entropy: softmax for several classes, sigmoid for two and for each label of
         an indicator matrix.
     optimizer : str or Optimizer, default='adam'
-        A name or an object of `fusedgrad.optimizers`, whose own `learning_rate`, if given, wins.
-    learning_rate : float in (0, inf), 'adaptive', schedule or callable, default=1e-3
+        A name or an object of `fusedgrad.optimizers`. If the object has a `learning_rate`, it takes precedence over the
+        estimator's. ``set_params(optimizer__beta_1=0.8)`` makes an object of a name.
+    learning_rate : float in (0, inf), str, schedule or callable, default=1e-3
         The rate; 'adaptive' is 1e-3, divided by 5 whenever training would stop, until 1e-6; or an object of
-        `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so far.
+        `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so far. Or the name
+        of a schedule: 'cosine', 'linear', 'polynomial' and 'one_cycle' begin with the optimizer's `default_rate` and
+        are as long as `max_epochs` (`partial_fit` cannot know that, and needs an object), 'constant',
+        'inverse_scaling' and 'reduce_on_plateau' begin with it.
     batch_size : int in [1, inf) or 'full', default=128
         Rows of a batch; 'full': all rows.
     max_epochs : int in [1, inf), default=100
@@ -305,8 +309,8 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
         Weights of the classes, multiplied with sample weights; 'balanced': inversely to their frequency.
     average : float in (0, 1) or None, default=None
         Predict with a running mean of the weights, ``mean = average * mean + (1 - average) * weights`` in each step
-        (exponential moving average, which begins with the weights after the first step). None: with the weights
-        themselves.
+        (exponential moving average, which begins with the weights after the first step). None: with the current
+        weights.
     input_shape : tuple of int or None, default=None
         The shape of a row. None: that of X's rows. Given, rows of flat X are brought into this shape, so that pipelines
         and grid search can work on tables.
@@ -320,7 +324,7 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
     early_stopping : bool, default=False
         Stop by the score (accuracy) on validation rows: those given to `fit`, else a share of the training rows.
     validation_fraction : float in (0, 1), default=0.1
-        That share.
+        The share of the training rows that `early_stopping` sets aside.
     restore_best_weights : bool, default=False
         Keep the weights of the epoch with the best validation score, rather than the last.
     warm_start : bool, default=False
@@ -330,8 +334,8 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
     verbose : bool or int, default=False
         Whether to print a line an epoch.
     n_jobs : int or None, default=None
-        Threads. None: as many as pay, at most what OpenMP allows; -1: all of those. The result does not depend on it,
-        to the last bit.
+        Threads. None: as many as the work justifies, at most what OpenMP allows; -1: all of those. Results are the same
+        bits for any number.
 
     Attributes
     ----------
@@ -355,7 +359,7 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
     n_outputs_ : int
         Units of the output layer.
     out_activation_ : {'softmax', 'logistic'}
-        What makes probabilities of its values.
+        The function that turns its outputs into probabilities.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -369,8 +373,9 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
     Notes
     -----
     Images are (n, height, width, channels), sequences (n, time, features). Weights, activations and predictions have
-    the type of X at the first fit, float32 or float64. The optimizer's state outlives `partial_fit`, `warm_start` and
-    pickling. Ctrl-C ends a fit within about 0.1 s, with the weights so far and a warning.
+    the type of X at the first fit, float32 or float64. The optimizer's state is kept between calls of `partial_fit`,
+    by `warm_start` and by pickling. A UserWarning names parameters that were set and have no effect. Ctrl-C ends a fit
+    within about 0.1 s, with the weights so far and a warning.
 
     Examples
     --------
@@ -512,10 +517,14 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
         'auto' is 'squared_error' (half of it); or 'absolute_error', 'huber', 'quantile', or 'poisson' and 'gamma',
         which take the output for the logarithm of the mean; or an object of `fusedgrad.losses`.
     optimizer : str or Optimizer, default='adam'
-        A name or an object of `fusedgrad.optimizers`, whose own `learning_rate`, if given, wins.
-    learning_rate : float in (0, inf), 'adaptive', schedule or callable, default=1e-3
+        A name or an object of `fusedgrad.optimizers`. If the object has a `learning_rate`, it takes precedence over the
+        estimator's. ``set_params(optimizer__beta_1=0.8)`` makes an object of a name.
+    learning_rate : float in (0, inf), str, schedule or callable, default=1e-3
         The rate; 'adaptive' is 1e-3, divided by 5 whenever training would stop, until 1e-6; or an object of
-        `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so far.
+        `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so far. Or the name
+        of a schedule: 'cosine', 'linear', 'polynomial' and 'one_cycle' begin with the optimizer's `default_rate` and
+        are as long as `max_epochs` (`partial_fit` cannot know that, and needs an object), 'constant',
+        'inverse_scaling' and 'reduce_on_plateau' begin with it.
     batch_size : int in [1, inf) or 'full', default=128
         Rows of a batch; 'full': all rows.
     max_epochs : int in [1, inf), default=100
@@ -528,8 +537,8 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
         The gradient, of all parameters together, is shortened to this Euclidean norm.
     average : float in (0, 1) or None, default=None
         Predict with a running mean of the weights, ``mean = average * mean + (1 - average) * weights`` in each step
-        (exponential moving average, which begins with the weights after the first step). None: with the weights
-        themselves.
+        (exponential moving average, which begins with the weights after the first step). None: with the current
+        weights.
     input_shape : tuple of int or None, default=None
         The shape of a row. None: that of X's rows. Given, rows of flat X are brought into this shape, so that pipelines
         and grid search can work on tables.
@@ -543,7 +552,7 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
     early_stopping : bool, default=False
         Stop by the score (R²) on validation rows: those given to `fit`, else a share of the training rows.
     validation_fraction : float in (0, 1), default=0.1
-        That share.
+        The share of the training rows that `early_stopping` sets aside.
     restore_best_weights : bool, default=False
         Keep the weights of the epoch with the best validation score, rather than the last.
     warm_start : bool, default=False
@@ -553,8 +562,8 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
     verbose : bool or int, default=False
         Whether to print a line an epoch.
     n_jobs : int or None, default=None
-        Threads. None: as many as pay, at most what OpenMP allows; -1: all of those. The result does not depend on it,
-        to the last bit.
+        Threads. None: as many as the work justifies, at most what OpenMP allows; -1: all of those. Results are the same
+        bits for any number.
 
     Attributes
     ----------
@@ -576,7 +585,7 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
     n_outputs_ : int
         Units of the output layer.
     out_activation_ : {'identity', 'exp'}
-        What makes predictions of its values.
+        The function that turns its outputs into predictions.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)

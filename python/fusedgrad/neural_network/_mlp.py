@@ -396,16 +396,19 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
         'hard_swish', 'leaky_relu', 'mish', 'selu', 'silu', 'softplus'.
     solver : str or Optimizer, default='adam'
         'lbfgs' (SciPy's L-BFGS-B, on all rows at once), 'sgd', 'adam' (both in scikit-learn's form), or any other name
-        or object of `fusedgrad.optimizers`, whose own `learning_rate`, if given, wins.
+        or object of `fusedgrad.optimizers`. If the object has a `learning_rate`, it takes precedence over the
+        estimator's. ``set_params(solver__beta_1=0.8)`` makes an object of a name.
     alpha : float in [0, inf), default=0.0001
         Strength of the L2 penalty on weights (not on biases), which is divided by the weight of the batch.
     batch_size : int in [1, inf), 'auto' or 'full', default='auto'
         Rows of a batch; 'auto': 200, or all if there are fewer. 'full': all. Not used by 'lbfgs'.
-    learning_rate : {'constant', 'invscaling', 'adaptive'}, schedule or callable, default='constant'
+    learning_rate : str, float, schedule or callable, default='constant'
         'constant' is `learning_rate_init`; 'invscaling' ``learning_rate_init / (t + 1) ** power_t``, with t the rows
         seen before the epoch; 'adaptive' `learning_rate_init`, divided by 5 whenever training would stop, until 1e-6.
-        Or an object of `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so
-        far.
+        Or a float (a constant rate), an object of `fusedgrad.schedules`, or any callable ``step -> rate``, which gets
+        the number of steps made so far. Or the name of a schedule: 'cosine', 'linear', 'polynomial' and 'one_cycle'
+        begin with `learning_rate_init` and are as long as `max_iter` epochs (`partial_fit` cannot know that, and needs
+        an object), 'inverse_scaling' and 'reduce_on_plateau' begin with `learning_rate_init`.
     learning_rate_init : float in (0, inf), default=0.001
         The (first) learning rate.
     power_t : float in [0, inf), default=0.5
@@ -431,7 +434,7 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
         Stop by the score (accuracy) on validation rows: those given to `fit`, else a share of the training rows, which
         for two classes is stratified. The weights of the best epoch are kept. Not used by 'lbfgs'.
     validation_fraction : float in [0, 1), default=0.1
-        That share.
+        The share of the training rows that `early_stopping` sets aside.
     beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
         Decays of Adam's means.
     epsilon : float in (0, inf), default=1e-8
@@ -445,7 +448,7 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
     batch_norm : bool, default=False
         Whether hidden layers are normalised over the batch, before their activation.
     init : str, default='auto'
-        How weights begin: a name of `fusedgrad.layers.initializers`, biases at zero; 'auto' is scikit-learn's way.
+        Initial weights: a name of `fusedgrad.layers.initializers`, with biases of zero; 'auto' is scikit-learn's way.
     weight_decay : float in [0, inf), default=0.0
         Decoupled decay: weights shrink by ``rate * weight_decay`` in each step, whatever the optimizer.
     class_weight : dict, 'balanced' or None, default=None
@@ -457,8 +460,8 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
     restore_best_weights : bool or None, default=None
         Keep the weights of the epoch with the best validation score. None: with `early_stopping`, as scikit-learn does.
     n_jobs : int or None, default=None
-        Threads. None: as many as pay, at most what OpenMP allows; -1: all of those. The result does not depend on it,
-        to the last bit.
+        Threads. None: as many as the work justifies, at most what OpenMP allows; -1: all of those. Results are the same
+        bits for any number.
 
     Attributes
     ----------
@@ -491,7 +494,7 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
     n_outputs_ : int
         Units of the output layer.
     out_activation_ : {'softmax', 'logistic'}
-        What makes probabilities of its values.
+        The function that turns its outputs into probabilities.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -505,7 +508,9 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
     Notes
     -----
     Dense float32 and float64 arrays in C order and CSR matrices are used without a copy; training and predictions have
-    the type of X at the first fit. Ctrl-C ends a fit within about 0.1 s, with the weights so far and a warning.
+    the type of X at the first fit. Ctrl-C ends a fit within about 0.1 s, with the weights so far and a warning. With an
+    optimizer or a schedule that scikit-learn does not have, a UserWarning names parameters that were set and have no
+    effect, such as `beta_1` with ``solver='rmsprop'``.
 
     **Differences from scikit-learn 1.9.** The same ``random_state`` gives the same weights to rounding, except:
 
@@ -670,7 +675,7 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
         Strength of the L2 penalty on weights (not on biases), which is divided by the weight of the batch.
     batch_size : int in [1, inf), 'auto' or 'full', default='auto'
         Rows of a batch; 'auto': 200, or all if there are fewer. 'full': all. Not used by 'lbfgs'.
-    learning_rate : {'constant', 'invscaling', 'adaptive'}, schedule or callable, default='constant'
+    learning_rate : str, float, schedule or callable, default='constant'
         How the rate changes; see `MLPClassifier`.
     learning_rate_init : float in (0, inf), default=0.001
         The (first) learning rate.
@@ -697,7 +702,7 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
         Stop by the score (R²) on validation rows: those given to `fit`, else a share of the training rows. The weights
         of the best epoch are kept. Not used by 'lbfgs'.
     validation_fraction : float in [0, 1), default=0.1
-        That share.
+        The share of the training rows that `early_stopping` sets aside.
     beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
         Decays of Adam's means.
     epsilon : float in (0, inf), default=1e-8
@@ -711,7 +716,7 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
     batch_norm : bool, default=False
         Whether hidden layers are normalised over the batch, before their activation.
     init : str, default='auto'
-        How weights begin: a name of `fusedgrad.layers.initializers`, biases at zero; 'auto' is scikit-learn's way.
+        Initial weights: a name of `fusedgrad.layers.initializers`, with biases of zero; 'auto' is scikit-learn's way.
     weight_decay : float in [0, inf), default=0.0
         Decoupled decay: weights shrink by ``rate * weight_decay`` in each step, whatever the optimizer.
     clip_norm : float in (0, inf) or None, default=None
@@ -719,8 +724,8 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
     restore_best_weights : bool or None, default=None
         Keep the weights of the epoch with the best validation score. None: with `early_stopping`, as scikit-learn does.
     n_jobs : int or None, default=None
-        Threads. None: as many as pay, at most what OpenMP allows; -1: all of those. The result does not depend on it,
-        to the last bit.
+        Threads. None: as many as the work justifies, at most what OpenMP allows; -1: all of those. Results are the same
+        bits for any number.
 
     Attributes
     ----------
@@ -751,7 +756,7 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
     n_outputs_ : int
         Units of the output layer.
     out_activation_ : {'identity', 'exp'}
-        What makes predictions of its values.
+        The function that turns its outputs into predictions.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
