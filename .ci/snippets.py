@@ -7,15 +7,13 @@ name the document and the line. scikit-learn has no annotations, so what comes f
 
 from __future__ import annotations
 
+import ast
 import doctest
-import inspect
-import pkgutil
 import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,27 +32,17 @@ def of_markdown() -> Iterator[tuple[str, str]]:
 
 
 def of_docstrings() -> Iterator[tuple[str, str]]:
-    """Yield (where, source) of the examples of each docstring."""
-    sys.path.insert(0, str(ROOT / "python"))
-    package = import_module("fusedgrad")
-    names = ["fusedgrad", *(module.name for module in pkgutil.walk_packages(package.__path__, "fusedgrad."))]
-    modules = [import_module(name) for name in names if not re.search(r"_core_|_cpu$|__main__", name)]
-    seen: set[str] = set()
-    for module in modules:
-        objects = [(module.__name__, module)]
-        for name, found in vars(module).items():
-            if inspect.isclass(found) or inspect.isfunction(found):
-                objects.append((f"{found.__module__}.{name}", found))
-            if inspect.isclass(found):
-                members = vars(found).items()
-                objects += [(f"{found.__module__}.{name}.{k}", m) for k, m in members if inspect.isfunction(m)]
-        for name, found in objects:
-            if name in seen or not name.startswith("fusedgrad") or not found.__doc__:
+    """Yield (where, source) of the examples of each docstring, with its lines where they are in the file."""
+    for path in sorted((ROOT / "python" / "fusedgrad").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) or not ast.get_docstring(node):
                 continue
-            seen.add(name)
-            examples = doctest.DocTestParser().get_examples(inspect.cleandoc(found.__doc__))
-            if examples:
-                yield name, "".join(example.source for example in examples)
+            lines: list[str] = []
+            for example in doctest.DocTestParser().get_examples(ast.get_docstring(node, clean=False) or ""):
+                lines += [""] * (node.body[0].lineno + example.lineno - 1 - len(lines))
+                lines += example.source.splitlines()
+            if lines:
+                yield str(path.relative_to(ROOT)), "\n".join(lines) + "\n"
 
 
 def main() -> int:

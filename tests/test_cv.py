@@ -295,7 +295,7 @@ def test_scores_are_not_defined_in_every_fold():
     # as scikit-learn: R2 of one row is NaN, with a warning
     X, y = data("regression")
     ours, _ = pair("regression", cv=[(np.arange(50), np.arange(50, N)), (np.arange(60), np.array([70]))])
-    with pytest.warns(UserWarning, match="not well-defined"), pytest.raises(ValueError, match="every one has a fold"):
+    with pytest.warns(UserWarning, match="not well-defined"), pytest.raises(ValueError, match="every cell has a fold"):
         ours.fit(X, y)
 
 

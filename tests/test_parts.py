@@ -260,6 +260,7 @@ def test_own_optimizers_and_layers_are_refused_with_a_sentence():
         (lambda X, y: SGDClassifier(learning_rate="cosin").fit(X, y), "cosine"),
         (lambda X, y: SGDClassifier(optimizer="rms_prop").fit(X, y), "rmsprop"),
         (lambda X, y: SGDClassifierCV(loss="log-loss").fit(X, y), "log_loss"),
+        (lambda X, y: SGDClassifierCV(scoring="acuracy").fit(X, y), "accuracy"),
         (lambda X, y: MLPClassifier(activation="rellu").fit(X, y), "relu"),
         (lambda X, y: MLPClassifier(solver="lbfg").fit(X, y), "lbfgs"),
         (lambda X, y: MLPClassifier(init="he_norml").fit(X, y), "he_normal"),

@@ -77,6 +77,10 @@ class _NotANumber:
 class _ScorerName:
     """A rule: the name of one of scikit-learn's scorers."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(get_scorer_names())
+
     def allows(self, value: object) -> bool:
         return isinstance(value, str) and value in get_scorer_names()
 

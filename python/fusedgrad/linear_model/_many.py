@@ -111,7 +111,7 @@ class WithPath:
     """What the estimators have besides `fit`."""
 
     def path(
-        self, X: Any, y: Any, *, alphas: Any = 100, sample_weight: Any = None
+        self, X: Any, y: ArrayLike, *, alphas: int | ArrayLike = 100, sample_weight: ArrayLike | None = None
     ) -> tuple[NDArray[np.float64], NDArray[Any], NDArray[np.float64]]:
         """Return the coefficients for many strengths of the penalty, to be plotted against them.
 
