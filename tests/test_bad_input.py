@@ -97,7 +97,7 @@ VALUES = {
     "shuffle": ["yes", None],
     "verbose": [-1, "loud"],
     "random_state": [-1, 2**32, "seed"],
-    "learning_rate": ["fast", None, 0.1],
+    "learning_rate": ["fast", None, 0, -0.1, True],
     "eta0": [0.0, -0.1, np.nan, "0.1", None],
     "power_t": ["half", None],
     "warm_start": ["yes", None],

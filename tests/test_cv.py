@@ -295,7 +295,7 @@ def test_scores_are_not_defined_in_every_fold():
     # as scikit-learn: R2 of one row is NaN, with a warning
     X, y = data("regression")
     ours, _ = pair("regression", cv=[(np.arange(50), np.arange(50, N)), (np.arange(60), np.array([70]))])
-    with pytest.warns(UserWarning, match="not well-defined"), pytest.raises(ValueError, match="every one has a fold"):
+    with pytest.warns(UserWarning, match="not well-defined"), pytest.raises(ValueError, match="every cell has a fold"):
         ours.fit(X, y)
 
 
@@ -474,6 +474,7 @@ def test_one_warning_of_fits_that_have_not_converged():
         ({"eta0s": [0.1, 0.2], "learning_rate": schedules.Constant(0.1)}, "eta0s has 2 values.*Constant.*set"),
         ({"eta0s": [0.1, 0.2], "learning_rate": "optimal", "optimizer": "adam"}, "eta0s has 2 values.*'optimal'"),
         ({"eta0s": [0.1, 0.2, 0.3], "optimizer": optimizers.Adam(0.1)}, "eta0s has 3.*optimizer has a learning_rate"),
+        ({"eta0s": [0.3, 0.3], "learning_rate": "optimal"}, "eta0s has 1 value, but learning_rate='optimal' does not"),
         ({"l1_ratios": [0.1, 0.2]}, "l1_ratios has 2 values.*penalty='l2'.*set penalty='elasticnet'"),
     ],
 )
@@ -490,7 +491,6 @@ def test_grids_with_an_effect_do_not_warn():
         {"eta0s": [0.01, 0.3]},
         {"eta0s": [0.01, 0.3], "optimizer": optimizers.Adam()},
         {"l1_ratios": [0, 1], "penalty": "elasticnet"},
-        {"eta0s": [0.3, 0.3], "learning_rate": "optimal"},
     ):
         with warnings.catch_warnings():
             warnings.simplefilter("error")

@@ -324,7 +324,7 @@ def out_of_range():
                 continue
             beyond = [low if open_low else np.nextafter(low, -1), high if open_high else np.nextafter(high, 2 * high)]
             yield kind, name, (*beyond, math.nan, math.inf, "0.5", None, True)
-        yield kind, "learning_rate", (0, -1.0, math.nan, math.inf, "constant", True, [0.1], float)
+        yield kind, "learning_rate", (0, -1.0, math.nan, math.inf, "step", "cosin", True, [0.1], float)
         yield kind, "weight_decay", (-1e-9, math.nan, math.inf, None, "0", True)
         for name in ("clip_value", "clip_norm"):
             yield kind, name, (0, -1, math.nan, math.inf, "1", False)

@@ -2,6 +2,7 @@
 
 from . import layers, linear_model, losses, neural_network, optimizers, schedules
 from ._config import __version__, show_config
+from ._public import publish, skops_trusted_types
 from .linear_model import SGDClassifier, SGDClassifierCV, SGDOneClassSVM, SGDRegressor, SGDRegressorCV, fit_many
 from .neural_network import MLPClassifier, MLPRegressor, NeuralClassifier, NeuralRegressor
 
@@ -24,4 +25,8 @@ __all__ = [
     "optimizers",
     "schedules",
     "show_config",
+    "skops_trusted_types",
 ]
+
+publish()
+del publish

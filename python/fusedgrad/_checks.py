@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any
@@ -56,7 +57,10 @@ class Number:
 
     def __str__(self) -> str:
         kind = "an int" if self.kind is Integral else "a float"
-        text = f"{kind} in the range {self.interval}"
+        everything = self.low == -np.inf and self.high == np.inf
+        if everything and self.kind is not Integral and (self.open_low or self.open_high):
+            kind = "a finite float"
+        text = kind if everything else f"{kind} in the range {self.interval}"
         return text + " or None" if self.none else text
 
     @property
@@ -78,6 +82,10 @@ class OneOf:
             value in self.values or value in self.hidden
         )
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(value for value in self.values if isinstance(value, str))
+
     def __str__(self) -> str:
         return "one of " + ", ".join(map(repr, self.values))
 
@@ -90,6 +98,10 @@ class Either:
 
     def allows(self, value: object) -> bool:
         return any(rule.allows(value) for rule in self.rules)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for rule in self.rules for name in getattr(rule, "names", ()))
 
     def __str__(self) -> str:
         return " or ".join(map(str, self.rules))
@@ -124,14 +136,34 @@ class Function:
 BOOLEAN = OneOf(True, False)
 
 
+def did_you_mean(value: object, names: Iterable[object]) -> str:
+    """Return " Did you mean '...'?" where one of the names is much like the value, else an empty string."""
+    if not isinstance(value, str):
+        return ""
+    lower = {name.lower(): name for name in names if isinstance(name, str)}
+    close = difflib.get_close_matches(value.lower(), lower, n=1)
+    return f" Did you mean {lower[close[0]]!r}?" if close else ""
+
+
+def wrong_parameter(owner: object, name: str, rule: Any, value: object, hint: str = "") -> InvalidParameterError:
+    """Return the error for a parameter that its rule does not allow.
+
+    A rule may have `names`, the strings that it allows, and a method `hint`, which says of a value what to try.
+    """
+    tries = [f" {hint}" if hint else "", did_you_mean(value, getattr(rule, "names", ()))]
+    if hasattr(rule, "hint"):
+        tries.append(rule.hint(value))
+    return InvalidParameterError(
+        f"The {name!r} parameter of {type(owner).__name__} must be {rule}. Got {value!r} instead.{''.join(tries)}"
+    )
+
+
 def check_parameters(estimator: BaseEstimator, rules: dict[str, Any]) -> None:
     """Raise `InvalidParameterError` for the first parameter that its rule does not allow."""
     for name, rule in rules.items():
         value = getattr(estimator, name)
         if not rule.allows(value):
-            raise InvalidParameterError(
-                f"The {name!r} parameter of {type(estimator).__name__} must be {rule}. Got {value!r} instead."
-            )
+            raise wrong_parameter(estimator, name, rule, value)
 
 
 @contextmanager

@@ -82,8 +82,8 @@ class Batches:
         Rows of a batch.
     optimizer : Optimizer
         The update rule.
-    rate : str, or schedule
-        One of scikit-learn's names, or what `schedules.as_schedule` returns.
+    rate : str, float, schedule or callable
+        The estimator's `learning_rate`.
     multinomial, positive : bool
         One softmax for all outputs; coefficients that are not negative.
     normalise : bool

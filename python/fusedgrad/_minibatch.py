@@ -40,7 +40,7 @@ def run(
     Raises
     ------
     ValueError
-        If X is not finite, the weights overflow, or a schedule gives a rate that is none.
+        If X is not finite, the weights overflow, or a schedule gives a rate that is not a number in [0, inf).
     """
     together = Pass([task], check=check, threads=threads, verbose=[verbose])
     (training,) = together.trainings
@@ -331,7 +331,11 @@ class _Training:
     def _source(self) -> _rates.Source:
         """The learning rates: the optimizer's own where it has some, else the estimator's."""
         plan, optimizer, learned = self.plan, self.batches.optimizer, self.state.rates
-        rate = self.batches.rate if optimizer.learning_rate is None else optimizer.learning_rate
+        steps = None
+        if self.batches.normalise:  # partial_fit does not know the end of training
+            steps = _rates.steps_of(self.state.step, plan["max_iter"], len(self.sizes))
+        own = ("constant", "adaptive", "optimal", "invscaling")
+        rate = _rates.settled(self.batches.rate, plan["eta0"], optimizer, steps, own=own)
         if rate == "constant":
             return _rates.Source(schedules.Constant(plan["eta0"]))
         if rate == "adaptive":
@@ -339,7 +343,7 @@ class _Training:
         if isinstance(rate, schedules.ReduceOnPlateau):
             return _rates.Plateau(rate, learned)
         if not isinstance(rate, str):
-            return _rates.Source(schedules.as_schedule(rate))
+            return _rates.Source(rate)
 
         eta0, power, alpha = plan["eta0"], plan["power_t"], plan["alpha"]
         noisy = len(self.sizes) > 1

@@ -16,6 +16,7 @@ from ._checks import BOOLEAN, InvalidParameterError, Number
 
 Floats = NDArray[np.float64]
 
+MAXITER = 10_000  # steps, if nothing else is said
 CONVERGED, MAX_ITER, NOT_FINITE, STOPPED = 0, 1, 3, 99  # SciPy's statuses
 _RULES: dict[str, Any] = {
     "maxiter": Number(Integral, 0),
@@ -35,7 +36,7 @@ def minimize(
     *,
     tol: float | None = None,
     gtol: float | None = None,
-    maxiter: int = 10_000,
+    maxiter: int = MAXITER,
     eps: float = 1.4901161193847656e-08,
     return_all: bool = False,
     **unknown: Any,

@@ -415,7 +415,7 @@ class Training:
         Raises
         ------
         ValueError
-            If a schedule gives a rate that is none.
+            If a schedule gives a rate that is not a number in [0, inf).
         """
         while self.stop_reason == "none":
             epochs.begin()

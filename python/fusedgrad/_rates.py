@@ -14,11 +14,76 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from . import schedules
+from ._checks import Number
 
 Floats = NDArray[np.float64]
+_POSITIVE = Number(low=0, high=np.inf, open_low=True, open_high=True)
 
 SLOWEST = 1e-6  # "adaptive" ends here, as in scikit-learn
 SAMPLE = 1024  # rows that the smoothness is estimated from
+
+
+class LearningRate:
+    """A rule: what may be a learning rate. `own` are the names with a meaning of their own in the estimator."""
+
+    def __init__(self, *own: str):
+        self.names = tuple(dict.fromkeys([*own, *schedules.NAMEABLE]))
+        self._own = own
+
+    def allows(self, value: object) -> bool:
+        if isinstance(value, str):
+            return value in self.names
+        return _POSITIVE.allows(value) or (callable(value) and not isinstance(value, type))
+
+    def hint(self, value: object) -> str:
+        """What to try in place of a value."""
+        if isinstance(value, str) and value in schedules.CATALOG:
+            return f" Give an object: {schedules.call_of(schedules.CATALOG[value])}."
+        if isinstance(value, type) and issubclass(value, schedules.Schedule):
+            return f" Call it: {value.__name__}(...)."
+        return ""
+
+    def __str__(self) -> str:
+        own = f"one of {', '.join(map(repr, self._own))}, " if self._own else ""
+        others = ", ".join(repr(name) for name in self.names if name not in self._own)
+        return (
+            f"{own}a float in the range (0, inf), an object of fusedgrad.schedules, the name of one ({others}), or a "
+            "callable step -> rate"
+        )
+
+
+def settled(
+    rate: Any, initial: float, optimizer: Any, steps: int | None, *, own: tuple[str, ...]
+) -> str | Callable[[int], float]:
+    """Return what sets the rates: the optimizer's own learning rate where it has one, else the estimator's.
+
+    Parameters
+    ----------
+    rate : str, float, Schedule or callable
+        The estimator's `learning_rate`. A name of `own` is returned as it is: it has a meaning in that estimator. The
+        name of a schedule becomes one that begins with `initial`.
+    initial : float
+    optimizer : Optimizer
+        The name of a schedule that it has becomes one that begins with its `default_rate`.
+    steps : int or None
+        The length of such schedules, from the first step to the last of this fit. None: not known (`partial_fit`).
+    own : tuple of str
+
+    Raises
+    ------
+    ValueError
+        If a name leaves a parameter of its schedule open.
+    """
+    if optimizer.learning_rate is not None:
+        return schedules.as_schedule(optimizer.learning_rate, rate=optimizer.default_rate, steps=steps)
+    if isinstance(rate, str) and rate in own:
+        return rate
+    return schedules.as_schedule(rate, rate=initial, steps=steps)
+
+
+def steps_of(made: int, epochs: int, batches: int) -> int:
+    """The steps up to the end of a fit, on top of those made before; at most as many as schedules can count."""
+    return min(made + epochs * batches, schedules.LAST_STEP)
 
 
 class Source:

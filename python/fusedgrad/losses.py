@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._checks import Number
+from ._checks import Number, did_you_mean
+from ._parts import Part
 
 LOG_LINK = ("poisson", "gamma")  # whose raw predictions are logarithms of the mean
 
@@ -38,8 +39,8 @@ class _Field:
 _FIELDS = {name: {field[0]: _Field(*field[1:]) for field in fields} for name, *_, fields in _core.loss_catalog()}
 
 
-class Loss:
-    """A loss function of the catalog.
+class Loss(Part):
+    """A loss function of the catalog. Losses of your own are not possible yet.
 
     Parameters
     ----------
@@ -55,13 +56,13 @@ class Loss:
     negative : float
         The code of the negative class in classification (the positive class is 1).
     curvature : float
-        The largest second derivative in the raw prediction: 0 for a loss of straight pieces (its kinks aside), inf
-        where there is none.
+        The largest second derivative in the raw prediction: 0 for a loss of straight pieces (apart from its kinks), inf
+        where it is unbounded.
 
     Raises
     ------
     TypeError
-        If the loss has no such hyper-parameter.
+        If the loss has no such hyper-parameter, or if a class is derived from a loss.
     ValueError
         If a hyper-parameter is out of its range.
     """
@@ -70,15 +71,31 @@ class Loss:
     negative: float
     curvature: float
 
+    def __init_subclass__(cls, *, catalog: bool = False) -> None:
+        if not catalog:
+            raise TypeError(
+                f"{cls.__name__}: losses of your own come in a later version, because estimators compute losses in the "
+                f"compiled core. Until then use one of {', '.join(_FIELDS)}; or minimise a loss of your own with "
+                "scipy.optimize.minimize(..., method=fusedgrad.optimizers.Adam()), or step by step with Optimizer.step."
+            )
+
     def __init__(self, **fields: float):
+        if type(self) is Loss:
+            raise TypeError("Loss is abstract. Make one of its subclasses, such as Huber, or get one by its name.")
         known = _FIELDS[self.name]
         for name, value in fields.items():
             if name not in known:
-                raise TypeError(f"{type(self).__name__} has no parameter {name!r}; it has {sorted(known) or 'none'}.")
+                raise TypeError(
+                    f"{type(self).__name__} has no parameter {name!r}; it has {sorted(known) or 'none'}."
+                    f"{did_you_mean(name, known)}"
+                )
             rule = known[name].rule
             if not rule.allows(value):
                 raise ValueError(f"{name} of {type(self).__name__} must be {rule}. Got {value!r}.")
         self.fields = {name: float(fields.get(name, field.default)) for name, field in known.items()}
+
+    def _parameters(self) -> dict[str, Any]:
+        return dict(self.fields)
 
     def value(self, y_true: ArrayLike, raw_prediction: ArrayLike) -> NDArray[np.float64]:
         """Return the loss of each sample.
@@ -129,10 +146,10 @@ def get(name: str, **fields: float) -> Loss:
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If there is no loss of that name.
     """
     if name not in _FIELDS:
-        raise ValueError(f"There is no loss named {name!r}. Losses: {', '.join(_FIELDS)}.")
+        raise ValueError(f"There is no loss named {name!r}. Losses: {', '.join(_FIELDS)}.{did_you_mean(name, _FIELDS)}")
     return globals()[_class_name(name)](**fields)
 
 
@@ -157,6 +174,7 @@ for _name, _doc, _negative, _curvature, _ in _core.loss_catalog():
             "__doc__": "\n".join(_lines),
             "__module__": __name__,
         },
+        catalog=True,
     )
 
 __all__ = ["Loss", "get", "names", *map(_class_name, _FIELDS)]

@@ -1,7 +1,7 @@
 """Optimizers: how weights move, given their gradient.
 
-An optimizer is a small immutable description, which is used in three ways. In an estimator, where a `learning_rate` of
-its own wins over the estimator's; on NumPy arrays, in place and in one pass over memory; and as a method of
+An optimizer is a small immutable description, which is used in three ways: in an estimator, where a `learning_rate` of
+its own takes precedence over the estimator's; on NumPy arrays, in place and in one pass over memory; and as a method of
 ``scipy.optimize.minimize``. Formulas and defaults are those of ``torch.optim`` where torch has the rule, so that a
 trajectory equals torch's to rounding.
 
@@ -35,9 +35,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import OptimizeResult
 
 from . import _core
-from ._checks import BOOLEAN, InvalidParameterError, Number
-from ._minimize import minimize
-from .schedules import _number, _wrong_rate
+from ._checks import BOOLEAN, InvalidParameterError, Number, did_you_mean, wrong_parameter
+from ._minimize import MAXITER, minimize
+from ._parts import Part
+from ._rates import LearningRate
+from .schedules import _number, _wrong_rate, as_schedule
 
 __all__ = [
     "ASGD",
@@ -58,7 +60,7 @@ __all__ = [
     "names",
 ]
 
-Rate = float | Callable[[int], float] | None
+Rate = float | str | Callable[[int], float] | None
 Arrays = NDArray[Any] | list[NDArray[Any]] | tuple[NDArray[Any], ...]
 
 _MOST_THREADS = 256
@@ -66,8 +68,8 @@ _RANGES = {
     rule: {name: Number(low=low, high=high, open_low=o, open_high=p) for name, _, low, high, o, p, _ in described}
     for rule, _, described in _core.rule_catalog()
 }
+_RATE = LearningRate()
 _SHARED_RANGES = {
-    "learning_rate": Number(low=0, high=math.inf, open_low=True, open_high=True),
     "weight_decay": Number(low=0, high=math.inf, open_high=True),
     "clip_value": Number(low=0, high=math.inf, open_low=True, open_high=True, none=True),
     "clip_norm": Number(low=0, high=math.inf, open_low=True, open_high=True, none=True),
@@ -125,16 +127,18 @@ class State:
 
 
 @dataclass(frozen=True, repr=False)
-class Optimizer:
+class Optimizer(Part):
     """What all optimizers have in common. Make one of its subclasses, or ask `get` for one by name.
 
-    Optimizers are immutable, compare by value, and can be hashed, copied and pickled.
+    Optimizers are immutable, compare by value, and can be hashed, copied and pickled; `set_params` returns a new one.
 
     Parameters
     ----------
-    learning_rate : float in (0, inf), callable or None, default=None
-        The rate; or a function of the step, counted from 0, such as an object of ``fusedgrad.schedules``. None: in an
-        estimator the estimator's rate, elsewhere `default_rate`.
+    learning_rate : float in (0, inf), callable, str or None, default=None
+        The rate; or a function of the step, counted from 0, such as an object of ``fusedgrad.schedules``; or the name
+        of a schedule, which then begins with `default_rate` and is as long as the training ('cosine' in an estimator:
+        the steps of all its epochs; in ``scipy.optimize.minimize``: `maxiter`). None: in an estimator the estimator's
+        rate, elsewhere `default_rate`.
     weight_decay : float in [0, inf), default=0.0
         Added to the gradient as ``weight_decay * w`` (coupled), or, where the class says so, by shrinking the weights
         by ``rate * weight_decay`` before the step (decoupled).
@@ -189,18 +193,20 @@ class Optimizer:
     def __post_init__(self) -> None:
         if not self.name:
             raise TypeError("Optimizer is abstract. Make one of its subclasses, such as Adam, or get one by its name.")
-        ranges = {**_RANGES[self._rule], **_SHARED_RANGES}
+        if self._rule not in _RANGES:
+            raise TypeError(
+                f"{type(self).__name__}: optimizers of your own must be derived from one of the others, because update "
+                f"rules are compiled; there is none named {self._rule!r}. Rules: {', '.join(_RANGES)}."
+            )
+        ranges: dict[str, Any] = {**_RANGES[self._rule], **_SHARED_RANGES, "learning_rate": _RATE}
         for parameter in fields(self):
             name, value = parameter.name, getattr(self, parameter.name)
             flag = isinstance(parameter.default, bool)
             rule = BOOLEAN if flag else ranges[name]
-            if name == "learning_rate" and (value is None or (callable(value) and not isinstance(value, type))):
+            if name == "learning_rate" and value is None:
                 continue
             if not rule.allows(value):
-                other = ", a callable step -> rate, or None" if name == "learning_rate" else ""
-                raise InvalidParameterError(
-                    f"The {name!r} parameter of {type(self).__name__} must be {rule}{other}. Got {value!r} instead."
-                )
+                raise wrong_parameter(self, name, rule, value)
             plain = bool(value) if flag else float(value) if isinstance(value, Real) else value
             object.__setattr__(self, name, plain)  # the dataclass is frozen
 
@@ -240,7 +246,7 @@ class Optimizer:
         state : State
             What `init` returned; it is updated too.
         n_jobs : int or None, default=None
-            Threads; -1 for as many as OpenMP gives, -2 for one less, ... None: as many as pay.
+            Threads; -1 for as many as OpenMP gives, -2 for one less, ... None: as many as the work justifies.
 
         Raises
         ------
@@ -309,8 +315,14 @@ class Optimizer:
             if value is not None and np.any(value):
                 warnings.warn(f"Method {type(self).__name__} cannot handle {name}.", RuntimeWarning, stacklevel=3)
         x = np.array(x0, np.float64, ndmin=1)
-        state = self.init(x)
-        return minimize(lambda x, g: self.step(x, g, state), fun, x, args, jac, callback, **options)
+        optimizer = self
+        if isinstance(self.learning_rate, str):
+            steps = max(1, int(options.get("maxiter", MAXITER)))
+            optimizer = self.set_params(
+                learning_rate=as_schedule(self.learning_rate, rate=self.default_rate, steps=steps)
+            )
+        state = optimizer.init(x)
+        return minimize(lambda x, g: optimizer.step(x, g, state), fun, x, args, jac, callback, **options)
 
     @property
     def rule(self) -> tuple[str, dict[str, float]]:
@@ -343,6 +355,8 @@ class Optimizer:
             return self.default_rate
         if isinstance(rate, float):
             return rate
+        if isinstance(rate, str):
+            rate = as_schedule(rate, rate=self.default_rate)
         number = _number(rate, step)
         if not 0 <= number < math.inf:
             raise _wrong_rate(rate, step, number)
@@ -355,9 +369,6 @@ class Optimizer:
             f"state is of the rule {state.rule!r}, but {type(self).__name__} has the rule {self._rule!r}. "
             "Make a new one by init."
         )
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {parameter.name: getattr(self, parameter.name) for parameter in fields(self)}
 
     def __repr__(self) -> str:
         """Only what differs from the defaults."""
@@ -375,8 +386,8 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float in (0, inf), callable or None, default=None
-        The rate or a schedule; None: 0.001. See `Optimizer`.
+    learning_rate : float in (0, inf), callable, str or None, default=None
+        The rate, a schedule or the name of one; None: 0.001. See `Optimizer`.
     momentum : float in [0, 1), default=0.0
         The share of the last step that is kept. In the long run it multiplies the rate by `lasting`.
     dampening : float in [0, 1), default=0.0
@@ -437,8 +448,8 @@ class Adagrad(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float in (0, inf), callable or None, default=None
-        The rate or a schedule; None: 0.01. See `Optimizer`.
+    learning_rate : float in (0, inf), callable, str or None, default=None
+        The rate, a schedule or the name of one; None: 0.01. See `Optimizer`.
     lr_decay : float in [0, inf), default=0.0
         The rate of step t = 0, 1, ... is divided by ``1 + t * lr_decay``.
     epsilon : float in [0, inf), default=1e-10
@@ -482,8 +493,8 @@ class Adadelta(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float in (0, inf), callable or None, default=None
-        The rate or a schedule; None: 1.0. See `Optimizer`.
+    learning_rate : float in (0, inf), callable, str or None, default=None
+        The rate, a schedule or the name of one; None: 1.0. See `Optimizer`.
     rho : float in [0, 1), default=0.9
         Decay of both means of squares.
     epsilon : float in [0, inf), default=1e-06
@@ -524,8 +535,8 @@ class RMSprop(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float in (0, inf), callable or None, default=None
-        The rate or a schedule; None: 0.01. See `Optimizer`.
+    learning_rate : float in (0, inf), callable, str or None, default=None
+        The rate, a schedule or the name of one; None: 0.01. See `Optimizer`.
     alpha : float in [0, 1), default=0.99
         Decay of the mean of squares.
     epsilon : float in [0, inf), default=1e-08
@@ -574,8 +585,8 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float in (0, inf), callable or None, default=None
-        The rate or a schedule; None: 0.001. See `Optimizer`.
+    learning_rate : float in (0, inf), callable, str or None, default=None
+        The rate, a schedule or the name of one; None: 0.001. See `Optimizer`.
     beta_1 : float in [0, 1), default=0.9
         Decay of the mean of gradients.
     beta_2 : float in [0, 1), default=0.999
@@ -619,12 +630,12 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True, repr=False)
 class AdamW(Adam):
-    """`Adam` with decoupled weight decay: the weights shrink by themselves, not by way of the gradient's means.
+    """`Adam` with decoupled weight decay: the weights shrink directly, not through the gradient's means.
 
     Parameters
     ----------
-    learning_rate : float in (0, inf), callable or None, default=None
-        The rate or a schedule; None: 0.001. See `Optimizer`.
+    learning_rate : float in (0, inf), callable, str or None, default=None
+        The rate, a schedule or the name of one; None: 0.001. See `Optimizer`.
     beta_1 : float in [0, 1), default=0.9
         Decay of the mean of gradients.
     beta_2 : float in [0, 1), default=0.999
@@ -673,8 +684,8 @@ class Adamax(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float in (0, inf), callable or None, default=None
-        The rate or a schedule; None: 0.002. See `Optimizer`.
+    learning_rate : float in (0, inf), callable, str or None, default=None
+        The rate, a schedule or the name of one; None: 0.002. See `Optimizer`.
     beta_1 : float in [0, 1), default=0.9
         Decay of the mean of gradients.
     beta_2 : float in [0, 1), default=0.999
@@ -718,8 +729,8 @@ class NAdam(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float in (0, inf), callable or None, default=None
-        The rate or a schedule; None: 0.002. See `Optimizer`.
+    learning_rate : float in (0, inf), callable, str or None, default=None
+        The rate, a schedule or the name of one; None: 0.002. See `Optimizer`.
     beta_1 : float in [0, 1), default=0.9
         Decay of the mean of gradients.
     beta_2 : float in [0, 1), default=0.999
@@ -771,8 +782,8 @@ class RAdam(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float in (0, inf), callable or None, default=None
-        The rate or a schedule; None: 0.001. See `Optimizer`.
+    learning_rate : float in (0, inf), callable, str or None, default=None
+        The rate, a schedule or the name of one; None: 0.001. See `Optimizer`.
     beta_1 : float in [0, 1), default=0.9
         Decay of the mean of gradients.
     beta_2 : float in [0, 1), default=0.999
@@ -823,8 +834,8 @@ class Lion(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float in (0, inf), callable or None, default=None
-        The rate or a schedule; None: 0.0001. See `Optimizer`.
+    learning_rate : float in (0, inf), callable, str or None, default=None
+        The rate, a schedule or the name of one; None: 0.0001. See `Optimizer`.
     beta_1 : float in [0, 1), default=0.9
         The share of the mean in the direction.
     beta_2 : float in [0, 1), default=0.99
@@ -868,8 +879,8 @@ class FTRL(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float in (0, inf), callable or None, default=None
-        The rate or a schedule; None: 0.1. See `Optimizer`.
+    learning_rate : float in (0, inf), callable, str or None, default=None
+        The rate, a schedule or the name of one; None: 0.1. See `Optimizer`.
     beta : float in (0, inf), default=1.0
         Added to the root of the sum of squares.
     l1 : float in [0, inf), default=0.0
@@ -914,8 +925,8 @@ class ASGD(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float in (0, inf), callable or None, default=None
-        The rate or a schedule; None: 0.01. See `Optimizer`.
+    learning_rate : float in (0, inf), callable, str or None, default=None
+        The rate, a schedule or the name of one; None: 0.01. See `Optimizer`.
     lambd : float in [0, inf), default=0.0001
         Decay of the weights and of the rate.
     alpha : float in [0, inf), default=0.75
@@ -989,7 +1000,7 @@ def get(name: str, **parameters: Any) -> Optimizer:
     Raises
     ------
     ValueError
-        If there is none of that name, or a parameter is out of its range.
+        If there is no such name, or a parameter is out of its range.
     TypeError
         If the optimizer has no parameter of that name.
 
@@ -1000,7 +1011,9 @@ def get(name: str, **parameters: Any) -> Optimizer:
     Adam(beta_2=0.99, amsgrad=True)
     """
     if name not in _CATALOG:
-        raise ValueError(f"There is no optimizer named {name!r}. Optimizers: {', '.join(_CATALOG)}.")
+        raise ValueError(
+            f"There is no optimizer named {name!r}. Optimizers: {', '.join(_CATALOG)}.{did_you_mean(name, _CATALOG)}"
+        )
     return _CATALOG[name](**parameters)
 
 

@@ -1,9 +1,9 @@
 """Learning-rate schedules: small immutable functions of the step.
 
 A schedule is called with the number of mini-batch steps made so far (0 at the first step), or with an array of
-such numbers, and answers with the rate of that step. It knows no epochs: an epoch has
-``ceil(n_samples / batch_size)`` steps. Wherever a schedule is expected, a number or any callable ``step -> rate``
-will do as well.
+such numbers, and returns the rate of that step. It does not count epochs: an epoch has
+``ceil(n_samples / batch_size)`` steps. Wherever a schedule is accepted, so are a number and any callable
+``step -> rate``; estimators and optimizers also take the name of a schedule, see `as_schedule`.
 
 >>> from fusedgrad import schedules
 >>> schedule = schedules.Warmup(schedules.Cosine(0.1, steps=4), steps=2, start_factor=0.5)
@@ -26,12 +26,13 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Annotated, Any, Literal, NamedTuple, cast, final, get_type_hints, overload
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, cast, final, get_type_hints, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._checks import InvalidParameterError, Number, OneOf
+from ._checks import InvalidParameterError, Number, OneOf, did_you_mean, wrong_parameter
+from ._parts import Part
 
 __all__ = [
     "Constant",
@@ -59,7 +60,7 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
-_LAST_STEP = 2**53  # up to here every whole number is a float64
+LAST_STEP = 2**53  # up to here every whole number is a float64
 _LEAST_CHANGE = 1e-8  # torch's eps: a plateau changes a rate by more than this, or not at all
 
 
@@ -79,8 +80,8 @@ class _Several:
 
 
 # A kind of parameter: its type, the values it may have, what to try instead of others.
-_COUNT = Number(Integral, 1, _LAST_STEP)
-_COUNT_OR_NONE = Number(Integral, 1, _LAST_STEP, none=True)
+_COUNT = Number(Integral, 1, LAST_STEP)
+_COUNT_OR_NONE = Number(Integral, 1, LAST_STEP, none=True)
 _ZERO_OR_MORE = Number(low=0, high=np.inf, open_high=True)
 _POSITIVE = Number(low=0, high=np.inf, open_low=True, open_high=True)
 _POSITIVE_OR_NONE = Number(low=0, high=np.inf, open_low=True, open_high=True, none=True)
@@ -91,9 +92,9 @@ _USUAL = "Usual rates lie between 0.001 and 1."
 PositiveRate = Annotated[float, _POSITIVE, _USUAL]
 Rate = Annotated[float, _ZERO_OR_MORE, _USUAL]
 Steps = Annotated[int, _COUNT, _AN_EPOCH]
-Boundaries = Annotated[tuple[int, ...], _Several(_COUNT, increasing=True), f"Try [1000, 2000]. {_AN_EPOCH}"]
+Boundaries = Annotated[Sequence[int], _Several(_COUNT, increasing=True), f"Try [1000, 2000]. {_AN_EPOCH}"]
 Decay = Annotated[float, _DECAY, "Try 0.1 where steps are many, 0.999 where the rate decays at every step."]
-Updates = Annotated[int, Number(Integral, 0, _LAST_STEP), "Try 0 to 10."]
+Updates = Annotated[int, Number(Integral, 0, LAST_STEP), "Try 0 to 10."]
 
 
 @cache
@@ -116,28 +117,29 @@ def _as_steps(step: object) -> NDArray[Any]:
     steps = np.asarray(step)
     if steps.size == 0:
         return steps
-    if steps.dtype.kind not in "iu" or steps.min() < 0 or steps.max() > _LAST_STEP:
+    if steps.dtype.kind not in "iu" or steps.min() < 0 or steps.max() > LAST_STEP:
         raise InvalidParameterError(
             "step must be the number of steps made so far, a whole number in the range "
-            f"[0, {_LAST_STEP}], or an array of them. Got {step!r}."
+            f"[0, {LAST_STEP}], or an array of them. Got {step!r}."
         )
     return steps
 
 
-class Schedule(ABC):
+class Schedule(Part, ABC):
     """A learning rate as a function of the step.
 
     The classes of this module are its subclasses. They are immutable, compare by value, and can be hashed, copied
-    and pickled. For a rule of your own, no class is needed: any callable ``step -> rate`` is a schedule.
+    and pickled; `set_params` returns a new one. For a rule of your own, no class is needed: any callable
+    ``step -> rate`` is a schedule.
     """
+
+    _spans_training: ClassVar[bool] = False  # whether `steps` is the length of the whole training
 
     def __post_init__(self) -> None:
         for name, rule, hint in _parameters(type(self)):
             value = getattr(self, name)
             if not rule.allows(value):
-                raise InvalidParameterError(
-                    f"The {name!r} parameter of {type(self).__name__} must be {rule}. Got {value!r} instead. {hint}"
-                )
+                raise wrong_parameter(self, name, rule, value, hint)
             object.__setattr__(self, name, _plain(value))  # the dataclass is frozen
 
     @overload
@@ -271,7 +273,7 @@ class Piecewise(Schedule):
     """
 
     boundaries: Boundaries
-    values: Annotated[tuple[float, ...], _Several(_ZERO_OR_MORE), _USUAL]
+    values: Annotated[Sequence[float], _Several(_ZERO_OR_MORE), _USUAL]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -385,6 +387,8 @@ class Polynomial(Schedule):
     array([0.4  , 0.225, 0.1  , 0.025, 0.   , 0.   ])
     """
 
+    _spans_training: ClassVar[bool] = True
+
     rate: Rate
     steps: Steps
     end_rate: Rate = 0.0
@@ -424,6 +428,8 @@ class Linear(Schedule):
     >>> Linear(0.4, steps=4)([0, 1, 2, 3, 4, 5])
     array([0.4, 0.3, 0.2, 0.1, 0. , 0. ])
     """
+
+    _spans_training: ClassVar[bool] = True
 
     rate: Rate
     steps: Steps
@@ -564,6 +570,8 @@ class Cosine(Schedule):
     array([0.4, 0.2, 0. , 0. ])
     """
 
+    _spans_training: ClassVar[bool] = True
+
     rate: Rate
     steps: Steps
     end_rate: Rate = 0.0
@@ -613,7 +621,7 @@ class CosineRestarts(Schedule):
             done = step % self.steps / self.steps
         else:
             starts, lengths = [0], [self.steps]
-            while starts[-1] + lengths[-1] <= _LAST_STEP:
+            while starts[-1] + lengths[-1] <= LAST_STEP:
                 starts.append(starts[-1] + lengths[-1])
                 lengths.append(lengths[-1] * self.t_mult)
             cycle = np.searchsorted(starts, step, side="right") - 1
@@ -658,6 +666,8 @@ class OneCycle(Schedule):
     >>> OneCycle(0.5, steps=10, anneal="linear", div_factor=5, final_div_factor=10)([0, 1, 2, 9, 10])
     array([0.1 , 0.3 , 0.5 , 0.01, 0.01])
     """
+
+    _spans_training: ClassVar[bool] = True
 
     rate: PositiveRate
     steps: Steps
@@ -770,7 +780,7 @@ class Warmup(Schedule):
     Raises
     ------
     TypeError
-        If the schedule is a ReduceOnPlateau, which is no function of the step.
+        If the schedule is a ReduceOnPlateau, which is not a function of the step.
 
     Notes
     -----
@@ -831,8 +841,8 @@ class PlateauState(NamedTuple):
 class ReduceOnPlateau(Schedule):
     """A rate that is reduced when a value, such as the loss of an epoch, no longer improves.
 
-    It is no function of the step. Its own object stays immutable: `start` gives a state, and `update` gives the next
-    state from a state and a value. Called with a step, it answers with its first rate.
+    It is not a function of the step. The object itself stays immutable: `start` gives a state, and `update` gives the
+    next state from a state and a value. Called with a step, it returns its first rate.
 
     Parameters
     ----------
@@ -858,7 +868,7 @@ class ReduceOnPlateau(Schedule):
 
     Notes
     -----
-    The decisions are those of torch's ``ReduceLROnPlateau`` with a relative threshold. So NaN is no improvement, a
+    The decisions are those of torch's ``ReduceLROnPlateau`` with a relative threshold. So NaN is not an improvement, a
     change of the rate by at most 1e-8 is not made, and values should be positive: a part of a negative best value
     has the wrong sign.
 
@@ -930,7 +940,7 @@ class ReduceOnPlateau(Schedule):
         return PlateauState(rate, best, waited, resting)
 
 
-_CATALOG: dict[str, type[Any]] = {
+CATALOG: dict[str, type[Any]] = {
     re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower(): kind for kind in Schedule.__subclasses__()
 }
 
@@ -948,7 +958,7 @@ def names() -> list[str]:
     >>> schedules.names()[:3]
     ['constant', 'step', 'piecewise']
     """
-    return list(_CATALOG)
+    return list(CATALOG)
 
 
 def get(name: str, **parameters: Any) -> Schedule:
@@ -968,7 +978,7 @@ def get(name: str, **parameters: Any) -> Schedule:
     Raises
     ------
     ValueError
-        If there is none of that name, or a parameter is out of its range.
+        If there is no such name, or a parameter is out of its range.
     TypeError
         If a parameter is missing, or the schedule has none of that name.
 
@@ -978,9 +988,11 @@ def get(name: str, **parameters: Any) -> Schedule:
     >>> schedules.get("cosine", rate=0.1, steps=1000)
     Cosine(rate=0.1, steps=1000, end_rate=0.0)
     """
-    if name not in _CATALOG:
-        raise ValueError(f"There is no schedule named {name!r}. Schedules: {', '.join(_CATALOG)}.")
-    kind = _CATALOG[name]
+    if name not in CATALOG:
+        raise ValueError(
+            f"There is no schedule named {name!r}. Schedules: {', '.join(CATALOG)}.{did_you_mean(name, CATALOG)}"
+        )
+    kind = CATALOG[name]
     signature = inspect.signature(kind)
     try:
         signature.bind(**parameters)
@@ -989,13 +1001,19 @@ def get(name: str, **parameters: Any) -> Schedule:
     return cast(Schedule, kind(**parameters))
 
 
-def as_schedule(value: object) -> Callable[[int], float]:
-    """Return a schedule for whatever may stand for one.
+def as_schedule(value: object, *, rate: float | None = None, steps: int | None = None) -> Callable[[int], float]:
+    """Return the schedule that a value stands for.
 
     Parameters
     ----------
-    value : Schedule, callable ``step -> rate``, or float in (0, inf)
-        A number becomes a `Constant`; anything else is returned as it is.
+    value : Schedule, callable ``step -> rate``, float in (0, inf), or str
+        A number becomes a `Constant`. A name of `names` becomes the schedule of that name with `rate` as its first
+        parameter and, where its length is that of the training ('cosine', 'linear', 'polynomial', 'one_cycle'), with
+        `steps`. Anything else is returned as it is.
+    rate : float in (0, inf) or None, default=None
+        The rate of a schedule that goes by its name.
+    steps : int >= 1 or None, default=None
+        Its length.
 
     Returns
     -------
@@ -1004,22 +1022,61 @@ def as_schedule(value: object) -> Callable[[int], float]:
     Raises
     ------
     ValueError, TypeError
-        If the value is none of these. (One error that is both.)
+        If the value is none of these, or if a name leaves a parameter open. (One error that is both.)
 
     Examples
     --------
     >>> from fusedgrad import schedules
     >>> schedules.as_schedule(0.1)
     Constant(rate=0.1)
+    >>> schedules.as_schedule("cosine", rate=0.1, steps=1000)
+    Cosine(rate=0.1, steps=1000, end_rate=0.0)
     """
     if _POSITIVE.allows(value):
         return Constant(cast(float, value))
-    if isinstance(value, type) or not callable(value):
+    if isinstance(value, str) and value in CATALOG:
+        return _by_name(value, {"rate": rate, "steps": steps})
+    if isinstance(value, (type, str)) or not callable(value):
         raise InvalidParameterError(
-            "A schedule must be a number in (0, inf), an object of fusedgrad.schedules, or a callable step -> rate. "
-            f"Got {value!r}. Try 0.1, schedules.Cosine(0.1, steps=1000), or lambda step: 0.1 / (1 + step)."
+            "A schedule must be a number in (0, inf), an object of fusedgrad.schedules, the name of one that needs no "
+            f"more than a rate and steps ({', '.join(map(repr, NAMEABLE))}), or a callable step -> rate. Got {value!r}."
+            f"{did_you_mean(value, NAMEABLE)} Try 0.1, schedules.Cosine(0.1, steps=1000), or "
+            "lambda step: 0.1 / (1 + step)."
         )
     return value
+
+
+def _by_name(name: str, known: dict[str, Any]) -> Schedule:
+    """The schedule of a name, where what is known (None: it is not) is all that it needs."""
+    kind = CATALOG[name]
+    found = {key: known[key] for key in _derived(kind) if known.get(key) is not None}
+    missing = [key for key in required(kind) if key not in found]
+    if missing:
+        raise InvalidParameterError(
+            f"The schedule {name!r} also needs {' and '.join(missing)}, which cannot be derived here. Give an object "
+            f"in place of the name: {call_of(kind)}."
+        )
+    return cast(Schedule, kind(**found))
+
+
+def required(kind: type[Schedule]) -> list[str]:
+    """The parameters without a default."""
+    return [p.name for p in inspect.signature(kind).parameters.values() if p.default is p.empty]
+
+
+def call_of(kind: type[Schedule]) -> str:
+    """How a schedule is made, for messages."""
+    return f"schedules.{kind.__name__}({', '.join(f'{key}=...' for key in required(kind))})"
+
+
+def _derived(kind: type[Schedule]) -> list[str]:
+    """The parameters that an estimator can tell a schedule that goes by its name."""
+    derivable = ["rate", "steps"] if kind._spans_training else ["rate"]
+    return [name for name in derivable if name in inspect.signature(kind).parameters]
+
+
+# The schedules that are complete when rate and steps are known.
+NAMEABLE = tuple(name for name, kind in CATALOG.items() if set(required(kind)) <= set(_derived(kind)))
 
 
 def table(schedule: Schedule | Callable[[int], float] | float, first_step: int, count: int) -> Floats:
@@ -1041,7 +1098,7 @@ def table(schedule: Schedule | Callable[[int], float] | float, first_step: int, 
     Raises
     ------
     ValueError
-        If a rate is no number, negative, infinite or NaN. The message names the step, the rate and the schedule.
+        If a rate is not a number in [0, inf). The message names the step, the rate and the schedule.
 
     Examples
     --------
@@ -1050,7 +1107,7 @@ def table(schedule: Schedule | Callable[[int], float] | float, first_step: int, 
     array([0.05      , 0.03333333, 0.025     ])
     """
     for name, number in (("first_step", first_step), ("count", count)):
-        if not (rule := Number(Integral, 0, _LAST_STEP)).allows(number):
+        if not (rule := Number(Integral, 0, LAST_STEP)).allows(number):
             raise InvalidParameterError(f"The {name!r} parameter of table must be {rule}. Got {number!r} instead.")
     steps = _as_steps(np.arange(first_step, first_step + count))
     rates = _rates_of(as_schedule(schedule), steps.astype(np.float64))

@@ -35,14 +35,14 @@ class Dense(Layer):
     Parameters
     ----------
     units : int in [1, inf)
-        Numbers of an output.
+        Size of the output.
     activation : str or None, default=None
-        A name of `activations` ('sigmoid' means 'logistic'). None: the products themselves. (Its parameters, where it
-        has some, can be given to `Activation` as a layer of its own.)
+        A name of `activations` ('sigmoid' means 'logistic'). None: no activation. (`Activation`, as a
+        separate layer, takes the parameters of those that have some.)
     bias : bool, default=True
         Whether to add a bias.
     init : str or float, default='auto'
-        How weights begin: a name of `initializers`, or a number that all have.
+        Initial weights: a name of `initializers`, or a number for all of them.
     bias_init : str or float, default='zeros'
         The same for the biases.
     label : str or None, default=None
@@ -110,8 +110,8 @@ class Activation(Layer):
     name : str
         A name of `activations`.
     alpha : float in [0, inf) or None, default=None
-        The parameter of 'leaky_relu' (its slope to the left; None: 0.01) and 'elu' (minus its value far to the left;
-        None: 1).
+        The parameter of 'leaky_relu' (the slope for negative numbers; None: 0.01) and 'elu' (minus the limit at
+        -inf; None: 1).
     label : str or None, default=None
         A name for the layer, by which `transform` finds it.
 
@@ -151,7 +151,7 @@ class Activation(Layer):
 class Dropout(Layer):
     """In training each number becomes 0 with probability `rate`, the others grow by ``1 / (1 - rate)``.
 
-    Predictions use all numbers as they are.
+    Predictions use all numbers unchanged.
 
     Parameters
     ----------

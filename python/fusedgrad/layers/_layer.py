@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._checks import InvalidParameterError, OneOf
+from .._checks import InvalidParameterError, OneOf, wrong_parameter
+from .._parts import Part
 
 Shape = tuple[int, ...]
 Init = str | float
@@ -152,6 +153,8 @@ def settle(layer: Layer, name: str) -> None:
 class InitRule:
     """A rule: a name of `initializers`, or a number that all weights have."""
 
+    names = _INITIALIZERS
+
     def allows(self, value: object) -> bool:
         if isinstance(value, str):
             return value in _INITIALIZERS
@@ -172,10 +175,10 @@ class _Label:
 
 
 @dataclass(frozen=True, repr=False)
-class Layer:
+class Layer(Part):
     """What all layers have in common. Make one of its subclasses.
 
-    Layers are immutable, compare by value, and can be hashed, copied and pickled.
+    Layers are immutable, compare by value, and can be hashed, copied and pickled; `set_params` returns a new one.
 
     Parameters
     ----------
@@ -195,9 +198,7 @@ class Layer:
                 object.__setattr__(self, name, tuple(getattr(self, name)))  # the dataclass is frozen
             value = getattr(self, name)
             if not rule.allows(value):
-                raise InvalidParameterError(
-                    f"The {name!r} parameter of {type(self).__name__} must be {rule}. Got {value!r} instead."
-                )
+                raise wrong_parameter(self, name, rule, value)
 
     def shape(self, shape: Shape) -> Shape:
         """Return the shape of a row of its output, for rows of the given shape.
@@ -223,7 +224,10 @@ class Layer:
 
     def build(self, plan: Plan, shape: Shape) -> None:
         """Append the nodes of the layer to a plan; for rows of the given shape."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__}: layers of your own are not possible, because layers are computed in the compiled "
+            "core. Use those of fusedgrad.layers."
+        )
 
     def __repr__(self) -> str:
         """Only what differs from the defaults; parameters that come by position without their names."""

@@ -27,7 +27,8 @@ class BatchNorm(Layer):
     Parameters
     ----------
     momentum : float in (0, 1], default=0.1
-        The share of the batch in the running means. (torch's convention; other libraries call ``1 - momentum`` so.)
+        The share of the batch in the running means. (torch's convention; in other libraries it is
+        ``1 - momentum``.)
     epsilon : float in (0, inf), default=1e-5
         Added to the variance.
     affine : bool, default=True

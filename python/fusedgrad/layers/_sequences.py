@@ -16,7 +16,7 @@ from ._layer import Init, InitRule, Layer, Plan, Shape, Weight, check_sequence, 
 
 def _first(layer: Layer, plan: Plan) -> None:
     if plan.nodes or plan.masking:
-        raise ValueError(f"{layer!r} must be the first layer of a network: it speaks of the numbers in X.")
+        raise ValueError(f"{layer!r} must be the first layer of a network: it describes the numbers in X.")
 
 
 @dataclass(frozen=True, repr=False)
@@ -25,7 +25,7 @@ class Masking(Layer):
 
     So sequences of several lengths come in one array, filled up with `value` at the end (or anywhere). A recurrent
     layer keeps its state where it meets padding, and gives zeros; with ``return_sequences=False`` its output is the
-    state after the last step that is none. The mask is good until a layer changes the time steps (convolution,
+    state after the last step that is not padding. The mask holds until a layer changes the time steps (convolution,
     `Flatten`).
 
     Parameters
@@ -67,11 +67,11 @@ class Embedding(Layer):
     codes : int in [1, 2**24]
         How many codes there are; numbers of X are 0, 1, ..., codes - 1.
     units : int in [1, inf)
-        Numbers of a vector.
+        Length of a vector.
     padding : int in [0, inf) or None, default=None
         The code that is padding, which recurrent layers skip; see `Masking`.
     init : str or float, default='auto'
-        How the table begins: a name of `initializers`, or a number that all entries have. 'auto': normal, with variance
+        Initial table: a name of `initializers`, or a number for all entries. 'auto': normal, with variance
         ``1 / units``, so that vectors have a length of about 1.
     label : str or None, default=None
         A name for the layer, by which `transform` finds it.
@@ -208,9 +208,9 @@ class SimpleRNN(_Recurrent):
     Parameters
     ----------
     units : int in [1, inf)
-        Numbers of the state.
+        Size of the state.
     activation : {'tanh', 'relu'}, default='tanh'
-        What is made of the sums.
+        The activation of the sums.
     return_sequences : bool, default=False
         Whether the output is the state after each step, rather than after the last.
     bidirectional : bool, default=False
@@ -220,7 +220,7 @@ class SimpleRNN(_Recurrent):
     bias : bool, default=True
         Whether to add biases.
     init, recurrent_init, bias_init : str or float, default='auto', 'orthogonal' and 'zeros'
-        How W, U and b begin: a name of `initializers`, or a number that all have. b' begins with zeros.
+        Initial W, U and b: a name of `initializers`, or a number for all entries. b' begins with zeros.
     label : str or None, default=None
         A name for the layer, by which `transform` finds it.
 
@@ -259,7 +259,7 @@ class GRU(_Recurrent):
     Parameters
     ----------
     units : int in [1, inf)
-        Numbers of the state.
+        Size of the state.
     return_sequences : bool, default=False
         Whether the output is the state after each step, rather than after the last.
     bidirectional : bool, default=False
@@ -269,7 +269,7 @@ class GRU(_Recurrent):
     bias : bool, default=True
         Whether to add biases.
     init, recurrent_init, bias_init : str or float, default='auto', 'orthogonal' and 'zeros'
-        How W, U and b begin, gate by gate: a name of `initializers`, or a number that all have. b' begins with zeros.
+        Initial W, U and b, gate by gate: a name of `initializers`, or a number for all entries. b' begins with zeros.
     label : str or None, default=None
         A name for the layer, by which `transform` finds it.
 
@@ -306,7 +306,7 @@ class LSTM(_Recurrent):
     Parameters
     ----------
     units : int in [1, inf)
-        Numbers of the state.
+        Size of the state.
     return_sequences : bool, default=False
         Whether the output is the state after each step, rather than after the last.
     bidirectional : bool, default=False
@@ -316,7 +316,7 @@ class LSTM(_Recurrent):
     bias : bool, default=True
         Whether to add biases.
     init, recurrent_init, bias_init : str or float, default='auto', 'orthogonal' and 'zeros'
-        How W, U and b begin, gate by gate: a name of `initializers`, or a number that all have. b' begins with zeros.
+        Initial W, U and b, gate by gate: a name of `initializers`, or a number for all entries. b' begins with zeros.
     forget_bias : float, default=1.0
         Added to the first values of the forget gate's b, so that at first little is forgotten.
     label : str or None, default=None

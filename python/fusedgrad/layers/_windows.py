@@ -161,7 +161,7 @@ class Conv2D(_Convolution):
     kernel_size : int in [1, inf) or tuple of two
         Height and width of the window.
     activation : str or None, default=None
-        A name of `activations` ('sigmoid' means 'logistic'). None: the sums themselves.
+        A name of `activations` ('sigmoid' means 'logistic'). None: no activation.
     stride : int in [1, inf) or tuple of two, default=1
         Pixels from one window to the next.
     padding : {'valid', 'same'}, int in [0, inf) or tuple of two, default='valid'
@@ -175,7 +175,7 @@ class Conv2D(_Convolution):
     bias : bool, default=True
         Whether to add a bias.
     init : str or float, default='auto'
-        How weights begin: a name of `initializers`, or a number that all have. The fan-in of a filter is the pixels of
+        Initial weights: a name of `initializers`, or a number for all of them. The fan-in of a filter is the pixels of
         its window times its channels.
     bias_init : str or float, default='zeros'
         The same for the biases.
@@ -223,7 +223,7 @@ class Conv1D(_Convolution):
     kernel_size : int in [1, inf)
         Steps of the window.
     activation : str or None, default=None
-        A name of `activations` ('sigmoid' means 'logistic'). None: the sums themselves.
+        A name of `activations` ('sigmoid' means 'logistic'). None: no activation.
     stride : int in [1, inf), default=1
         Steps from one window to the next.
     padding : {'valid', 'same'} or int in [0, inf), default='valid'
@@ -236,7 +236,7 @@ class Conv1D(_Convolution):
     bias : bool, default=True
         Whether to add a bias.
     init, bias_init : str or float, default='auto' and 'zeros'
-        How weights and biases begin: a name of `initializers`, or a number that all have.
+        Initial weights and biases: a name of `initializers`, or a number for all of them.
     label : str or None, default=None
         A name for the layer, by which `transform` finds it.
 
@@ -328,7 +328,7 @@ class MaxPool2D(_Pool2D):
     stride : int in [1, inf), tuple of two or None, default=None
         Pixels from one window to the next. None: as many as the window has.
     padding : {'valid', 'same'}, int in [0, inf) or tuple of two, default='valid'
-        As of `Conv2D`, but less than the window; padding never is the largest.
+        As for `Conv2D`, but smaller than the window; padding is never the maximum.
     label : str or None, default=None
         A name for the layer, by which `transform` finds it.
 
@@ -357,7 +357,7 @@ class AvgPool2D(_Pool2D):
     stride : int in [1, inf), tuple of two or None, default=None
         Pixels from one window to the next. None: as many as the window has.
     padding : {'valid', 'same'}, int in [0, inf) or tuple of two, default='valid'
-        As of `Conv2D`, but less than the window. Padding does not count (torch: ``count_include_pad=False``).
+        As for `Conv2D`, but smaller than the window. Padding does not count (torch: ``count_include_pad=False``).
     label : str or None, default=None
         A name for the layer, by which `transform` finds it.
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils import compute_class_weight
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from .. import _fit
@@ -22,9 +21,14 @@ from .._checks import (
     check_X_y,
     unchanged_on_error,
 )
+from .._estimator import available_if
+from ..optimizers import Optimizer
 from . import _seeds
 from ._many import WithPath
 from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, classes_of, loss_functions
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 def _has_probabilities(estimator: SGDClassifier) -> bool:
@@ -72,17 +76,22 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
     epsilon : float in [0, inf), default=0.1
         Where 'huber' becomes linear; the width of the epsilon-insensitive tubes.
     n_jobs : int or None, default=None
-        Threads: for the classes of a multi-class fit, and for everything with mini-batches. None: as many as pay, at
-        most what OpenMP allows (``OMP_NUM_THREADS``, threadpoolctl); -1: all of those. The result does not depend on
-        it, to the last bit.
+        Threads: for the classes of a multi-class fit, and for everything with mini-batches. None: as many as the work
+        justifies, at most what OpenMP allows (``OMP_NUM_THREADS``, threadpoolctl); -1: all of those. Results are the
+        same bits for any number.
     random_state : int, RandomState or None, default=None
         Shuffling and the validation split. Same value, same result, on any number of threads.
-    learning_rate : str, schedule or callable, default='optimal'
+    learning_rate : str, float, schedule or callable, default='optimal'
         One of scikit-learn's names, with the rate at step t: 'constant' ``eta0``; 'optimal' ``1 / (alpha * (t + t0))``
         with t0 by Bottou's heuristic; 'invscaling' ``eta0 / t ** power_t``; 'adaptive' ``eta0``, divided by 5 whenever
         training would stop, until 1e-6; 'pa1', 'pa2' the passive-aggressive steps PA-I and PA-II (loss 'hinge' and one
-        sample a step only) with aggressiveness ``eta0``. Or, for the mini-batch engine, an object of
-        `fusedgrad.schedules` or any callable ``step -> rate``, which gets the number of steps made so far.
+        sample a step only) with aggressiveness ``eta0``.
+
+        Or, with the mini-batch engine: a float, which is a constant rate; an object of `fusedgrad.schedules`; any
+        callable ``step -> rate``, which gets the number of steps made so far; or the name of a schedule. 'cosine',
+        'linear', 'polynomial' and 'one_cycle' begin with ``eta0`` and are as long as `max_iter` epochs (with
+        ``tol=None`` training reaches their end; `partial_fit` does not know the end, and needs an object);
+        'inverse_scaling' and 'reduce_on_plateau' begin with ``eta0``.
 
         With mini-batches 'optimal' and 'invscaling' need no tuning: a batch has the sum of the rates of its rows, at
         most what an estimate of the smoothness of the objective allows, and a quarter of it after each epoch that
@@ -91,12 +100,12 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         alike.
     eta0 : float in (0, inf), default=0.01
         The initial rate, or the aggressiveness of 'pa1' and 'pa2'.
-    power_t : float in (-inf, inf), default=0.5
+    power_t : float, default=0.5
         The exponent of 'invscaling'. Negative values are deprecated in scikit-learn.
     early_stopping : bool, default=False
         Stop by the score on validation rows: those given to `fit`, else a stratified share of the training rows.
     validation_fraction : float in (0, 1), default=0.1
-        That share.
+        The share of the training rows that `early_stopping` sets aside.
     n_iter_no_change : int in [1, inf), default=5
         Epochs without improvement before training stops.
     class_weight : dict, 'balanced' or None, default=None
@@ -116,11 +125,13 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         Rows of a step. 1: one sample, one step, with scikit-learn's results. More: the mini-batch engine, which uses
         every core; the gradient is the mean over the batch. 'full': all rows (batch gradient descent).
     optimizer : str or Optimizer, default='sgd'
-        The update rule: a name of `fusedgrad.optimizers` or one of its objects, whose own `learning_rate`, if given,
-        wins. Anything but plain 'sgd' uses the mini-batch engine.
+        The update rule: a name or an object of `fusedgrad.optimizers`. If the object has a `learning_rate`, it takes
+        precedence over the estimator's. Anything but plain 'sgd' uses the mini-batch engine.
+        ``set_params(optimizer__beta_1=0.8)`` makes an object of a name.
     multi_class : {'ovr', 'multinomial'}, default='ovr'
         With more than two classes: one classifier for each class against the rest, or one softmax over all classes
-        (needs ``loss='log_loss'``; mini-batch engine). Of two classes, both are the same model.
+        (needs ``loss='log_loss'``). 'multinomial' uses the mini-batch engine for any number of classes; with two it
+        minimises the same objective as 'ovr'.
     positive : bool, default=False
         Whether to keep the coefficients at 0 or above, by projection after each step of the mini-batch engine.
 
@@ -177,11 +188,12 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
     same permutation, and the average with an L1 penalty does not see truncation.
 
     **Mini-batches.** The objective is the weighted mean of the losses plus the penalty, and a step's gradient is its
-    mean over the batch: weights count relative to their mean (in `partial_fit` as they are, for there is no mean to
-    know).
+    mean over the batch: weights count relative to their mean (in `partial_fit` unchanged, because the mean over all
+    calls is not known).
     L1 is a proximal step in the metric of the update rule, so that every rule ends at the optimum of the objective.
-    The state of the optimizer outlives `partial_fit`, `warm_start` and pickling: to go on is the same, bit for bit, as
-    not to have stopped.
+    The state of the optimizer is kept between calls of `partial_fit`, by `warm_start` and by pickling: continued
+    training gives the same bits as training without a break. A UserWarning names parameters that were set and have no
+    effect with mini-batches, such as `eta0` with ``learning_rate='optimal'``.
 
     References
     ----------
@@ -224,24 +236,24 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         fit_intercept: bool = True,
         max_iter: int = 1000,
         tol: float | None = 1e-3,
-        shuffle: bool = True,
-        verbose: int = 0,
+        shuffle: bool | Literal["rows"] = True,
+        verbose: bool | int = 0,
         epsilon: float = 0.1,
         n_jobs: int | None = None,
-        random_state: Any = None,
-        learning_rate: str = "optimal",
+        random_state: int | np.random.RandomState | None = None,
+        learning_rate: str | float | Callable[[int], float] = "optimal",
         eta0: float = 0.01,
         power_t: float = 0.5,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 5,
-        class_weight: Any = None,
+        class_weight: Mapping[Any, float] | str | None = None,
         warm_start: bool = False,
         average: bool | int = False,
         intercept_decay: float | None = None,
         restore_best_weights: bool = False,
         batch_size: int | str = 1,
-        optimizer: Any = "sgd",
+        optimizer: str | Optimizer = "sgd",
         multi_class: str = "ovr",
         positive: bool = False,
     ):
@@ -298,7 +310,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
-    ) -> SGDClassifier:
+    ) -> Self:
         """Train from the start, or with `warm_start` from the weights of the last fit.
 
         Parameters
@@ -318,7 +330,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
 
         Returns
         -------
-        self : SGDClassifier
+        self : object
 
         Raises
         ------
@@ -341,7 +353,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
 
     def partial_fit(
         self, X: Any, y: ArrayLike, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
-    ) -> SGDClassifier:
+    ) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 
         Parameters
@@ -357,7 +369,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
 
         Returns
         -------
-        self : SGDClassifier
+        self : object
 
         Raises
         ------
@@ -497,7 +509,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         scores = self.decision_function(X)
         return self.classes_[(scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)]
 
-    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class; for the losses 'log_loss' and 'modified_huber'.
 
@@ -524,7 +536,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         positive[nothing], total[nothing] = 1, positive.shape[1]
         return positive / total
 
-    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithm of `predict_proba`; -inf where that is 0.
 

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from numbers import Integral
 from numbers import Number as AnyNumber
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.base import ClassifierMixin, RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import ParameterGrid, check_cv
 from sklearn.utils import check_consistent_length, check_random_state
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _scores
+from .. import _ignored, _scores
 from .._checks import (
     BOOLEAN,
     Either,
@@ -36,11 +35,16 @@ from .._checks import (
     check_X_y,
     unchanged_on_error,
 )
+from .._estimator import Estimator, available_if
 from .._threads import threads_for
 from ..losses import LOG_LINK
+from ..optimizers import Optimizer
 from ._classifier import SGDClassifier, _has_probabilities
 from ._many import Together
 from ._regressor import SGDRegressor
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _NOT_HERE = ("alpha", "eta0", "l1_ratio", "warm_start")  # parameters of a cell alone
 
@@ -72,6 +76,10 @@ class _NotANumber:
 
 class _ScorerName:
     """A rule: the name of one of scikit-learn's scorers."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(get_scorer_names())
 
     def allows(self, value: object) -> bool:
         return isinstance(value, str) and value in get_scorer_names()
@@ -344,7 +352,7 @@ class _Search:
             print(line, flush=True)
 
 
-class GridCV(BaseEstimator):  # type: ignore[misc]
+class GridCV(Estimator):
     """What the two estimators share: the grid, the folds, the choice, and what is delegated to the best model."""
 
     _cell_class: Any
@@ -353,7 +361,7 @@ class GridCV(BaseEstimator):  # type: ignore[misc]
 
     def fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, *, groups: ArrayLike | None = None
-    ) -> GridCV:
+    ) -> Self:
         """Train every cell on every fold, choose the best by its mean score, and train it on all rows.
 
         Parameters
@@ -435,25 +443,20 @@ class GridCV(BaseEstimator):  # type: ignore[misc]
         return cells
 
     def _warn_of_idle_grids(self) -> None:
-        """Warn of a grid whose cells are all the same."""
-        grid = {name: len({*values}) for name, values in self._grid().items()}
-        if grid["l1_ratio"] > 1 and self.penalty != "elasticnet":
-            warnings.warn(
-                f"l1_ratios has {grid['l1_ratio']} values, but penalty={self.penalty!r} does not use l1_ratio: set "
-                "penalty='elasticnet', or l1_ratios=None.",
-                UserWarning,
-                stacklevel=3,
-            )
-        own = self._cell()._optimizer().learning_rate is not None
-        if grid["eta0"] > 1 and (own or self.learning_rate == "optimal" or not isinstance(self.learning_rate, str)):
-            reason = "the optimizer has a learning_rate of its own" if own else f"learning_rate={self.learning_rate!r}"
-            remedy = "an optimizer without a learning_rate and " if own else ""
-            warnings.warn(
-                f"eta0s has {grid['eta0']} values, but {reason}, which does not use eta0: set {remedy}"
-                "learning_rate='constant', 'invscaling' or 'adaptive', or eta0s=None.",
-                UserWarning,
-                stacklevel=3,
-            )
+        """Warn of parameters, and of whole grids of them, that no cell uses."""
+        cells = [self._cell(loss=loss) for loss in self._grid()["loss"]]
+        grids = {"alpha": "alphas", "eta0": "eta0s", "l1_ratio": "l1_ratios"}
+        for name, reason_of in cells[0]._idle.items():
+            own = grids.get(name, name)
+            reasons = [reason_of(cell) for cell in cells] if _ignored.is_set(self, own) else [""]
+            if not all(reasons):
+                continue
+            if own == name:
+                warnings.warn(_ignored.message(name, getattr(self, name), reasons[0]), UserWarning, stacklevel=3)
+            else:
+                count = len({*self._grid()[name]})
+                text = f"{own} has {count} value{'s' * (count > 1)}, but {reasons[0]}."
+                warnings.warn(text, UserWarning, stacklevel=3)
 
     # ---- the data ----
 
@@ -474,8 +477,8 @@ class GridCV(BaseEstimator):  # type: ignore[misc]
         splits = []
         cv = check_cv(_pairs(self.cv), data.y, classifier=data.classes is not None)
         for k, (train, test) in enumerate(cv.split(data.X, data.y, groups)):
-            train = _indices(train, data.X.shape[0], f"fold {k}: its training rows")
-            test = _indices(test, data.X.shape[0], f"fold {k}: its test rows")
+            train = _indices(train, data.X.shape[0], f"the training rows of fold {k}")
+            test = _indices(test, data.X.shape[0], f"the test rows of fold {k}")
             _check_training_rows(data, train, k)
             splits.append((train, test))
         if not splits:
@@ -491,8 +494,8 @@ class GridCV(BaseEstimator):  # type: ignore[misc]
         if np.isnan(search.scores.mean(axis=1)).all():
             reason = f": {next(iter(search.errors))} failed" if search.errors else " and the scorer returned NaN"
             raise ValueError(
-                f"No cell can be chosen, for every one has a fold without a score{reason}. Try smaller eta0s, larger "
-                "folds, or error_score='raise' to see the first failure."
+                f"No cell can be chosen, because every cell has a fold without a score{reason}. Try smaller eta0s, "
+                "larger folds, or error_score='raise' to see the first failure."
             )
         results: dict[str, Any] = {}
         for name, table in (("fit_time", search.fit_time), ("score_time", search.score_time)):
@@ -520,7 +523,10 @@ class GridCV(BaseEstimator):  # type: ignore[misc]
         data = search.data
         if self.refit:
             start = perf_counter()
-            best = clone(cell).fit(data.X, data.y, sample_weight=data.sample_weight)
+            best = clone(cell)
+            best._idle = {}  # of which this estimator has warned, for all cells
+            best.fit(data.X, data.y, sample_weight=data.sample_weight)
+            del best._idle
             self.refit_time_ = perf_counter() - start
         else:
             self.__dict__.pop("refit_time_", None)
@@ -611,11 +617,11 @@ def _indices(part: Any, n: int, what: str) -> NDArray[np.intp]:
     if rows.dtype == bool and rows.shape == (n,):
         rows = np.flatnonzero(rows)
     if rows.size == 0:
-        raise ValueError(f"{what} are none. Every fold needs some; try fewer folds.")
+        raise ValueError(f"cv: {what} must not be empty. Every fold needs rows of both kinds: try fewer folds.")
     if rows.ndim != 1 or rows.dtype.kind not in "iu":
-        raise ValueError(f"{what} must be indices in one dimension; got {rows.dtype} in {rows.ndim} dimensions.")
+        raise ValueError(f"cv: {what} must be indices in one dimension; got {rows.dtype} in {rows.ndim} dimensions.")
     if rows.min() < 0 or rows.max() >= n:
-        raise ValueError(f"{what} must be in [0, {n}); got {rows.min()} to {rows.max()}.")
+        raise ValueError(f"cv: {what} must be in [0, {n}); got {rows.min()} to {rows.max()}.")
     return rows.astype(np.intp, copy=False)
 
 
@@ -690,30 +696,31 @@ class SGDClassifierCV(ClassifierMixin, GridCV):  # type: ignore[misc]
         less work, but a cell that learns slowly may be dropped too early.
     error_score : float or 'raise', default=nan
         Score of a model whose weights overflow, with a warning; NaN ranks last. 'raise': an error that names it.
-    penalty, fit_intercept, max_iter, tol, shuffle : default as for `SGDClassifier`
-        As there.
+    penalty, fit_intercept, max_iter, tol, shuffle : see `SGDClassifier`
+        Parameters of the models, with the defaults of `SGDClassifier`.
     verbose : int, default=0
         Above 0, print the size of the grid, what memory it takes, and a line a fold; above 1, what the fits print.
-    epsilon, n_jobs : default as for `SGDClassifier`
-        As there.
+    epsilon, n_jobs : see `SGDClassifier`
+        The parameter of some losses; and threads, shared by all models.
     random_state : int, RandomState or None, default=None
         Of shuffling, the same for all cells and folds; None: a seed that is drawn once in each `fit`. Splitters have
         their own.
-    learning_rate, power_t, early_stopping, validation_fraction, n_iter_no_change : default as for `SGDClassifier`
-        As there.
-    class_weight, average, intercept_decay, restore_best_weights : default as for `SGDClassifier`
-        As there; 'balanced' is by the training rows of each fold.
+    learning_rate, power_t, early_stopping, validation_fraction, n_iter_no_change : see `SGDClassifier`
+        Parameters of the models, with the defaults of `SGDClassifier`.
+    class_weight, average, intercept_decay, restore_best_weights : see `SGDClassifier`
+        Parameters of the models, with the defaults of `SGDClassifier`. ``class_weight='balanced'`` is computed from the
+        training rows of each fold.
     batch_size : int in [1, inf) or 'full', default=256
         Rows of a step, as for `SGDClassifier`. Models trained with 1 cannot share a pass; they are trained one by one.
-    optimizer, multi_class, positive : default as for `SGDClassifier`
-        As there.
+    optimizer, multi_class, positive : see `SGDClassifier`
+        Parameters of the models, with the defaults of `SGDClassifier`.
 
     Attributes
     ----------
     alpha_, eta0_, l1_ratio_ : float
-        The best cell's.
+        Values of the best cell.
     loss_ : str
-        The best cell's.
+        The loss of the best cell.
     best_index_ : int
         The best cell: of the highest mean score, the first of equals; with `halving` of those that were not dropped.
     best_params_ : dict
@@ -784,12 +791,12 @@ class SGDClassifierCV(ClassifierMixin, GridCV):  # type: ignore[misc]
         self,
         loss: str = "hinge",
         *,
-        alphas: Any = 10,
-        l1_ratios: Any = None,
-        eta0s: Any = None,
-        losses: Any = None,
+        alphas: int | ArrayLike = 10,
+        l1_ratios: ArrayLike | None = None,
+        eta0s: ArrayLike | None = None,
+        losses: Sequence[str] | None = None,
         cv: Any = None,
-        scoring: Any = None,
+        scoring: str | Callable[..., float] | None = None,
         refit: bool = True,
         halving: bool = False,
         error_score: float | str = np.nan,
@@ -797,22 +804,22 @@ class SGDClassifierCV(ClassifierMixin, GridCV):  # type: ignore[misc]
         fit_intercept: bool = True,
         max_iter: int = 1000,
         tol: float | None = 1e-3,
-        shuffle: bool | str = True,
-        verbose: int = 0,
+        shuffle: bool | Literal["rows"] = True,
+        verbose: bool | int = 0,
         epsilon: float = 0.1,
         n_jobs: int | None = None,
-        random_state: Any = None,
-        learning_rate: Any = "optimal",
+        random_state: int | np.random.RandomState | None = None,
+        learning_rate: str | float | Callable[[int], float] = "optimal",
         power_t: float = 0.5,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 5,
-        class_weight: Any = None,
+        class_weight: Mapping[Any, float] | str | None = None,
         average: bool | int = False,
         intercept_decay: float | None = None,
         restore_best_weights: bool = False,
         batch_size: int | str = 256,
-        optimizer: Any = "sgd",
+        optimizer: str | Optimizer = "sgd",
         multi_class: str = "ovr",
         positive: bool = False,
     ):
@@ -865,7 +872,7 @@ class SGDClassifierCV(ClassifierMixin, GridCV):  # type: ignore[misc]
         check_is_fitted(self)
         return self.best_estimator_.decision_function(X)
 
-    @available_if(_can_have_probabilities)  # type: ignore[untyped-decorator]
+    @available_if(_can_have_probabilities)
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class, as `SGDClassifier.predict_proba`.
 
@@ -880,7 +887,7 @@ class SGDClassifierCV(ClassifierMixin, GridCV):  # type: ignore[misc]
         check_is_fitted(self)
         return self.best_estimator_.predict_proba(X)
 
-    @available_if(_can_have_probabilities)  # type: ignore[untyped-decorator]
+    @available_if(_can_have_probabilities)
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithm of `predict_proba`; -inf where that is 0.
 
@@ -918,31 +925,31 @@ class SGDRegressorCV(RegressorMixin, GridCV):  # type: ignore[misc]
     scoring : str, callable or None, default=None
         A name of ``sklearn.metrics.get_scorer_names()``, or ``scorer(estimator, X, y) -> float``. None: R².
         'r2', 'neg_mean_squared_error' and 'neg_root_mean_squared_error' are computed for all models at once.
-    refit, halving, error_score : default as for `SGDClassifierCV`
-        As there.
-    penalty, fit_intercept, max_iter, tol, shuffle : default as for `SGDRegressor`
-        As there.
+    refit, halving, error_score : see `SGDClassifierCV`
+        The same parameters, with the same defaults.
+    penalty, fit_intercept, max_iter, tol, shuffle : see `SGDRegressor`
+        Parameters of the models, with the defaults of `SGDRegressor`.
     verbose : int, default=0
         Above 0, print the size of the grid, what memory it takes, and a line a fold; above 1, what the fits print.
     epsilon : float in [0, inf), default=0.1
         As for `SGDRegressor`.
     random_state : int, RandomState or None, default=None
         Of shuffling, the same for all cells and folds; None: a seed that is drawn once in each `fit`.
-    learning_rate, power_t, early_stopping, validation_fraction, n_iter_no_change : default as for `SGDRegressor`
-        As there.
-    average, intercept_decay, restore_best_weights, quantile : default as for `SGDRegressor`
-        As there.
+    learning_rate, power_t, early_stopping, validation_fraction, n_iter_no_change : see `SGDRegressor`
+        Parameters of the models, with the defaults of `SGDRegressor`.
+    average, intercept_decay, restore_best_weights, quantile : see `SGDRegressor`
+        Parameters of the models, with the defaults of `SGDRegressor`.
     batch_size : int in [1, inf) or 'full', default=256
         Rows of a step, as for `SGDRegressor`. Models trained with 1 cannot share a pass; they are trained one by one.
-    optimizer, n_jobs, positive : default as for `SGDRegressor`
-        As there.
+    optimizer, n_jobs, positive : see `SGDRegressor`
+        Parameters of the models, with the defaults of `SGDRegressor`.
 
     Attributes
     ----------
     alpha_, eta0_, l1_ratio_ : float
-        The best cell's.
+        Values of the best cell.
     loss_ : str
-        The best cell's.
+        The loss of the best cell.
     best_index_, best_params_, best_score_, scores_, cv_results_, coefs_paths_, n_splits_, refit_time_ : various
         As `SGDClassifierCV`'s.
     coef_ : ndarray of shape (n_features,), or (n_targets, n_features) for a two-dimensional y
@@ -984,12 +991,12 @@ class SGDRegressorCV(RegressorMixin, GridCV):  # type: ignore[misc]
         self,
         loss: str = "squared_error",
         *,
-        alphas: Any = 10,
-        l1_ratios: Any = None,
-        eta0s: Any = None,
-        losses: Any = None,
+        alphas: int | ArrayLike = 10,
+        l1_ratios: ArrayLike | None = None,
+        eta0s: ArrayLike | None = None,
+        losses: Sequence[str] | None = None,
         cv: Any = None,
-        scoring: Any = None,
+        scoring: str | Callable[..., float] | None = None,
         refit: bool = True,
         halving: bool = False,
         error_score: float | str = np.nan,
@@ -997,11 +1004,11 @@ class SGDRegressorCV(RegressorMixin, GridCV):  # type: ignore[misc]
         fit_intercept: bool = True,
         max_iter: int = 1000,
         tol: float | None = 1e-3,
-        shuffle: bool | str = True,
-        verbose: int = 0,
+        shuffle: bool | Literal["rows"] = True,
+        verbose: bool | int = 0,
         epsilon: float = 0.1,
-        random_state: Any = None,
-        learning_rate: Any = "invscaling",
+        random_state: int | np.random.RandomState | None = None,
+        learning_rate: str | float | Callable[[int], float] = "invscaling",
         power_t: float = 0.25,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -1011,7 +1018,7 @@ class SGDRegressorCV(RegressorMixin, GridCV):  # type: ignore[misc]
         restore_best_weights: bool = False,
         quantile: float = 0.5,
         batch_size: int | str = 256,
-        optimizer: Any = "sgd",
+        optimizer: str | Optimizer = "sgd",
         n_jobs: int | None = None,
         positive: bool = False,
     ):

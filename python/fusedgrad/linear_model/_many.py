@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 
-from .. import _fit
+from .. import _fit, _ignored
 from .._checks import check_finite, check_weights, check_X_y
 from .._minibatch import Pass, stream_of
 from .._threads import threads_for
@@ -44,7 +44,7 @@ class FittedModels(list[Any]):
 def fit_many(estimators: Sequence[Any], X: Any, y: ArrayLike, sample_weights: ArrayLike | None = None) -> FittedModels:
     """Fit linear estimators on the same rows in as few passes over X as possible.
 
-    Each estimator ends as after its own ``fit(X, y, sample_weight)``, with the same bits. Those that are trained in
+    Each estimator is as after its own ``fit(X, y, sample_weight)``, with the same bits. Those that are trained in
     mini-batches and agree in `batch_size`, `shuffle` and `random_state` see the same rows at the same time, and share
     a pass: a mini-batch meets all of them while it is in the cache. They may differ in everything else: `loss`,
     `penalty`, `alpha`, `l1_ratio`, `eta0`, `learning_rate`, `optimizer`, `class_weight`, `tol`, `max_iter`, ...
@@ -111,7 +111,7 @@ class WithPath:
     """What the estimators have besides `fit`."""
 
     def path(
-        self, X: Any, y: Any, *, alphas: Any = 100, sample_weight: Any = None
+        self, X: Any, y: ArrayLike, *, alphas: int | ArrayLike = 100, sample_weight: ArrayLike | None = None
     ) -> tuple[NDArray[np.float64], NDArray[Any], NDArray[np.float64]]:
         """Return the coefficients for many strengths of the penalty, to be plotted against them.
 
@@ -164,6 +164,13 @@ def _warn_of(models: Sequence[Any], names: Sequence[str]) -> None:
     """The warnings that finished fits owe, once for all."""
     if any(model.power_t < 0 for model in models):
         warnings.warn(NEGATIVE_POWER, FutureWarning, stacklevel=3)
+    idle: dict[str, list[str]] = {}
+    for model, name in zip(models, names, strict=True):
+        for parameter, reason in _ignored.unused(model, model._idle).items():
+            text = _ignored.message(parameter, getattr(model, parameter), reason)
+            idle.setdefault(text, []).append(name)
+    for text, whose in idle.items():
+        warnings.warn(f"{text} (Models: {_few(whose)}.)", UserWarning, stacklevel=3)
     late = [
         name
         for model, name in zip(models, names, strict=True)
@@ -172,11 +179,15 @@ def _warn_of(models: Sequence[Any], names: Sequence[str]) -> None:
     if late:
         warnings.warn(
             f"Maximum number of iteration reached before convergence by {len(late)} of {len(models)} models: "
-            f"{', '.join(late[:5])}{', ...' if len(late) > 5 else ''}. Consider increasing max_iter to improve the "
+            f"{_few(late)}. Consider increasing max_iter to improve the "
             "fit.",
             ConvergenceWarning,
             stacklevel=3,
         )
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 class Together:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +12,9 @@ from .. import _fit
 from .._checks import Number, OneOf, check_weights, check_X, unchanged_on_error
 from . import _seeds
 from ._sgd import SGD, loss_functions
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
@@ -38,10 +41,10 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
     random_state : int, RandomState or None, default=None
         Shuffling.
     learning_rate : {'constant', 'optimal', 'invscaling', 'adaptive'}, default='optimal'
-        As for `SGDClassifier`, with nu in the place of alpha.
+        As for `SGDClassifier`, with nu in place of alpha.
     eta0 : float in (0, inf), default=0.01
         The initial rate.
-    power_t : float in (-inf, inf), default=0.5
+    power_t : float, default=0.5
         The exponent of 'invscaling'. Negative values are deprecated in scikit-learn.
     warm_start : bool, default=False
         Whether `fit` starts from the weights of the last fit.
@@ -100,8 +103,8 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         max_iter: int = 1000,
         tol: float | None = 1e-3,
         shuffle: bool = True,
-        verbose: int = 0,
-        random_state: Any = None,
+        verbose: bool | int = 0,
+        random_state: int | np.random.RandomState | None = None,
         learning_rate: str = "optimal",
         eta0: float = 0.01,
         power_t: float = 0.5,
@@ -156,7 +159,7 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         coef_init: ArrayLike | None = None,
         offset_init: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
-    ) -> SGDOneClassSVM:
+    ) -> Self:
         """Train from the start, or with `warm_start` from the weights of the last fit.
 
         Parameters
@@ -174,7 +177,7 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
 
         Returns
         -------
-        self : SGDOneClassSVM
+        self : object
 
         Raises
         ------
@@ -190,7 +193,7 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
             self._warn()
         return self
 
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> SGDOneClassSVM:
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 
         Parameters
@@ -204,7 +207,7 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
 
         Returns
         -------
-        self : SGDOneClassSVM
+        self : object
 
         Raises
         ------

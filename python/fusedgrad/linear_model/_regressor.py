@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,9 +12,13 @@ from sklearn.base import RegressorMixin
 from .. import _fit
 from .._checks import Number, OneOf, check_weights, check_X_y, unchanged_on_error
 from ..losses import LOG_LINK
+from ..optimizers import Optimizer
 from . import _seeds
 from ._many import WithPath
 from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, loss_functions
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
@@ -50,16 +54,16 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         Where 'huber' becomes linear; the width of the epsilon-insensitive tubes.
     random_state : int, RandomState or None, default=None
         Shuffling and the validation split.
-    learning_rate : str, schedule or callable, default='invscaling'
+    learning_rate : str, float, schedule or callable, default='invscaling'
         As for `SGDClassifier`; 'pa1' and 'pa2' need the loss 'epsilon_insensitive'.
     eta0 : float in (0, inf), default=0.01
         The initial rate, or the aggressiveness of 'pa1' and 'pa2'.
-    power_t : float in (-inf, inf), default=0.25
+    power_t : float, default=0.25
         The exponent of 'invscaling'. Negative values are deprecated in scikit-learn.
     early_stopping : bool, default=False
         Stop by R² on validation rows: those given to `fit`, else a share of the training rows.
     validation_fraction : float in (0, 1), default=0.1
-        That share.
+        The share of the training rows that `early_stopping` sets aside.
     n_iter_no_change : int in [1, inf), default=5
         Epochs without improvement before training stops.
     warm_start : bool, default=False
@@ -76,8 +80,9 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         Rows of a step. 1: one sample, one step, with scikit-learn's results. More: the mini-batch engine, which uses
         every core; the gradient is the mean over the batch. 'full': all rows (batch gradient descent).
     optimizer : str or Optimizer, default='sgd'
-        The update rule: a name of `fusedgrad.optimizers` or one of its objects, whose own `learning_rate`, if given,
-        wins. Anything but plain 'sgd' uses the mini-batch engine.
+        The update rule: a name or an object of `fusedgrad.optimizers`. If the object has a `learning_rate`, it takes
+        precedence over the estimator's. Anything but plain 'sgd' uses the mini-batch engine.
+        ``set_params(optimizer__beta_1=0.8)`` makes an object of a name.
     n_jobs : int or None, default=None
         Threads of the mini-batch engine, as for `SGDClassifier`. The result does not depend on it.
     positive : bool, default=False
@@ -138,11 +143,11 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         fit_intercept: bool = True,
         max_iter: int = 1000,
         tol: float | None = 1e-3,
-        shuffle: bool = True,
-        verbose: int = 0,
+        shuffle: bool | Literal["rows"] = True,
+        verbose: bool | int = 0,
         epsilon: float = 0.1,
-        random_state: Any = None,
-        learning_rate: str = "invscaling",
+        random_state: int | np.random.RandomState | None = None,
+        learning_rate: str | float | Callable[[int], float] = "invscaling",
         eta0: float = 0.01,
         power_t: float = 0.25,
         early_stopping: bool = False,
@@ -154,7 +159,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         restore_best_weights: bool = False,
         quantile: float = 0.5,
         batch_size: int | str = 1,
-        optimizer: Any = "sgd",
+        optimizer: str | Optimizer = "sgd",
         n_jobs: int | None = None,
         positive: bool = False,
     ):
@@ -199,7 +204,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
-    ) -> SGDRegressor:
+    ) -> Self:
         """Train from the start, or with `warm_start` from the weights of the last fit.
 
         Parameters
@@ -219,7 +224,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
 
         Returns
         -------
-        self : SGDRegressor
+        self : object
 
         Raises
         ------
@@ -241,7 +246,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
             self._warn()
         return self
 
-    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> SGDRegressor:
+    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 
         Parameters
@@ -255,7 +260,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
 
         Returns
         -------
-        self : SGDRegressor
+        self : object
 
         Raises
         ------

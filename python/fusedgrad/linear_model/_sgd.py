@@ -5,23 +5,21 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _fit, _minibatch, losses, optimizers, schedules
+from .. import _fit, _ignored, _minibatch, _rates, losses, optimizers
 from .._callbacks import CallbackSupport, Epochs, with_callbacks
 from .._checks import (
     BOOLEAN,
     FLOATS,
     Either,
-    Function,
     Instance,
     InvalidParameterError,
     Number,
@@ -32,7 +30,11 @@ from .._checks import (
     check_X,
     check_X_y,
 )
+from .._estimator import Estimator
 from .._threads import threads_for
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _ENDLESS = 2**62  # the core counts in 64 bits
 _SPARSE_INTERCEPT_DECAY = 0.01  # scikit-learn's: sparse features change rarely, the intercept always
@@ -67,9 +69,11 @@ def classes_of(y: Any) -> Any:
     return np.unique(y)
 
 
-class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
+class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
     """What the three estimators share: rules, validation split, training, weights that outlive a call."""
 
+    _plain = {"_optimizer_state": _fit.State}
+    _idle: dict[str, _ignored.Reason] = {}  # parameters that a fit may leave unused, and when
     _classification = False
     _curves: tuple[str, ...] = ("loss_curve",)
     _offset_rate = 0.0  # slope of the objective in the intercept; the one-class SVM's nu
@@ -118,6 +122,8 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
                 raise ValueError(f"Learning rate '{self.learning_rate}' only works with loss '{needed}'.")
         if self._penalty() == "elasticnet" and self._l1_ratio() is None:
             raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
+        if partial:  # a first call of partial_fit; fit warns when it has ended
+            _ignored.warn_of(self, self._idle)
 
     def _loss(self) -> str:
         return self.loss
@@ -144,11 +150,10 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     def _batches(self, n: int, state: Any, *, multinomial: bool, normalise: bool) -> _fit.Batches | None:
         if not self._is_batched():
             return None
-        rate = self.learning_rate
         return _fit.Batches(
             size=n if self.batch_size == "full" else int(self.batch_size),
             optimizer=self._optimizer(),
-            rate=rate if isinstance(rate, str) else schedules.as_schedule(rate),
+            rate=self.learning_rate,
             multinomial=multinomial,
             positive=bool(self.positive),
             normalise=normalise,
@@ -359,6 +364,7 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             )
         if self.power_t < 0:
             warnings.warn(NEGATIVE_POWER, FutureWarning, stacklevel=3)
+        _ignored.warn_of(self, self._idle)
 
     # ---- validation rows ----
 
@@ -427,7 +433,7 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 
     # ---- after the fit ----
 
-    def densify(self) -> Any:
+    def densify(self) -> Self:
         """Convert `coef_` back to a dense array, which training needs; see `sparsify`.
 
         Returns
@@ -439,7 +445,7 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             self.coef_ = self._shape_coef(self.coef_.toarray())
         return self
 
-    def sparsify(self) -> Any:
+    def sparsify(self) -> Self:
         """Convert `coef_` to a CSR matrix, which for L1 penalties can save memory and time in prediction.
 
         Calling `fit` or `partial_fit` afterwards works and makes it dense again.
@@ -468,11 +474,13 @@ class SGD(CallbackSupport, BaseEstimator):  # type: ignore[misc]
 class Supervised(SGD):
     """What classifier and regressor share: the choice of the engine, and its parameters."""
 
+    _idle = _ignored.LINEAR
+
     def _is_batched(self) -> bool:
         return (
             self.batch_size != 1
             or bool(self.positive)
-            or not isinstance(self.learning_rate, str)
+            or not (isinstance(self.learning_rate, str) and self.learning_rate in _RATES)
             or not (self.optimizer == "sgd" or self.optimizer == optimizers.SGD())
         )
 
@@ -547,7 +555,7 @@ class Supervised(SGD):
 SUPERVISED_RULES: dict[str, Any] = {
     **SGD._rules,
     "shuffle": OneOf(True, False, "rows"),
-    "learning_rate": Either(OneOf(*_RATES), Function("a schedule of fusedgrad.schedules or a callable step -> rate")),
+    "learning_rate": _rates.LearningRate(*_RATES),
     "batch_size": Either(Number(Integral, 1), OneOf("full")),
     "optimizer": Either(
         OneOf(*optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers")

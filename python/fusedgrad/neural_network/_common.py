@@ -8,19 +8,18 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _rates, optimizers, schedules
+from .. import _ignored, _rates, optimizers, schedules
 from .._callbacks import CallbackSupport, Epochs, with_callbacks
 from .._checks import (
     BOOLEAN,
     FLOATS,
     Either,
-    Function,
     Instance,
     InvalidParameterError,
     Number,
@@ -32,6 +31,7 @@ from .._checks import (
     check_X_y,
     unchanged_on_error,
 )
+from .._estimator import Estimator
 from .._network import Goal, Net, Result, Settings, State, Training, Weights
 from .._threads import threads_for
 
@@ -45,7 +45,7 @@ class Rows:
         self.X, self.y, self.weight = X, y, weight
 
 
-class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Neural(CallbackSupport, TransformerMixin, Estimator):  # type: ignore[misc]
     """What all neural estimators share. What a network is made of, and where its weights stand, they say themselves."""
 
     _rules: dict[str, Any] = {
@@ -61,7 +61,8 @@ class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[
         "clip_norm": Number(low=0, high=np.inf, open_low=True, open_high=True, none=True),
         "n_jobs": Number(Integral, none=True),
     }
-    _RATE = Function("a schedule of fusedgrad.schedules or a callable step -> rate")
+    _plain = {"_optimizer": State, "_net": Net}
+    _idle: dict[str, _ignored.Reason] = {}  # parameters that a fit may leave unused, and when
     _OPTIMIZER = Either(OneOf(*optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers"))
 
     _fitted_by: str  # the attribute that tells
@@ -122,18 +123,30 @@ class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[
                     f"{name}={getattr(self, name)!r} was given, but {optimizer!r} has one of its own. Use one of them."
                 )
 
-    def _source(self, rate: Any, initial: float, optimizer: optimizers.Optimizer, state: State | None) -> Any:
-        """The learning rates: the optimizer's own where it has some, else the estimator's."""
+    def _source(
+        self,
+        rate: Any,
+        initial: float,
+        optimizer: optimizers.Optimizer,
+        state: State | None,
+        steps: int | None,
+        own: tuple[str, ...],
+    ) -> Any:
+        """The learning rates: the optimizer's own where it has some, else the estimator's; see `_rates.settled`.
+
+        `steps` are those of this call, None in `partial_fit`.
+        """
         learned = () if state is None else state.rates
-        if optimizer.learning_rate is not None:
-            rate = optimizer.learning_rate
+        if steps is not None:
+            steps = _rates.steps_of(0 if state is None else state.step, 1, steps)
+        rate = _rates.settled(rate, initial, optimizer, steps, own=own)
         if rate == "adaptive":
             return _rates.Adaptive(initial, learned)
         if rate == "constant":
             return _rates.Source(schedules.Constant(initial))
         if isinstance(rate, schedules.ReduceOnPlateau):
             return _rates.Plateau(rate, learned)
-        return _rates.Source(schedules.as_schedule(rate))
+        return _rates.Source(rate)
 
     # ---- fit ----
 
@@ -152,6 +165,7 @@ class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[
             self._learn(X, y, sample_weight, given, seen=seen, partial=False, first=first)
             if owed := self._owed():
                 warnings.warn(owed, ConvergenceWarning, stacklevel=3)
+            _ignored.warn_of(self, self._idle)
         return self
 
     def _partial(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Any:
@@ -163,6 +177,8 @@ class Neural(CallbackSupport, TransformerMixin, BaseEstimator):  # type: ignore[
             y = self._check_y(y)
             self._check_classes(y, classes, first=first)
             self._learn(X, y, sample_weight, None, seen=seen, partial=True, first=first)
+            if first:
+                _ignored.warn_of(self, self._idle)
         return self
 
     def _forget(self) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,13 +14,16 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from .. import _ignored, _rates, losses, optimizers
 from .. import layers as layer_types
-from .. import losses, optimizers
 from .._checks import FLOATS, Either, Instance, Number, OneOf, check_finite, check_X, is_plain
 from .._network import Arrays, Goal, Result, Settings, Weights, row_order
 from ..layers._layer import checked, walk
 from ._common import ENDLESS, Neural
 from ._targets import REGRESSION_LOSSES, Classification, Regression
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 def _ndim(X: Any) -> int:
@@ -51,9 +54,7 @@ class Layered(Neural):
     _rules = {
         **Neural._rules,
         "optimizer": Neural._OPTIMIZER,
-        "learning_rate": Either(
-            Number(low=0, high=np.inf, open_low=True, open_high=True), OneOf("adaptive"), Neural._RATE
-        ),
+        "learning_rate": _rates.LearningRate("adaptive"),
         "batch_size": Either(Number(Integral, 1), OneOf("full")),
         "max_epochs": Number(Integral, 1),
         "average": Number(low=0, high=1, open_low=True, open_high=True, none=True),
@@ -64,6 +65,7 @@ class Layered(Neural):
         "restore_best_weights": OneOf(True, False),
     }
 
+    _idle = _ignored.LAYERED
     _fitted_by = "weights_"
     layers: Sequence[layer_types.Layer]
     weights_: Arrays
@@ -162,9 +164,12 @@ class Layered(Neural):
         before = self.__dict__ if going_on else {}
         size = n if self.batch_size == "full" else min(int(self.batch_size), n)
         seed = int(rng.randint(2**31 - 1))
+        steps = None if partial else self._most_epochs() * -(-n // size)
+        rate = self.learning_rate
+        initial = 1e-3 if isinstance(rate, str) and rate == "adaptive" else optimizer.default_rate
         return Settings(
             optimizer=optimizer,
-            source=self._source(self.learning_rate, 1e-3, optimizer, before.get("_optimizer")),
+            source=self._source(rate, initial, optimizer, before.get("_optimizer"), steps, ("adaptive",)),
             batch_size=size,
             max_epochs=1 if partial else min(self._most_epochs(), ENDLESS),
             l2=float(self.alpha),
@@ -280,10 +285,14 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
         'auto' and 'log_loss' are the cross-entropy: softmax for several classes, sigmoid for two and for each label of
         an indicator matrix.
     optimizer : str or Optimizer, default='adam'
-        A name or an object of `fusedgrad.optimizers`, whose own `learning_rate`, if given, wins.
-    learning_rate : float in (0, inf), 'adaptive', schedule or callable, default=1e-3
+        A name or an object of `fusedgrad.optimizers`. If the object has a `learning_rate`, it takes precedence over the
+        estimator's. ``set_params(optimizer__beta_1=0.8)`` makes an object of a name.
+    learning_rate : float in (0, inf), str, schedule or callable, default=1e-3
         The rate; 'adaptive' is 1e-3, divided by 5 whenever training would stop, until 1e-6; or an object of
-        `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so far.
+        `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so far. Or the name
+        of a schedule: 'cosine', 'linear', 'polynomial' and 'one_cycle' begin with the optimizer's `default_rate` and
+        are as long as `max_epochs` (`partial_fit` cannot know that, and needs an object), 'constant',
+        'inverse_scaling' and 'reduce_on_plateau' begin with it.
     batch_size : int in [1, inf) or 'full', default=128
         Rows of a batch; 'full': all rows.
     max_epochs : int in [1, inf), default=100
@@ -300,8 +309,8 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
         Weights of the classes, multiplied with sample weights; 'balanced': inversely to their frequency.
     average : float in (0, 1) or None, default=None
         Predict with a running mean of the weights, ``mean = average * mean + (1 - average) * weights`` in each step
-        (exponential moving average, which begins with the weights after the first step). None: with the weights
-        themselves.
+        (exponential moving average, which begins with the weights after the first step). None: with the current
+        weights.
     input_shape : tuple of int or None, default=None
         The shape of a row. None: that of X's rows. Given, rows of flat X are brought into this shape, so that pipelines
         and grid search can work on tables.
@@ -315,7 +324,7 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
     early_stopping : bool, default=False
         Stop by the score (accuracy) on validation rows: those given to `fit`, else a share of the training rows.
     validation_fraction : float in (0, 1), default=0.1
-        That share.
+        The share of the training rows that `early_stopping` sets aside.
     restore_best_weights : bool, default=False
         Keep the weights of the epoch with the best validation score, rather than the last.
     warm_start : bool, default=False
@@ -325,8 +334,8 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
     verbose : bool or int, default=False
         Whether to print a line an epoch.
     n_jobs : int or None, default=None
-        Threads. None: as many as pay, at most what OpenMP allows; -1: all of those. The result does not depend on it,
-        to the last bit.
+        Threads. None: as many as the work justifies, at most what OpenMP allows; -1: all of those. Results are the same
+        bits for any number.
 
     Attributes
     ----------
@@ -350,7 +359,7 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
     n_outputs_ : int
         Units of the output layer.
     out_activation_ : {'softmax', 'logistic'}
-        What makes probabilities of its values.
+        The function that turns its outputs into probabilities.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -364,8 +373,9 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
     Notes
     -----
     Images are (n, height, width, channels), sequences (n, time, features). Weights, activations and predictions have
-    the type of X at the first fit, float32 or float64. The optimizer's state outlives `partial_fit`, `warm_start` and
-    pickling. Ctrl-C ends a fit within about 0.1 s, with the weights so far and a warning.
+    the type of X at the first fit, float32 or float64. The optimizer's state is kept between calls of `partial_fit`,
+    by `warm_start` and by pickling. A UserWarning names parameters that were set and have no effect. Ctrl-C ends a fit
+    within about 0.1 s, with the weights so far and a warning.
 
     Examples
     --------
@@ -390,10 +400,10 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
 
     def __init__(
         self,
-        layers: Any,
+        layers: Sequence[layer_types.Layer],
         loss: str = "auto",
-        optimizer: Any = "adam",
-        learning_rate: Any = 1e-3,
+        optimizer: str | optimizers.Optimizer = "adam",
+        learning_rate: str | float | Callable[[int], float] = 1e-3,
         batch_size: int | str = 128,
         max_epochs: int = 100,
         *,
@@ -401,9 +411,9 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
         weight_decay: float = 0.0,
         clip_norm: float | None = None,
         label_smoothing: float = 0.0,
-        class_weight: Any = None,
+        class_weight: Mapping[Any, float] | Sequence[Mapping[Any, float]] | str | None = None,
         average: float | None = None,
-        input_shape: tuple[int, ...] | None = None,
+        input_shape: Sequence[int] | None = None,
         shuffle: bool = True,
         tol: float | None = 1e-4,
         n_iter_no_change: int = 10,
@@ -411,7 +421,7 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
         validation_fraction: float = 0.1,
         restore_best_weights: bool = False,
         warm_start: bool = False,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         verbose: bool | int = False,
         n_jobs: int | None = None,
     ):
@@ -461,7 +471,7 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
 
     def partial_fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
-    ) -> NeuralClassifier:
+    ) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 
         Parameters
@@ -477,7 +487,7 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
 
         Returns
         -------
-        self : NeuralClassifier
+        self : object
 
         Raises
         ------
@@ -507,10 +517,14 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
         'auto' is 'squared_error' (half of it); or 'absolute_error', 'huber', 'quantile', or 'poisson' and 'gamma',
         which take the output for the logarithm of the mean; or an object of `fusedgrad.losses`.
     optimizer : str or Optimizer, default='adam'
-        A name or an object of `fusedgrad.optimizers`, whose own `learning_rate`, if given, wins.
-    learning_rate : float in (0, inf), 'adaptive', schedule or callable, default=1e-3
+        A name or an object of `fusedgrad.optimizers`. If the object has a `learning_rate`, it takes precedence over the
+        estimator's. ``set_params(optimizer__beta_1=0.8)`` makes an object of a name.
+    learning_rate : float in (0, inf), str, schedule or callable, default=1e-3
         The rate; 'adaptive' is 1e-3, divided by 5 whenever training would stop, until 1e-6; or an object of
-        `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so far.
+        `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so far. Or the name
+        of a schedule: 'cosine', 'linear', 'polynomial' and 'one_cycle' begin with the optimizer's `default_rate` and
+        are as long as `max_epochs` (`partial_fit` cannot know that, and needs an object), 'constant',
+        'inverse_scaling' and 'reduce_on_plateau' begin with it.
     batch_size : int in [1, inf) or 'full', default=128
         Rows of a batch; 'full': all rows.
     max_epochs : int in [1, inf), default=100
@@ -523,8 +537,8 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
         The gradient, of all parameters together, is shortened to this Euclidean norm.
     average : float in (0, 1) or None, default=None
         Predict with a running mean of the weights, ``mean = average * mean + (1 - average) * weights`` in each step
-        (exponential moving average, which begins with the weights after the first step). None: with the weights
-        themselves.
+        (exponential moving average, which begins with the weights after the first step). None: with the current
+        weights.
     input_shape : tuple of int or None, default=None
         The shape of a row. None: that of X's rows. Given, rows of flat X are brought into this shape, so that pipelines
         and grid search can work on tables.
@@ -538,7 +552,7 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
     early_stopping : bool, default=False
         Stop by the score (R²) on validation rows: those given to `fit`, else a share of the training rows.
     validation_fraction : float in (0, 1), default=0.1
-        That share.
+        The share of the training rows that `early_stopping` sets aside.
     restore_best_weights : bool, default=False
         Keep the weights of the epoch with the best validation score, rather than the last.
     warm_start : bool, default=False
@@ -548,8 +562,8 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
     verbose : bool or int, default=False
         Whether to print a line an epoch.
     n_jobs : int or None, default=None
-        Threads. None: as many as pay, at most what OpenMP allows; -1: all of those. The result does not depend on it,
-        to the last bit.
+        Threads. None: as many as the work justifies, at most what OpenMP allows; -1: all of those. Results are the same
+        bits for any number.
 
     Attributes
     ----------
@@ -571,7 +585,7 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
     n_outputs_ : int
         Units of the output layer.
     out_activation_ : {'identity', 'exp'}
-        What makes predictions of its values.
+        The function that turns its outputs into predictions.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -601,10 +615,10 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
 
     def __init__(
         self,
-        layers: Any,
-        loss: Any = "auto",
-        optimizer: Any = "adam",
-        learning_rate: Any = 1e-3,
+        layers: Sequence[layer_types.Layer],
+        loss: str | losses.Loss = "auto",
+        optimizer: str | optimizers.Optimizer = "adam",
+        learning_rate: str | float | Callable[[int], float] = 1e-3,
         batch_size: int | str = 128,
         max_epochs: int = 100,
         *,
@@ -612,7 +626,7 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
         weight_decay: float = 0.0,
         clip_norm: float | None = None,
         average: float | None = None,
-        input_shape: tuple[int, ...] | None = None,
+        input_shape: Sequence[int] | None = None,
         shuffle: bool = True,
         tol: float | None = 1e-4,
         n_iter_no_change: int = 10,
@@ -620,7 +634,7 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
         validation_fraction: float = 0.1,
         restore_best_weights: bool = False,
         warm_start: bool = False,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         verbose: bool | int = False,
         n_jobs: int | None = None,
     ):
@@ -650,7 +664,7 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
     def _loss(self) -> losses.Loss:
         return losses.get("squared_error") if isinstance(self.loss, str) and self.loss == "auto" else super()._loss
 
-    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> NeuralRegressor:
+    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 
         Parameters
@@ -664,7 +678,7 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
 
         Returns
         -------
-        self : NeuralRegressor
+        self : object
 
         Raises
         ------

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.optimize
@@ -14,9 +14,8 @@ from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import shuffle
-from sklearn.utils.metaestimators import available_if
 
-from .. import _rates, layers, losses, optimizers
+from .. import _ignored, _rates, layers, losses, optimizers
 from .._callbacks import Epochs
 from .._checks import (
     BOOLEAN,
@@ -26,9 +25,13 @@ from .._checks import (
     Number,
     OneOf,
 )
+from .._estimator import available_if
 from .._network import Arrays, Goal, Net, Result, Settings, Training, Weights
 from ._common import ENDLESS, Neural
 from ._targets import REGRESSION_LOSSES, Classification, Regression
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _NORM_PIECES = ("scale", "shift")
 _NORM_STATISTICS = ("mean", "variance")
@@ -36,6 +39,8 @@ _NORM_STATISTICS = ("mean", "variance")
 
 class _Activations:
     """A rule: a name of `layers.activations`, or a list of them."""
+
+    names = tuple(layers.activations())
 
     def allows(self, value: object) -> bool:
         if isinstance(value, (list, tuple)):
@@ -65,6 +70,9 @@ def _is_stochastic(estimator: MLP) -> bool:
     return True
 
 
+_RATES = ("constant", "invscaling", "adaptive")  # scikit-learn's
+
+
 class MLP(Neural):
     """What `MLPClassifier` and `MLPRegressor` share."""
 
@@ -73,7 +81,7 @@ class MLP(Neural):
         "activation": _Activations(),
         "solver": Either(OneOf("lbfgs", *optimizers.names()), *Neural._OPTIMIZER.rules[1:]),
         "batch_size": Either(Number(Integral, 1), OneOf("auto", "full")),
-        "learning_rate": Either(OneOf("constant", "invscaling", "adaptive"), Neural._RATE),
+        "learning_rate": _rates.LearningRate(*_RATES),
         "learning_rate_init": Number(low=0, high=np.inf, open_low=True, open_high=True),
         "power_t": Number(low=0, high=np.inf, open_high=True),
         "max_iter": Number(Integral, 1),
@@ -92,6 +100,7 @@ class MLP(Neural):
         "restore_best_weights": Either(BOOLEAN, OneOf(None)),
     }
 
+    _idle = _ignored.PERCEPTRON
     _fitted_by = "coefs_"
     coefs_: Arrays
     intercepts_: Arrays
@@ -220,6 +229,11 @@ class MLP(Neural):
             return optimizers.SGD()
         return optimizers.get(self.solver)
 
+    def _object_of(self, name: str) -> Any:
+        if name == "solver" and not self._is_lbfgs():
+            return self._rule()
+        return super()._object_of(name)
+
     def _carries_on(self) -> bool:
         """scikit-learn's solvers begin a warm start anew."""
         return not (isinstance(self.solver, str) and self.solver in ("sgd", "adam", "lbfgs"))
@@ -234,10 +248,6 @@ class MLP(Neural):
         before = self.__dict__ if going_on else {}
         state = before.get("_optimizer") if partial or self._carries_on() else None
         rate = self.learning_rate
-        if isinstance(rate, str) and rate == "invscaling" and optimizer.learning_rate is None:
-            source: Any = _rates.InverseScaling(float(self.learning_rate_init), float(self.power_t))
-        else:
-            source = self._source(rate, float(self.learning_rate_init), optimizer, state)
         if goal.loss == "squared_error":
             goal.factor = 1.0 if self._is_lbfgs() else 1.0 / goal.outputs  # scikit-learn reports the mean over targets
         size = (
@@ -251,6 +261,11 @@ class MLP(Neural):
             warnings.warn(
                 "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=5
             )
+        if isinstance(rate, str) and rate == "invscaling" and optimizer.learning_rate is None:
+            source: Any = _rates.InverseScaling(float(self.learning_rate_init), float(self.power_t))
+        else:
+            steps = None if partial else self._most_epochs() * -(-n // size)
+            source = self._source(rate, float(self.learning_rate_init), optimizer, state, steps, _RATES)
         seed = int(rng.randint(2**31 - 1)) if self.dropout else 0
         validated = self._splits()
         best_score = before.get("best_validation_score_") if validated else None
@@ -381,16 +396,19 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
         'hard_swish', 'leaky_relu', 'mish', 'selu', 'silu', 'softplus'.
     solver : str or Optimizer, default='adam'
         'lbfgs' (SciPy's L-BFGS-B, on all rows at once), 'sgd', 'adam' (both in scikit-learn's form), or any other name
-        or object of `fusedgrad.optimizers`, whose own `learning_rate`, if given, wins.
+        or object of `fusedgrad.optimizers`. If the object has a `learning_rate`, it takes precedence over the
+        estimator's. ``set_params(solver__beta_1=0.8)`` makes an object of a name.
     alpha : float in [0, inf), default=0.0001
         Strength of the L2 penalty on weights (not on biases), which is divided by the weight of the batch.
     batch_size : int in [1, inf), 'auto' or 'full', default='auto'
         Rows of a batch; 'auto': 200, or all if there are fewer. 'full': all. Not used by 'lbfgs'.
-    learning_rate : {'constant', 'invscaling', 'adaptive'}, schedule or callable, default='constant'
+    learning_rate : str, float, schedule or callable, default='constant'
         'constant' is `learning_rate_init`; 'invscaling' ``learning_rate_init / (t + 1) ** power_t``, with t the rows
         seen before the epoch; 'adaptive' `learning_rate_init`, divided by 5 whenever training would stop, until 1e-6.
-        Or an object of `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so
-        far.
+        Or a float (a constant rate), an object of `fusedgrad.schedules`, or any callable ``step -> rate``, which gets
+        the number of steps made so far. Or the name of a schedule: 'cosine', 'linear', 'polynomial' and 'one_cycle'
+        begin with `learning_rate_init` and are as long as `max_iter` epochs (`partial_fit` cannot know that, and needs
+        an object), 'inverse_scaling' and 'reduce_on_plateau' begin with `learning_rate_init`.
     learning_rate_init : float in (0, inf), default=0.001
         The (first) learning rate.
     power_t : float in [0, inf), default=0.5
@@ -416,7 +434,7 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
         Stop by the score (accuracy) on validation rows: those given to `fit`, else a share of the training rows, which
         for two classes is stratified. The weights of the best epoch are kept. Not used by 'lbfgs'.
     validation_fraction : float in [0, 1), default=0.1
-        That share.
+        The share of the training rows that `early_stopping` sets aside.
     beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
         Decays of Adam's means.
     epsilon : float in (0, inf), default=1e-8
@@ -430,7 +448,7 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
     batch_norm : bool, default=False
         Whether hidden layers are normalised over the batch, before their activation.
     init : str, default='auto'
-        How weights begin: a name of `fusedgrad.layers.initializers`, biases at zero; 'auto' is scikit-learn's way.
+        Initial weights: a name of `fusedgrad.layers.initializers`, with biases of zero; 'auto' is scikit-learn's way.
     weight_decay : float in [0, inf), default=0.0
         Decoupled decay: weights shrink by ``rate * weight_decay`` in each step, whatever the optimizer.
     class_weight : dict, 'balanced' or None, default=None
@@ -442,8 +460,8 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
     restore_best_weights : bool or None, default=None
         Keep the weights of the epoch with the best validation score. None: with `early_stopping`, as scikit-learn does.
     n_jobs : int or None, default=None
-        Threads. None: as many as pay, at most what OpenMP allows; -1: all of those. The result does not depend on it,
-        to the last bit.
+        Threads. None: as many as the work justifies, at most what OpenMP allows; -1: all of those. Results are the same
+        bits for any number.
 
     Attributes
     ----------
@@ -476,7 +494,7 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
     n_outputs_ : int
         Units of the output layer.
     out_activation_ : {'softmax', 'logistic'}
-        What makes probabilities of its values.
+        The function that turns its outputs into probabilities.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -490,7 +508,9 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
     Notes
     -----
     Dense float32 and float64 arrays in C order and CSR matrices are used without a copy; training and predictions have
-    the type of X at the first fit. Ctrl-C ends a fit within about 0.1 s, with the weights so far and a warning.
+    the type of X at the first fit. Ctrl-C ends a fit within about 0.1 s, with the weights so far and a warning. With an
+    optimizer or a schedule that scikit-learn does not have, a UserWarning names parameters that were set and have no
+    effect, such as `beta_1` with ``solver='rmsprop'``.
 
     **Differences from scikit-learn 1.9.** The same ``random_state`` gives the same weights to rounding, except:
 
@@ -531,18 +551,18 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
 
     def __init__(
         self,
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
+        hidden_layer_sizes: int | Iterable[int] = (100,),
+        activation: str | Sequence[str] = "relu",
         *,
-        solver: Any = "adam",
+        solver: str | optimizers.Optimizer = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
-        learning_rate: Any = "constant",
+        learning_rate: str | float | Callable[[int], float] = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
         shuffle: bool = True,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         tol: float = 1e-4,
         verbose: bool | int = False,
         warm_start: bool = False,
@@ -559,7 +579,7 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
         batch_norm: bool = False,
         init: str = "auto",
         weight_decay: float = 0.0,
-        class_weight: Any = None,
+        class_weight: Mapping[Any, float] | Sequence[Mapping[Any, float]] | str | None = None,
         clip_norm: float | None = None,
         label_smoothing: float = 0.0,
         restore_best_weights: bool | None = None,
@@ -598,10 +618,10 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
         self.restore_best_weights = restore_best_weights
         self.n_jobs = n_jobs
 
-    @available_if(_is_stochastic)  # type: ignore[untyped-decorator]
+    @available_if(_is_stochastic)
     def partial_fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
-    ) -> MLPClassifier:
+    ) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 
         Parameters
@@ -617,7 +637,7 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
 
         Returns
         -------
-        self : MLPClassifier
+        self : object
 
         Raises
         ------
@@ -655,7 +675,7 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
         Strength of the L2 penalty on weights (not on biases), which is divided by the weight of the batch.
     batch_size : int in [1, inf), 'auto' or 'full', default='auto'
         Rows of a batch; 'auto': 200, or all if there are fewer. 'full': all. Not used by 'lbfgs'.
-    learning_rate : {'constant', 'invscaling', 'adaptive'}, schedule or callable, default='constant'
+    learning_rate : str, float, schedule or callable, default='constant'
         How the rate changes; see `MLPClassifier`.
     learning_rate_init : float in (0, inf), default=0.001
         The (first) learning rate.
@@ -682,7 +702,7 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
         Stop by the score (R²) on validation rows: those given to `fit`, else a share of the training rows. The weights
         of the best epoch are kept. Not used by 'lbfgs'.
     validation_fraction : float in [0, 1), default=0.1
-        That share.
+        The share of the training rows that `early_stopping` sets aside.
     beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
         Decays of Adam's means.
     epsilon : float in (0, inf), default=1e-8
@@ -696,7 +716,7 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
     batch_norm : bool, default=False
         Whether hidden layers are normalised over the batch, before their activation.
     init : str, default='auto'
-        How weights begin: a name of `fusedgrad.layers.initializers`, biases at zero; 'auto' is scikit-learn's way.
+        Initial weights: a name of `fusedgrad.layers.initializers`, with biases of zero; 'auto' is scikit-learn's way.
     weight_decay : float in [0, inf), default=0.0
         Decoupled decay: weights shrink by ``rate * weight_decay`` in each step, whatever the optimizer.
     clip_norm : float in (0, inf) or None, default=None
@@ -704,8 +724,8 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
     restore_best_weights : bool or None, default=None
         Keep the weights of the epoch with the best validation score. None: with `early_stopping`, as scikit-learn does.
     n_jobs : int or None, default=None
-        Threads. None: as many as pay, at most what OpenMP allows; -1: all of those. The result does not depend on it,
-        to the last bit.
+        Threads. None: as many as the work justifies, at most what OpenMP allows; -1: all of those. Results are the same
+        bits for any number.
 
     Attributes
     ----------
@@ -736,7 +756,7 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
     n_outputs_ : int
         Units of the output layer.
     out_activation_ : {'identity', 'exp'}
-        What makes predictions of its values.
+        The function that turns its outputs into predictions.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -771,19 +791,19 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
 
     def __init__(
         self,
-        loss: Any = "squared_error",
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
+        loss: str | losses.Loss = "squared_error",
+        hidden_layer_sizes: int | Iterable[int] = (100,),
+        activation: str | Sequence[str] = "relu",
         *,
-        solver: Any = "adam",
+        solver: str | optimizers.Optimizer = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
-        learning_rate: Any = "constant",
+        learning_rate: str | float | Callable[[int], float] = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
         shuffle: bool = True,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         tol: float = 1e-4,
         verbose: bool | int = False,
         warm_start: bool = False,
@@ -836,8 +856,8 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
         self.restore_best_weights = restore_best_weights
         self.n_jobs = n_jobs
 
-    @available_if(_is_stochastic)  # type: ignore[untyped-decorator]
-    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MLPRegressor:
+    @available_if(_is_stochastic)
+    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 
         Parameters
@@ -851,7 +871,7 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
 
         Returns
         -------
-        self : MLPRegressor
+        self : object
 
         Raises
         ------

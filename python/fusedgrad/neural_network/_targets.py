@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,6 +16,9 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from .. import losses
 from .._network import Goal
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 REGRESSION_LOSSES = ("squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma")
 
@@ -176,7 +179,7 @@ class Classification:
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
-    ) -> Any:
+    ) -> Self:
         """Train from the start, or with `warm_start` from the last fit.
 
         Parameters
@@ -272,6 +275,9 @@ class Regression:
         if first:
             self._meet(y)
 
+    def _object_of(self, name: str) -> Any:
+        return self._loss if name == "loss" else super()._object_of(name)  # type: ignore[misc]
+
     @property
     def _loss(self) -> losses.Loss:
         return losses.get(self.loss) if isinstance(self.loss, str) else self.loss
@@ -334,7 +340,7 @@ class Regression:
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
-    ) -> Any:
+    ) -> Self:
         """Train from the start, or with `warm_start` from the last fit.
 
         Parameters
