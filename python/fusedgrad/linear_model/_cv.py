@@ -34,12 +34,13 @@ from .._checks import (
     check_parameters,
     check_weights,
     check_X_y,
-    unchanged_on_error,
+    settle_all,
+    twin,
 )
 from .._threads import threads_for
 from ..losses import LOG_LINK
 from ._classifier import SGDClassifier, _has_probabilities
-from ._many import Together
+from ._many import MOST_ALPHAS, Together
 from ._regressor import SGDRegressor
 
 _NOT_HERE = ("alpha", "eta0", "l1_ratio", "warm_start")  # parameters of a cell alone
@@ -84,7 +85,7 @@ def _rules_of(cell: Any) -> dict[str, Any]:
     rules = {name: rule for name, rule in cell._rules.items() if name not in _NOT_HERE}
     positive = Number(low=0, open_low=True, high=np.inf, open_high=True)
     return rules | {
-        "alphas": Either(Number(Integral, 1), _Some(positive)),
+        "alphas": Either(Number(Integral, 1, MOST_ALPHAS), _Some(positive)),
         "eta0s": Either(_Some(positive), OneOf(None)),
         "l1_ratios": Either(_Some(Number(low=0, high=1)), OneOf(None)),
         "losses": Either(_Some(rules["loss"]), OneOf(None)),
@@ -157,11 +158,8 @@ class _Scorer:
         return self.name != "r2" or len(rows) > 1
 
     def _link(self, model: Any) -> str:
-        if self.data.classes is None:
-            return "exp" if model.loss in LOG_LINK else "identity"
-        if model.multi_class == "multinomial" and self.data.outputs > 1:
-            return "softmax"
-        return "modified_huber" if model.loss == "modified_huber" else "sigmoid"
+        link = str(model._link)
+        return "sigmoid" if self.data.classes is not None and link == "identity" else link  # accuracy needs none
 
     def _ask(self, model: Any, name: str, rows: NDArray[np.intp]) -> float:
         try:
@@ -378,24 +376,28 @@ class GridCV(BaseEstimator):  # type: ignore[misc]
             fails, or if weights overflow in every cell (with ``error_score='raise'`` in any). It names cell and fold.
             The estimator is then as before the call.
         """
-        with unchanged_on_error(self):
-            check_parameters(self, self._rules)
-            params = list(ParameterGrid(self._grid()))
-            cells = self._cells(params)
-            self._warn_of_idle_grids()
-            data = self._check_data(X, y, sample_weight)
-            splits = self._splits(data, groups)
-            any_cell = next(iter(cells.values()))
-            scorer = _Scorer(self._scoring(), any_cell, data)
-            search = _Search(cells, data, splits, scorer, self.error_score, int(self.verbose))
-            if self.halving:
-                search.halve()
-            else:
-                search.run()
-            self._take_results(search, params)
-            self._warn_of_fits(search)
-            self._take_best([*cells.values()][self.best_index_], search)
+        check_parameters(self, self._rules)
+        model = twin(self)
+        model._search(X, y, sample_weight, groups)
+        settle_all([(self, vars(model))])
         return self
+
+    def _search(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> None:
+        params = list(ParameterGrid(self._grid()))
+        cells = self._cells(params)
+        self._warn_of_idle_grids()
+        data = self._check_data(X, y, sample_weight)
+        splits = self._splits(data, groups)
+        any_cell = next(iter(cells.values()))
+        scorer = _Scorer(self._scoring(), any_cell, data)
+        search = _Search(cells, data, splits, scorer, self.error_score, int(self.verbose))
+        if self.halving:
+            search.halve()
+        else:
+            search.run()
+        self._take_results(search, params)
+        self._warn_of_fits(search)
+        self._take_best([*cells.values()][self.best_index_], search)
 
     # ---- the grid ----
 
@@ -412,8 +414,11 @@ class GridCV(BaseEstimator):  # type: ignore[misc]
         }
 
     def _cell(self, **params: Any) -> Any:
-        """The estimator of a cell: the parameters that it shares with this one, and its own."""
-        shared = {name: value for name, value in self.get_params(deep=False).items() if name in self._cell_class._rules}
+        """The estimator of a cell: the parameters that it shares with this one, and its own.
+
+        They are this one's attributes: a subclass may have other parameters than it sets.
+        """
+        shared = {name: getattr(self, name) for name in self._cell_class._rules if name not in _NOT_HERE}
         return self._cell_class(**{**shared, **params})
 
     def _cells(self, params: list[dict[str, Any]]) -> dict[str, Any]:
@@ -442,7 +447,7 @@ class GridCV(BaseEstimator):  # type: ignore[misc]
                 f"l1_ratios has {grid['l1_ratio']} values, but penalty={self.penalty!r} does not use l1_ratio: set "
                 "penalty='elasticnet', or l1_ratios=None.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         own = self._cell()._optimizer().learning_rate is not None
         if grid["eta0"] > 1 and (own or self.learning_rate == "optimal" or not isinstance(self.learning_rate, str)):
@@ -452,7 +457,7 @@ class GridCV(BaseEstimator):  # type: ignore[misc]
                 f"eta0s has {grid['eta0']} values, but {reason}, which does not use eta0: set {remedy}"
                 "learning_rate='constant', 'invscaling' or 'adaptive', or eta0s=None.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     # ---- the data ----
@@ -477,6 +482,11 @@ class GridCV(BaseEstimator):  # type: ignore[misc]
             train = _indices(train, data.X.shape[0], f"fold {k}: its training rows")
             test = _indices(test, data.X.shape[0], f"fold {k}: its test rows")
             _check_training_rows(data, train, k)
+            if self._scoring() == "r2" and len(test) < 2:
+                raise ValueError(
+                    f"fold {k} has one test row, but R² needs at least two. Use fewer folds, or another scoring such "
+                    "as 'neg_mean_squared_error'."
+                )
             splits.append((train, test))
         if not splits:
             raise ValueError("cv has no folds. Give an int, a splitter or pairs of training rows and test rows.")
@@ -544,14 +554,14 @@ class GridCV(BaseEstimator):  # type: ignore[misc]
             warnings.warn(
                 f"{len(search.errors)} of {fits} failed; their score is {self.error_score}. The first, {error}",
                 FitFailedWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         if search.unfinished:
             warnings.warn(
                 f"Maximum number of iteration reached before convergence in {search.unfinished} of {fits}. Consider "
                 "increasing max_iter to improve the fit.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     # ---- what the best model does ----
