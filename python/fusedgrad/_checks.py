@@ -256,6 +256,7 @@ def _numbers(X: Any) -> Any:
     if _is_time(dtype):
         raise TypeError(f"X must hold numbers, but it holds dates or times (dtype {dtype}). {_REMEDY}")
     if getattr(dtype, "kind", "") in ("U", "S", "V"):
+        np.asarray(X).astype(float)  # raises for words, and names one
         raise ValueError(
             f"X must hold numbers, but dtype={str(dtype)!r} is not compatible with them: it is an array of "
             "bytes/strings. Convert it, for instance with X.astype(float)."
