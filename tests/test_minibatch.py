@@ -263,6 +263,28 @@ def test_training_notices_x_that_is_not_finite(loss, rule, storage, value, said)
         assert pickle.dumps(model) == before
 
 
+@pytest.mark.parametrize("n", [1, 2, 7, 1000])
+def test_rows_are_drawn_from_64_bits(n):
+    """SplitMix64, and Fisher-Yates by the high half of a product of 128 bits: no row is likelier than another."""
+    word = 2**64 - 1
+
+    def numbers(state):
+        while True:
+            state = (state + 0x9E3779B97F4A7C15) & word
+            z = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 & word
+            z = (z ^ (z >> 27)) * 0x94D049BB133111EB & word
+            yield z ^ (z >> 31)
+
+    seed, epoch = 12345, 7
+    draws = numbers(next(numbers(seed)) ^ epoch)
+    next(draws)  # where the first block begins, of which there is one place
+    order = list(range(n))
+    for i in range(n - 1):
+        j = i + (next(draws) * (n - i) >> 64)
+        order[i], order[j] = order[j], order[i]
+    np.testing.assert_array_equal(_core.row_order(n, 4, 8.0, 2, seed, epoch), order)
+
+
 @pytest.mark.parametrize("n", [1, 2, 63, 1000])
 @pytest.mark.parametrize("batch_size", [1, 16, 100, 1000])
 @pytest.mark.parametrize("row_bytes", [0.0, 8.0, 400.0, 1e6])

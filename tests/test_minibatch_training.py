@@ -116,12 +116,26 @@ def test_a_rate_that_is_too_large_is_an_error_and_changes_nothing():
     model = SGDRegressor(batch_size=16, max_iter=5, tol=None, random_state=0).fit(X, y)
     before = pickle.dumps(model)
     model.set_params(learning_rate="constant", eta0=1e30)
-    with pytest.raises(ValueError, match=r"overflow occurred at epoch #1, with rates from 1e\+30 to 1e\+30\. Scaling"):
+    with pytest.raises(ValueError, match=r"overflow occurred at epoch #1, with rates from 1e\+30 to 1e\+30\. The"):
         model.fit(X, y)
     with pytest.raises(ValueError, match="overflow"):
         model.partial_fit(X, y)
     model.set_params(learning_rate="invscaling", eta0=0.01)
     assert pickle.dumps(model) == before
+
+
+@pytest.mark.parametrize("dtype, scale", [(np.float64, 1e200), (np.float64, 1e154), (np.float32, 1e20), (np.float32, 1e30)])
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adagrad", "rmsprop", "ftrl"])
+def test_numbers_whose_squares_overflow_are_errors_that_name_the_column(dtype, scale, sparse, optimizer):
+    X, _, y = noisy(n=300)
+    X = X.astype(dtype)
+    X[:, 1] *= dtype(scale)
+    column, largest = 1, np.abs(X[:, 1]).max()
+    model = SGDRegressor(batch_size=16, optimizer=optimizer, max_iter=3, tol=None, random_state=0)
+    with pytest.raises(ValueError, match=rf"The largest number of X is {largest:g}, in column {column}\.".replace("+", r"\+")):
+        model.fit(sp.csr_array(X) if sparse else X, y)
+    assert "coef_" not in vars(model)
 
 
 # ---- optimality ----

@@ -14,6 +14,8 @@ from functools import cache
 import numpy as np
 import pytest
 from fusedgrad import _core, optimizers
+from fusedgrad.linear_model import SGDRegressor
+from fusedgrad.neural_network import NeuralRegressor
 from fusedgrad.optimizers import (
     ASGD,
     FTRL,
@@ -452,6 +454,48 @@ def test_divergence_shows():
         assert np.isnan(w[33]) and np.isfinite(np.delete(w, 33)).all(), variant
 
 
+WITHOUT_EPSILON = [
+    Adagrad(epsilon=0.0),
+    Adadelta(epsilon=0.0),
+    RMSprop(epsilon=0.0),
+    RMSprop(epsilon=0.0, momentum=0.5),
+    RMSprop(epsilon=0.0, centered=True),
+    Adam(epsilon=0.0),
+    Adam(epsilon=0.0, amsgrad=True),
+    Adam(epsilon=0.0, epsilon_hat=True),
+    AdamW(epsilon=0.0, weight_decay=0.0),
+    Adamax(epsilon=0.0),
+    NAdam(epsilon=0.0),
+    RAdam(epsilon=0.0),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("optimizer", WITHOUT_EPSILON, ids=repr)
+def test_without_epsilon_a_gradient_of_zero_moves_nothing(optimizer, dtype):
+    w = np.ones(4, dtype)
+    optimizer, state = with_rate(optimizer, 0.1), optimizer.init(w)
+    g = np.array([0.0, 0.0, 1.0, -1e-3], dtype)
+    for _ in range(10):
+        optimizer.step(w, g, state)
+    np.testing.assert_array_equal(w[:2], [1, 1])
+    assert np.isfinite(w).all() and w[2] < 1 < w[3] or type(optimizer) is Adadelta
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("epsilon", [0.0, 1e-300, 1e-30])
+@pytest.mark.parametrize("kind", [Adagrad, RMSprop, Adam, Adamax, NAdam, RAdam])
+def test_gradients_whose_squares_vanish_make_no_leaps(kind, epsilon, dtype):
+    """The square of 1e-20 is no normal float, that of 1e-160 no normal double."""
+    for size in (1e-3, 1e-10, 1e-20, 1e-30, 1e-100, 1e-160, 1e-300):
+        w = np.ones(3, dtype)
+        optimizer = kind(0.1, epsilon=epsilon)
+        state = optimizer.init(w)
+        for _ in range(10):
+            optimizer.step(w, np.full(3, size, dtype), state)
+            assert (np.abs(w - 1) <= 10).all(), size  # RMSprop's first step is ten times the rate
+
+
 def test_numbers_too_small_to_be_normal_count_as_zero():
     optimizer = SGD(0.1, momentum=0.5)
     w = np.ones(100, np.float32)
@@ -600,6 +644,42 @@ def test_clipped_steps_keep_their_direction_and_not_more_than_the_norm(sizes, cl
     step, g = -np.concatenate(ws).astype(float), np.concatenate(gs).astype(float)
     norm = np.linalg.norm(g)
     np.testing.assert_allclose(step, g * min(1, clip_norm / (norm + 1e-6)), rtol=4 * np.finfo(dtype).eps)
+
+
+def test_a_gradient_that_is_what_moves_is_refused():
+    a, b = np.ones(4), np.ones(4)
+    sgd = SGD(0.1, momentum=0.9)
+    state = sgd.init([a, b])
+    cases = {
+        r"grads\[0\] shares memory with params\[1\]": [b, a],
+        r"grads\[1\] shares memory with params\[0\]": [np.ones(4), a],
+        r"grads\[0\] shares memory with state.slots\[1\]\[0\]": [state.slots[1][0], np.ones(4)],
+    }
+    for message, grads in cases.items():
+        with pytest.raises(ValueError, match=message):
+            sgd.step([a, b], grads, state)
+    long = np.ones(9)
+    with pytest.raises(ValueError, match=r"grads\[1\] shares memory with params\[0\]"):
+        sgd.step([long[:4], np.ones(4)], [np.ones(4), long[2:6]], sgd.init([long[:4], b]))
+    sgd.step([a, b], [long[:4], long[:4]], state)  # the same gradient for both
+    np.testing.assert_array_equal(a, np.full(4, 0.9))
+    np.testing.assert_array_equal(b, a)
+
+
+@pytest.mark.parametrize("engine", ["optimizer", "linear", "network"])
+def test_a_norm_that_is_not_a_number_is_seen_everywhere(engine):
+    """One rule: clipping by such a norm makes every weight NaN, and nothing passes for a norm of 1."""
+    if engine == "optimizer":
+        w = np.zeros(2)
+        SGD(1.0, clip_norm=1.0).step(w, np.array([1.0, np.nan]), SGD().init(w))
+        assert np.isnan(w).all()
+        return
+    X, y = np.array([[1e308, 1.0], [1.0, -1e308]]), np.array([1e308, -1e308])  # squares overflow
+    with pytest.raises(ValueError, match=r"overflow|non-finite"):
+        if engine == "linear":
+            SGDRegressor(batch_size=2, optimizer=SGD(1.0, clip_norm=1.0), max_iter=2, tol=None).fit(X, y)
+        else:
+            NeuralRegressor([], optimizer=SGD(1.0, clip_norm=1.0), max_epochs=2, tol=None).fit(X, y)
 
 
 def test_clipping_gradients_that_are_not_finite():

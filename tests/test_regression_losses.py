@@ -121,3 +121,19 @@ def test_they_are_losses_of_regression_only(loss):
     X, y = data()
     with pytest.raises(ValueError, match="'loss' parameter of SGDClassifier"):
         SGDClassifier(loss=loss).fit(X, y > 1)
+
+
+@pytest.mark.parametrize("mean", [1e-3, 1.0, 300.0, 1e6])
+@pytest.mark.parametrize("eta0", [0.01, 1.0])
+@pytest.mark.parametrize("loss", ["poisson", "gamma"])
+def test_means_of_any_size_are_found_one_sample_a_step(loss, eta0, mean):
+    """No step goes beyond the least loss of its sample, so no rate is too large for a mean."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 4))
+    expected = mean * np.exp(X @ [0.3, -0.2, 0.1, 0.0])
+    y = expected * rng.gamma(50.0, 1 / 50.0, size=len(X))
+    model = SGDRegressor(loss, eta0=eta0, alpha=0, max_iter=200, tol=None, random_state=0).fit(X, y)
+    relative = model.predict(X) / expected
+    bound = 1.6 if eta0 * mean < 10 else 3.0  # where all steps are cut, the last samples count most
+    if not (loss == "poisson" and mean * eta0 < 0.1):  # the slope of Poisson regression is small where its mean is
+        assert 1 / bound < relative.min() and relative.max() < bound

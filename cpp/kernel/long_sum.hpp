@@ -20,16 +20,16 @@ constexpr bool is_long(Index rows) {
 }
 
 // The n sums in `near`, zero at first, to which others add; `wide` (n numbers, or null where the sum is not long) takes
-// what has been added so far.
+// over what has been added of every `most` rows.
 template <class T>
 class LongSum {
 public:
-    LongSum(T* near, double* wide, Index n) : near_(near), wide_(wide), n_(n) {
+    LongSum(T* near, double* wide, Index n, Index most) : near_(near), wide_(wide), n_(n), most_(most) {
         for (Index i = 0; wide_ && i < n_; ++i) wide_[i] = 0.0;
     }
-    // So many rows are about to be added, at most `most_summed`.
+    // So many rows are about to be added, at most `most`.
     void expect(Index rows) {
-        if (wide_ && rows_ + rows > most_summed) {
+        if (wide_ && rows_ + rows > most_) {
             for (Index i = 0; i < n_; ++i) wide_[i] += double(near_[i]);
             for (Index i = 0; i < n_; ++i) near_[i] = T(0);
             rows_ = 0;
@@ -43,7 +43,7 @@ public:
 private:
     T* FG_RESTRICT const near_;
     double* FG_RESTRICT const wide_;
-    const Index n_;
+    const Index n_, most_;
     Index rows_ = 0;
 };
 

@@ -46,6 +46,7 @@ public:
         if (tile_ > 8) tile_ = tile_ / 8 * 8;
         // Blocks take several tiles at a time, since they load and store their gradient as often.
         reach_ = tile_ * std::max<Index>(1, std::clamp<Index>((32 << 10) / row, 16, Tile<T>::most_rows) / tile_);
+        summed_ = most_summed / reach_ * reach_;  // the same rows for a model alone and for many
         for (const auto& block : this->blocks_) widest_ = std::max(widest_, block.width);
     }
 
@@ -156,7 +157,7 @@ private:
     void one_output(const Portion& portion, Index c, const Block<T>& block, T* p, double* wide) {
         T* const g = partial_of(c, block);
         std::fill_n(g, this->size_, T(0));
-        LongSum<T> gradient(g, wide, X_.cols);
+        LongSum<T> gradient(g, wide, X_.cols, summed_);
         const double share = 1.0 / double(portion.batch.count);
         double loss = 0.0, slopes = 0.0;
         const T* const w = block.W;
@@ -177,7 +178,7 @@ private:
         const Index width = block.width, weights = X_.cols * width, count = Index(block.models.size());
         T* const G = partial_of(c, block);
         std::fill_n(G, weights + width, T(0));
-        LongSum<T> gradient(G, wide, weights + width);
+        LongSum<T> gradient(G, wide, weights + width, summed_);
         const double share = 1.0 / double(portion.batch.count);
         double loss[most_columns]{}, slopes[most_columns]{};
         const T* const W = block.W;
@@ -211,7 +212,7 @@ private:
     }
 
     const Dense<T> X_;
-    Index chunk_ = 1, chunks_ = 1, all_ = 0, stride_ = 0, tile_ = 1, reach_ = 1, widest_ = 1;
+    Index chunk_ = 1, chunks_ = 1, all_ = 0, stride_ = 0, tile_ = 1, reach_ = 1, widest_ = 1, summed_ = 1;
     Buffer<T> partial_;                               // (chunks, blocks, features + 1, width)
     std::vector<Buffer<T>> margins_;                  // one a member
     std::vector<Buffer<double>> wide_;                // one a member: a gradient whose rows are many

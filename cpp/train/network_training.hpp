@@ -427,6 +427,13 @@ private:
 
     // Only before weights move: until the barrier before `move`.
     bool called_off(const Member& own) { return watch_->called_off(int(&own - team_.data())); }
+    // Calls f(rows) for some rows after the other, as long as the step is not called off.
+    template <class F>
+    void between_looks(const Member& own, Rows rows, F&& f) {
+        in_pieces(rows, 6144, [&](Rows few) {
+            if (!called_off(own)) f(few);
+        });
+    }
 
     // Calls f(rows) for so many rows after the other.
     template <class F>
@@ -473,14 +480,16 @@ private:
             auto* const next = s + 1 < forward_.size() ? &network_->layer(stage.end) : nullptr;
             in_pieces(rows, stage.piece, [&](Rows some) {
                 at_rows(own.values, values_, some.begin);
-                for (Index k = stage.begin; k < stage.end && !called_off(own); ++k) {
+                for (Index k = stage.begin; k < stage.end; ++k) {
                     auto& layer = network_->layer(k);
                     T* const y = own.values.at[std::size_t(k) + 1];
-                    if (k == 0 && sparse_input_) {
-                        layer.forward(step.pass, sparse_.data(), y, some);
-                    } else {
-                        layer.forward(step.pass, value(own, k, input), y, some);
-                    }
+                    between_looks(own, some, [&](Rows few) {
+                        if (k == 0 && sparse_input_) {
+                            layer.forward(step.pass, sparse_.data(), y, few);
+                        } else {
+                            layer.forward(step.pass, value(own, k, input), y, few);
+                        }
+                    });
                 }
                 if (next && next->meets()) next->sum_up(value(own, stage.end, input), some);
             });
@@ -522,7 +531,8 @@ private:
             in_pieces(rows, stage.block, [&](Rows block) {
                 at_rows(own.slopes, slopes_, block.begin);
                 in_pieces(block, stage.piece, [&](Rows some) {
-                    for (Index k = top; k >= stage.begin && !called_off(own); --k) back(step, own, k, some, input);
+                    for (Index k = top; k >= stage.begin; --k)
+                        between_looks(own, some, [&](Rows few) { back(step, own, k, few, input); });
                     if (next && next->meets())
                         next->sum_up_back(value(own, stage.begin - 1, input), own.slopes.at[std::size_t(stage.begin)],
                                           some);

@@ -383,7 +383,7 @@ class _Training:
         if self.task.sample_weight is None:
             curvature *= relative
         result = curvature * self.shared.spread(self.task.sample_weight, relative) + self.plan["l2"]
-        if not result < 1.0 / np.finfo(self.weights.dtype).tiny:
+        if not result < 1.0 / float(np.finfo(self.weights.dtype).tiny):
             self.shared.check()
             raise ValueError(
                 f"No learning rate of {self.weights.dtype} is small enough for these data: {self.shared.largest()} "

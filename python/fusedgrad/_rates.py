@@ -187,6 +187,10 @@ def spread(X: Any, weight: NDArray[Any] | None, *, batch: int, rows: NDArray[Any
         chosen = np.sort(np.random.default_rng(0).integers(n, size=SAMPLE))
         sample, weight = chosen if rows is None else rows[chosen], None if weight is None else weight[chosen]
     X = X[sample]
+    columns = np.arange(X.shape[1])
+    if sp.issparse(X):  # columns without a number have no part in it, and may be millions
+        columns, indices = np.unique(X.indices, return_inverse=True)
+        X = sp.csr_array((X.data, indices, X.indptr), shape=(X.shape[0], len(columns)))
     # Squares must not overflow, so rows are measured in units of the largest number.
     unit = float(np.abs(X.data if sp.issparse(X) else X).max(initial=1.0))
     X = X.astype(np.float64) / unit
@@ -195,8 +199,7 @@ def spread(X: Any, weight: NDArray[Any] | None, *, batch: int, rows: NDArray[Any
     square = (X.multiply(X) if sp.issparse(X) else X * X).sum(axis=1)
     row = float((factor * (np.ravel(square) + one**2)).max())
 
-    v, last, eigenvalue = np.ones(X.shape[1]), 1.0, 0.0
-    v += 0.1 * np.random.default_rng(1).standard_normal(X.shape[1])  # for columns whose sum is zero in each row
+    v, last, eigenvalue = 1.0 + 0.1 * np.sin(1.0 + columns.astype(float) ** 2), 1.0, 0.0  # columns may sum to zero
     for _ in range(10):
         norm = np.sqrt(v @ v + last * last)
         u = factor * ((X @ v + one * last) / norm)

@@ -5,7 +5,7 @@ epsilon-insensitive loss the flat one; absolute error and quantile take 0.
 """
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, xlogy
 
 
 def hinge(y, p):
@@ -107,3 +107,6 @@ KINKS = {
     "poisson": lambda y: [],
     "gamma": lambda y: [],
 }
+
+# The least that a loss whose curvature has no bound can be, for target y.
+LEAST = {"poisson": lambda y: y - xlogy(y, y), "gamma": lambda y: 1 + np.log(y)}

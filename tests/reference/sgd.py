@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .losses import LOSSES
+from .losses import LEAST, LOSSES
 
 MAX_INT = np.iinfo(np.int32).max
 LARGEST_SLOPE = 1e12
@@ -131,6 +131,10 @@ def train(
             else:
                 update = -eta * np.clip(slope, -LARGEST_SLOPE, LARGEST_SLOPE)
             update *= side_weights[int(target > 0)] * weights[i]
+            if loss in LEAST and slope != 0:
+                # Asi & Duchi (2019), the truncated model: no step goes beyond the least loss of its sample
+                most = max(0, value - LEAST[loss](target)) / (slope**2 * (x @ x + intercept_decay * fit_intercept))
+                update = -slope * min(eta * side_weights[int(target > 0)] * weights[i], most)
 
             decay = max(0, 1 - l2 * eta)
             w = decay * w + update * x
