@@ -124,7 +124,9 @@ def test_a_rate_that_is_too_large_is_an_error_and_changes_nothing():
     assert pickle.dumps(model) == before
 
 
-@pytest.mark.parametrize("dtype, scale", [(np.float64, 1e200), (np.float64, 1e154), (np.float32, 1e20), (np.float32, 1e30)])
+@pytest.mark.parametrize(
+    "dtype, scale", [(np.float64, 1e200), (np.float64, 1e154), (np.float32, 1e20), (np.float32, 1e30)]
+)
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adagrad", "rmsprop", "ftrl"])
 def test_numbers_whose_squares_overflow_are_errors_that_name_the_column(dtype, scale, sparse, optimizer):
@@ -133,7 +135,9 @@ def test_numbers_whose_squares_overflow_are_errors_that_name_the_column(dtype, s
     X[:, 1] *= dtype(scale)
     column, largest = 1, np.abs(X[:, 1]).max()
     model = SGDRegressor(batch_size=16, optimizer=optimizer, max_iter=3, tol=None, random_state=0)
-    with pytest.raises(ValueError, match=rf"The largest number of X is {largest:g}, in column {column}\.".replace("+", r"\+")):
+    with pytest.raises(
+        ValueError, match=rf"The largest number of X is {largest:g}, in column {column}\.".replace("+", r"\+")
+    ):
         model.fit(sp.csr_array(X) if sparse else X, y)
     assert "coef_" not in vars(model)
 

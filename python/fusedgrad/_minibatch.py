@@ -46,10 +46,12 @@ def run(
     (training,) = together.trainings
     while not training.ended:
         epochs.begin()
-        training.mark()
         try:
+            training.mark()
             together.epoch()
         except KeyboardInterrupt:  # while Python was at work, not the core, which looks for signals
+            if training.marked is None:  # no epoch is complete
+                raise
             training.break_off()
         if training.error is not None:
             raise training.error
@@ -271,7 +273,7 @@ class _Training:
         self.side_weight = self._side_weight()
         self.source = self._source()
         self.before: list[NDArray[Any]] = []
-        self._marked: tuple[list[Any], list[Any], list[Any]] | None = None
+        self.marked: tuple[list[Any], list[Any], list[Any]] | None = None
         self.validation = None if task.validation is None else shared.scorer(task, self.batches.multinomial)
         self.curve: list[float] = []
         self.scores: list[float] = []
@@ -392,33 +394,31 @@ class _Training:
         return result
 
     def mark(self) -> None:
-        """Remember how things stand, for `break_off`; not before a lone epoch, which is made in whole or not at all."""
-        self._marked = None
-        if self.plan["max_iter"] > 1:
-            lists = self.curve, self.scores, self.validation_curve
-            self._marked = (
+        """Remember how things stand after some epochs, for `break_off`."""
+        if self.curve:
+            objects = self, self.source, self.task.start
+            self.marked = (
                 [(array, array.copy()) for array in self._arrays],
-                [(each, len(each)) for each in lists],
-                [(each, dict(vars(each))) for each in (self, self.source, self.task.start)],
+                [(each, len(each)) for each in (self.curve, self.scores, self.validation_curve)],
+                [(each, {**vars(each), "marked": None} if each is self else dict(vars(each))) for each in objects],
             )
 
     def break_off(self) -> None:
         """End training as it stood at the last mark, because Ctrl-C came."""
-        if self._marked is not None:
-            arrays, lists, objects = self._marked
-            for array, values in arrays:
-                array[:] = values
-            for each, length in lists:
-                del each[length:]
-            for each, attributes in objects:
-                vars(each).update(attributes)
+        assert self.marked is not None
+        arrays, lists, objects = self.marked
+        for array, values in arrays:
+            array[:] = values
+        for each, length in lists:
+            del each[length:]
+        for each, attributes in objects:
+            vars(each).update(attributes)
         self.stop_reason = "interrupted"
 
     def keep(self) -> None:
         """Remember what an epoch with automatic rates may have to go back to."""
         if isinstance(self.source, _rates.Automatic):
-            marked = self._marked[0] if self._marked else [(array, array.copy()) for array in self._arrays]
-            self.before = [values for _, values in marked]
+            self.before = [array.copy() for array in self._arrays]
 
     @property
     def _arrays(self) -> list[NDArray[Any]]:
