@@ -458,6 +458,12 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
             return [1.0] * n_classes
         if self.class_weight != "balanced":
             return list(compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_).tolist())
+        missing = np.setdiff1d(np.arange(n_classes), codes)
+        if missing.size:  # in partial_fit
+            raise ValueError(
+                f"class_weight='balanced' weighs the classes by the rows of the call, but y has no row of class "
+                f"{self.classes_.tolist()[missing[0]]!r}. Give class_weight a dict of weights."
+            )
         return list(balanced_weights(codes, n_classes, sample_weight).tolist())
 
     def _targets(self, y: Any, dtype: Any, name: str) -> Any:

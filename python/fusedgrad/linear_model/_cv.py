@@ -121,6 +121,7 @@ class _Data:
             model.classes_ = self.classes
         model.n_features_in_ = self.X.shape[1]
         model.coef_, model.intercept_ = model._shape_coef(coef), intercept
+        model._fitted_link = model._link_to_fit()
         return model
 
 

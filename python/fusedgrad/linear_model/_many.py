@@ -236,6 +236,7 @@ class Together:
         self._failed: dict[int, Exception] = {}
         self.passes: list[list[int]] = []
         self.alone: dict[int, str] = {}
+        given = X, y
         X, y, targets = self._check_data(X, y)
         weights = self._check_weights(sample_weights, X)
         tasks: dict[int, _fit.Task] = {}
@@ -246,7 +247,8 @@ class Together:
             why = _why_alone(model)
             if why:
                 self.alone[k] = why
-                self._fits[k] = self._fit_of(model, X, y, weights[k])
+                hears = rows is None and _has_callbacks(model)  # callbacks see the data as it was given
+                self._fits[k] = self._fit_of(model, *(given if hears else (X, y)), weights[k])
                 continue
             chance, model.random_state = model.random_state, seed if model.random_state is None else model.random_state
             with self._named(k):
@@ -293,7 +295,7 @@ class Together:
             first.classes_ = classes_of(known)
         else:
             first._y_ndim = np.ndim(y)
-            known = np.ascontiguousarray(known, dtype=X.dtype)
+            known = aligned(np.ascontiguousarray(known, dtype=X.dtype))
         targets = first._targets(known, X.dtype, "y") if first._classification else known
         seen = {name: first.__dict__[name] for name in _SEEN if name in first.__dict__}
         self._seen = seen
@@ -346,12 +348,13 @@ class Together:
             raise type(error)(f"{self.names[k]}: {error}") from error
 
     def _fit_of(self, model: Any, X: Any, y: Any, weight: Any) -> Callable[[], Any]:
-        rows = slice(None) if self.rows is None else self.rows
+        if self.rows is not None:
+            X, y, weight = X[self.rows], y[self.rows], None if weight is None else weight[self.rows]
 
         def fit() -> None:
             model._warn = lambda: None  # whoever asked for the models warns, once for all
             try:
-                model.fit(X[rows], y[rows], sample_weight=None if weight is None else weight[rows])
+                model.fit(X, y, sample_weight=weight)
             finally:
                 del model._warn
             self._show(model)  # the names of X's columns too, which are gone by now
@@ -469,8 +472,12 @@ def _about(name: str, error: Exception | None) -> Exception | None:
     return None if error is None else type(error)(f"{name}: {error}")
 
 
+def _has_callbacks(estimator: Any) -> bool:
+    return bool(getattr(estimator, "_skl_callbacks", None))
+
+
 def _why_alone(estimator: Any) -> str:
-    if getattr(estimator, "_skl_callbacks", None):
+    if _has_callbacks(estimator):
         return "it has callbacks, which follow one fit"
     if not estimator._is_batched():
         return "it is trained one sample a step (batch_size=1 with plain SGD), which no two models can share"
