@@ -291,12 +291,16 @@ def test_targets_that_are_whole_numbers_and_folds_of_one_row(scoring):
     assert_same_search(ours.fit(X, y), theirs.fit(X, y))
 
 
-def test_scores_are_not_defined_in_every_fold():
-    # as scikit-learn: R2 of one row is NaN, with a warning
+def test_r2_of_a_fold_of_one_row_is_refused():
+    # scikit-learn: NaN, with a warning, after training
     X, y = data("regression")
-    ours, _ = pair("regression", cv=[(np.arange(50), np.arange(50, N)), (np.arange(60), np.array([70]))])
-    with pytest.warns(UserWarning, match="not well-defined"), pytest.raises(ValueError, match="every cell has a fold"):
-        ours.fit(X, y)
+    folds = [(np.arange(50), np.arange(50, N)), (np.arange(60), np.array([70]))]
+    for scoring in (None, "r2"):
+        ours, _ = pair("regression", cv=folds)
+        with pytest.raises(ValueError, match="fold 1 has one test row, but R² needs at least two"):
+            ours.set_params(scoring=scoring).fit(X, y)
+        assert "n_features_in_" not in vars(ours)
+    assert np.isfinite(ours.set_params(scoring="neg_mean_squared_error").fit(X, y).best_score_)
 
 
 def test_scorer_sees_fitted_estimators_of_the_cells():

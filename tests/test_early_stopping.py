@@ -195,11 +195,23 @@ def test_a_constant_target_that_is_met_exactly_scores_one():
     assert model.validation_scores_ == [r2_score(np.zeros(5), np.zeros(5))] == [1.0]
 
 
-def test_the_score_of_a_single_row_is_no_number():
+@pytest.mark.parametrize("batch_size", [1, 16])
+def test_r2_of_a_single_row_is_refused_before_training(batch_size):
     X, y = data("regression")
-    model = estimator("regression", max_iter=1, tol=None).fit(X, y, X_val=X[:1], y_val=y[:1])
-    assert np.isnan(model.validation_scores_[0])
-    assert model.validation_loss_curve_[0] >= 0
+    model = estimator("regression", max_iter=1, tol=None).set_params(batch_size=batch_size)
+    with pytest.raises(ValueError, match="R².*at least two rows.*X_val has 1"):
+        model.fit(X, y, X_val=X[:1], y_val=y[:1])
+    with pytest.raises(ValueError, match="R².*at least two rows.*X_val has 1"):
+        model.fit(X, y, X_val=X[:3], y_val=y[:3], sample_weight_val=[0, 2, 0])
+    model.set_params(early_stopping=True)
+    with pytest.raises(ValueError, match=r"R².*at least two rows.*validation_fraction=0.1 has 1"):
+        model.fit(X[:8], y[:8])
+    assert "n_features_in_" not in vars(model)
+    model.fit(X[:8], y[:8], X_val=X[:2], y_val=y[:2])
+    # what is scored by accuracy needs no second row
+    X, y = data("binary")
+    model = estimator("binary", max_iter=1, tol=None).set_params(batch_size=batch_size)
+    assert model.fit(X, y, X_val=X[:1], y_val=y[:1]).validation_scores_[0] in (0.0, 1.0)
 
 
 # ---- where scikit-learn 1.9 is wrong ----
@@ -405,14 +417,12 @@ def test_labels_may_be_strings():
 
 
 @every_case
-@pytest.mark.parametrize("held_weight", [0.0, -1.0])
-def test_validation_rows_without_weight_are_an_error(case, held_weight):
-    # scikit-learn asks for a weight above zero
+@pytest.mark.parametrize("part", ["validation", "training"])
+def test_a_part_of_the_split_without_weight_is_an_error(case, part):
     X, y = data(case)
-    _, held = split(case, y)
     weight = np.ones(N)
-    weight[held] = held_weight
-    with pytest.raises(ValueError, match="sample weights for validation set are all zero"):
+    weight[split(case, y)[part == "validation"]] = 0
+    with pytest.raises(ValueError, match=f"sample weights for {part} set are all zero"):
         estimator(case, early_stopping=True, random_state=0).fit(X, y, sample_weight=weight)
 
 

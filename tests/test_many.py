@@ -3,7 +3,7 @@
 import copy
 import json
 import pickle
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 
 import numpy as np
@@ -16,7 +16,7 @@ from fusedgrad.linear_model._many import Together
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
 from . import child
 from . import minibatch_strategies as strategies
@@ -1010,3 +1010,101 @@ def test_memory_counts_every_model():
     assert many["weights"] == 3 * few["weights"] >= 6 * 3 * 12 * 8
     assert many["optimizer state"] == 3 * few["optimizer state"] >= 2 * many["weights"]
     assert few["batch"] < many["batch"] < 3 * few["batch"]
+
+
+# ---- every attribute ----
+
+
+def attributes(model):
+    """Every attribute, bit by bit; of sums of losses over several outputs, which are in another order, 12 digits."""
+    values = dict(vars(model))
+    if "coef_" in values and len(np.atleast_2d(values["coef_"])) > 1:
+        values["loss_curve_"] = [f"{loss:.12e}" for loss in values["loss_curve_"]]
+        if state := values.get("_optimizer_state"):
+            values["_optimizer_state"] = replace(state, rates=tuple(f"{rate:.12e}" for rate in state.rates))
+    return {name: pickle.dumps(value) for name, value in values.items()}
+
+
+SETS = {
+    "losses": [{"loss": loss, "batch_size": 16} for loss in ("squared_error", "huber", "absolute_error")],
+    "sizes": [{"batch_size": size} for size in (1, 16, 1, "full", 16)],
+    "rules": [{"batch_size": 16, "optimizer": rule, "average": rule != "asgd"} for rule in ("sgd", "adam", "asgd")],
+    "stopping": [
+        {"batch_size": size, "early_stopping": True, "restore_best_weights": size == 16, "tol": 1e-3, "max_iter": 9}
+        for size in (1, 16, 16)
+    ],
+    "penalties": [{"batch_size": 16, "penalty": penalty, "alpha": 0.1} for penalty in ("l1", "elasticnet", None)],
+}
+
+
+@pytest.mark.parametrize("weights", ["no", "the same", "of each"])
+@pytest.mark.parametrize("container", ["array", "frame", "csr"])
+@pytest.mark.parametrize("outputs", [1, 2, 3, 5])
+@pytest.mark.parametrize("params", SETS)
+def test_every_attribute_is_that_of_a_fit(params, outputs, container, weights):
+    pandas = pytest.importorskip("pandas")
+    X = np.random.default_rng(1).normal(size=(70, 5))
+    y = X @ np.random.default_rng(2).normal(size=(5, outputs)) + 1
+    params = [{"random_state": 0, "max_iter": 3, "tol": None, "n_jobs": 1, **each} for each in SETS[params]]
+    if outputs == 1:
+        y = y[:, 0]
+    else:
+        params = [each for each in params if each["batch_size"] != 1]
+    weight = {"no": None, "the same": np.abs(X[:, 0]), "of each": np.abs(X[:, np.arange(len(params)) % 5])}[weights]
+    X = {"array": np.asarray, "frame": lambda X: pandas.DataFrame(X, columns=list("abcde")), "csr": sp.csr_array}[
+        container
+    ](X)
+    together = [SGDRegressor(**each, warm_start=k % 2 == 0) for k, each in enumerate(params)]
+    for _ in range(2):  # the second time some start warm
+        alone = copy.deepcopy(together)
+        fit_many(together, X, y, weight)
+        for k, model in enumerate(alone):
+            model.fit(X, y, sample_weight=weight if weight is None or weight.ndim == 1 else weight[:, k])
+        assert [attributes(model) for model in together] == [attributes(model) for model in alone]
+
+
+@pytest.mark.parametrize("frame", [False, True])
+@pytest.mark.parametrize("classes", [2, 3, 4])
+def test_every_attribute_is_that_of_a_fit_of_classifiers(classes, frame):
+    pandas = pytest.importorskip("pandas")
+    X = np.random.default_rng(1).normal(size=(90, 5))
+    y = np.array(list("abcd"))[(X @ np.random.default_rng(2).normal(size=(5, classes))).argmax(axis=1)]
+    X = pandas.DataFrame(X, columns=list("vwxyz")) if frame else X
+    weight = np.random.default_rng(3).uniform(size=90)
+    shared = {"random_state": 0, "max_iter": 3, "tol": None, "n_jobs": 1}
+    params = [
+        {"batch_size": 1},
+        {"batch_size": 16, "class_weight": "balanced"},
+        {"batch_size": 16, "loss": "log_loss", "multi_class": "multinomial"},
+        {"batch_size": 16, "loss": "modified_huber", "early_stopping": True},
+        {"batch_size": 1, "loss": "log_loss", "class_weight": "balanced", "average": True},
+    ]
+    together = [SGDClassifier(**shared, **each) for each in params]
+    alone = [clone(model).fit(X, y, sample_weight=weight) for model in together]
+    fit_many(together, X, y, weight)
+    assert [attributes(model) for model in together] == [attributes(model) for model in alone]
+
+
+@pytest.mark.parametrize("batch_sizes", [(1, 16), (16, 16), (16, 1)])
+def test_a_column_of_targets_is_one_target_for_every_model(batch_sizes):
+    X, y = data("regression")
+    models = [SGDRegressor(batch_size=size, max_iter=2, tol=None, random_state=0) for size in batch_sizes]
+    alone = [clone(model).fit(X, y) for model in models]
+    with pytest.warns(DataConversionWarning, match="column-vector"):
+        fit_many(models, X, y[:, None])
+    assert [attributes(model) for model in models] == [attributes(model) for model in alone]
+
+
+def test_a_model_whose_held_out_rows_weigh_nothing_is_named():
+    X, y = data()
+    models = [SGDClassifier(**{**GOOD, "early_stopping": True}) for _ in range(2)]
+    held = models[0]._held_out(y, None)
+    weights = np.ones((len(X), 2))
+    weights[held, 1] = 0  # the first model's are fine, and the split is found once for both
+    before = [attributes(model) for model in models]
+    with pytest.raises(ValueError, match="^model 1: The sample weights for validation set are all zero"):
+        fit_many(models, X, y, weights)
+    weights[:, 1] = held
+    with pytest.raises(ValueError, match="^model 1: The sample weights for training set are all zero"):
+        fit_many(models, X, y, weights)
+    assert [attributes(model) for model in models] == before

@@ -42,9 +42,12 @@ def targets_and_weights(case):
         return y.astype(dtype).astype(float).reshape(len(y), -1), weight
     classes = np.unique(y)
     of_class = np.ones(len(classes))
-    if case.params.get("class_weight") is not None:
-        of_class = compute_class_weight(case.params["class_weight"], classes=classes, y=y)
     inside = y[:, None] == classes
+    if case.params.get("class_weight") == "balanced":
+        of_rows = weight @ inside
+        of_class = np.divide(of_rows.sum(), len(classes) * of_rows, out=0 * of_rows, where=of_rows > 0)
+    elif case.params.get("class_weight") is not None:
+        of_class = compute_class_weight(case.params["class_weight"], classes=classes, y=y)
     if case.kind == "multinomial":
         return inside.astype(float), weight * of_class[inside.argmax(axis=1)]
     negative = losses.get(case.params["loss"]).negative
@@ -517,7 +520,8 @@ def test_a_warm_start_goes_on(rule):
     warm.set_params(max_iter=3).fit(case.X, case.y)
     np.testing.assert_array_equal(warm.coef_, whole.coef_)
     np.testing.assert_array_equal(warm.intercept_, whole.intercept_)
-    assert warm.loss_curve_ == whole.loss_curve_[1:]
+    assert warm.loss_curve_ == whole.loss_curve_
+    assert warm.n_iter_ == 3
 
 
 # ---- penalties that are larger than they should be, and other beginnings ----
@@ -611,7 +615,8 @@ def test_a_warm_start_goes_on_with_automatic_rates():
     warm = fit(case, optimizer="sgd", max_iter=10, warm_start=True)
     warm.set_params(max_iter=20).fit(case.X, case.y)
     np.testing.assert_array_equal(warm.coef_, whole.coef_)
-    assert warm.loss_curve_ == whole.loss_curve_[10:]
+    assert warm.loss_curve_ == whole.loss_curve_
+    assert warm.n_iter_ == 20
 
 
 # ---- the edges ----

@@ -11,7 +11,7 @@ from fusedgrad.linear_model import SGDClassifier, SGDRegressor
 from scipy.optimize import minimize
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import scale
@@ -268,12 +268,27 @@ def test_several_targets_are_scored_together():
     assert model.intercept_.shape == (3,)
     assert model.predict(X).shape == (300, 3)
     np.testing.assert_allclose(model.validation_scores_[-1], r2_score(Y[200:], model.predict(X[200:])))
-    alone = SGDRegressor(batch_size=32, max_iter=5, tol=None, random_state=0)
     with pytest.raises(ValueError, match="1d array"):
         SGDRegressor().fit(X, Y)
-    one = alone.fit(X, Y[:, :1])
-    assert one.coef_.shape == (1, 5)
-    assert one.predict(X).shape == (300, 1)
+
+
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+@pytest.mark.parametrize("batch_size", [1, 32, "full"])
+def test_a_column_of_targets_is_one_target(batch_size, call):
+    X, _, _ = noisy(n=300, d=5)
+    y = X @ np.random.default_rng(1).normal(size=5) + 1
+    column, flat = (SGDRegressor(batch_size=batch_size, random_state=0) for _ in range(2))
+    for model, targets in ((column, y[:, None]), (flat, y)):
+        given = {"X_val": X[:9], "y_val": targets[:9]} if call == "fit" else {}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            getattr(model, call)(X, targets, **given)
+        conversions = [str(each.message) for each in caught if each.category is DataConversionWarning]
+        assert len(conversions) == (model is column) * (1 + len(given) // 2)
+        assert all("column-vector y" in message for message in conversions)
+    assert column.coef_.shape == (5,)
+    assert column.predict(X).shape == (300,)
+    np.testing.assert_array_equal(column.coef_, flat.coef_)
 
 
 def test_the_best_weights_are_restored():

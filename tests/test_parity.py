@@ -11,6 +11,7 @@ import sklearn.linear_model
 from fusedgrad import _cpu, _isa
 from hypothesis import HealthCheck, given, settings
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import compute_class_weight
 from sklearn.utils.fixes import parse_version
 
 from . import child, strategies
@@ -36,6 +37,13 @@ def fit_both(case):
     models = []
     for library in (sklearn.linear_model, fusedgrad.linear_model):
         model = getattr(library, NAMES[case.kind])(**case.params)
+        if library is sklearn.linear_model and case.params.get("class_weight") == "balanced":
+            # it does not count sample weights there
+            labels = np.unique(case.y)
+            with np.errstate(divide="ignore"):  # of a class without weight
+                weights = compute_class_weight("balanced", classes=labels, y=case.y, **case.fit_params)
+            weights = np.where(np.isfinite(weights), weights, 0.0)
+            model.set_params(class_weight=dict(zip(labels.tolist(), weights.tolist(), strict=True)))
         # scikit-learn trains in the array that is given as coef_init
         models.append(model.fit(case.X, case.y, **copy.deepcopy(case.fit_params)))
     return models

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn import get_config
 from sklearn.base import BaseEstimator
-from sklearn.utils import assert_all_finite, check_array
+from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.validation import validate_data
 
 from . import _core
@@ -21,6 +22,8 @@ from ._threads import threads_for
 
 FLOATS = (np.float64, np.float32)
 _LARGE = 1_000_000  # numbers; below, waking a team costs more than it brings
+_REMEDY = "Convert them, for instance to days since a date: (dates - dates.min()) / np.timedelta64(1, 'D')."
+_Estimator = TypeVar("_Estimator", bound=BaseEstimator)
 
 
 class InvalidParameterError(ValueError, TypeError):
@@ -50,6 +53,8 @@ class Number:
             if not isinstance(value, self.kind) or isinstance(value, (bool, np.bool_)):
                 return False
         elif self.kind is Integral and type(value) is float:
+            return False
+        if self.kind is Real and isinstance(value, Integral) and abs(int(value)) >= 2**1024:  # no float
             return False
         above = self.low < value if self.open_low else self.low <= value  # type: ignore[operator]
         below = value < self.high if self.open_high else value <= self.high  # type: ignore[operator]
@@ -166,16 +171,73 @@ def check_parameters(estimator: BaseEstimator, rules: dict[str, Any]) -> None:
             raise wrong_parameter(estimator, name, rule, value)
 
 
+# ---- attributes change in one step: who interrupts a call finds all of the old or all of the new ----
+
+
+def twin(estimator: _Estimator) -> _Estimator:
+    """Return another estimator with the same attributes: what is trained, while the first stays as it is."""
+    other = object.__new__(type(estimator))
+    other.__dict__.update(estimator.__dict__)
+    return other
+
+
+def settle(
+    estimator: BaseEstimator,
+    attributes: Mapping[str, Any],
+    *,
+    without: Iterable[str] = (),
+    in_place: Iterable[tuple[Any, Any]] = (),
+) -> None:
+    """Give an estimator new attributes in one step; the others stay, but for those it is to be `without`.
+
+    `in_place` is as for `settle_all`.
+    """
+    without = frozenset(without)
+    others = {name: value for name, value in estimator.__dict__.items() if name not in without}
+    settle_all([(estimator, {**others, **attributes})], in_place)
+
+
+def settle_all(
+    settled: Iterable[tuple[BaseEstimator, Mapping[str, Any]]], in_place: Iterable[tuple[Any, Any]] = ()
+) -> None:
+    """Replace all attributes of some estimators in one step.
+
+    Parameters
+    ----------
+    settled : iterable of (estimator, attributes)
+        The attributes are all that the estimator has from now on.
+    in_place : iterable of (list or ndarray, values), default=()
+        Attributes that stay the same objects: the values are appended to a list (so that a long history costs no more
+        than what is new in it), and become those of an array.
+    """
+    steps: list[partial[Any]] = [
+        partial(list.extend, old, new) if isinstance(old, list) else partial(np.ndarray.__setitem__, old, ..., new)
+        for old, new in in_place
+    ]
+    steps += [partial(object.__setattr__, estimator, "__dict__", dict(attributes)) for estimator, attributes in settled]
+    # C code calls C code: the interpreter, which raises KeyboardInterrupt, does not come by before all is done.
+    list(map(partial.__call__, steps))
+
+
 @contextmanager
 def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
-    """Give an estimator its attributes back if the block raises. Arrays must not be changed in place."""
+    """Give an estimator its attributes back if the block raises. Arrays must not be changed in place.
+
+    A second Ctrl-C while it does so is endured. With a `twin` there is nothing to give back.
+    """
     before = estimator.__dict__.copy()
     try:
-        yield
+        try:
+            yield
+        except BaseException:
+            estimator.__dict__ = before
+            raise
     except BaseException:
-        estimator.__dict__.clear()
-        estimator.__dict__.update(before)
+        estimator.__dict__ = before
         raise
+
+
+# ---- arrays ----
 
 
 def is_plain(X: object, dtypes: tuple[Any, ...], n_features: int) -> bool:
@@ -188,7 +250,50 @@ def is_plain(X: object, dtypes: tuple[Any, ...], n_features: int) -> bool:
         and X.shape[0] > 0
         and n_features > 0
         and X.flags.c_contiguous
+        and X.flags.aligned
     )
+
+
+def aligned(array: Any) -> Any:
+    """Return the array; a copy if its numbers do not begin where the processor wants them (as `np.frombuffer` may)."""
+    return array if array.flags.aligned else array.copy()
+
+
+def _is_time(dtype: Any) -> bool:
+    """Whether a dtype of NumPy, pandas or polars is one of dates, times or durations."""
+    return getattr(dtype, "kind", "") in ("m", "M") or bool(getattr(dtype, "is_temporal", bool)())
+
+
+def _numbers(X: Any) -> Any:
+    """X, which scikit-learn's checks would take for numbers even where it holds dates or strings.
+
+    Raises
+    ------
+    TypeError
+        If there are dates, times or durations, as scikit-learn when it predicts.
+    ValueError
+        If it is an array of strings or bytes, likewise. (Objects that are strings of numbers are converted.)
+    """
+    if isinstance(X, (list, tuple)):
+        X = np.asarray(X)
+    dtypes = getattr(X, "dtypes", None)  # of a data frame
+    if dtypes is not None and np.iterable(dtypes):
+        times = [f"{name!r} ({dtype})" for name, dtype in zip(X.columns, dtypes, strict=True) if _is_time(dtype)]
+        if times:
+            raise TypeError(
+                f"X must hold numbers, but these columns hold dates or times: {', '.join(times)}. {_REMEDY}"
+            )
+        return X
+    dtype = getattr(X, "dtype", None)
+    if _is_time(dtype):
+        raise TypeError(f"X must hold numbers, but it holds dates or times (dtype {dtype}). {_REMEDY}")
+    if getattr(dtype, "kind", "") in ("U", "S", "V"):
+        np.asarray(X).astype(float)  # raises for words, and names one
+        raise ValueError(
+            f"X must hold numbers, but dtype={str(dtype)!r} is not compatible with them: it is an array of "
+            "bytes/strings. Convert it, for instance with X.astype(float)."
+        )
+    return X
 
 
 def check_finite(X: Any, estimator: BaseEstimator, name: str = "X") -> None:
@@ -212,21 +317,28 @@ def check_X(estimator: BaseEstimator, X: Any, *, dtypes: tuple[Any, ...] = FLOAT
         return X
     X = validate_data(
         estimator,
-        X,
+        _numbers(X),
         accept_sparse="csr",
         dtype=list(dtypes),
         order="C",
         ensure_all_finite=False,
         reset=reset,
     )
+    X = _for_core(X)
     check_finite(X, estimator)
-    return _same_index_type(X)
-
-
-def _same_index_type(X: Any) -> Any:
-    if sp.issparse(X) and X.indices.dtype != X.indptr.dtype:
-        return type(X)((X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)), shape=X.shape)
     return X
+
+
+def _for_core(X: Any) -> Any:
+    """X in aligned arrays; the two of a CSR matrix that hold indices in one type."""
+    if not sp.issparse(X):
+        return aligned(X)
+    parts = X.data, X.indices, X.indptr
+    if X.indices.dtype == X.indptr.dtype and all(part.flags.aligned for part in parts):
+        return X
+    index = X.indices.dtype if X.indices.dtype == X.indptr.dtype else np.dtype(np.int64)
+    # A container of its own: the one that was given stays as it is.
+    return type(X)((aligned(X.data), *(aligned(part.astype(index, copy=False)) for part in parts[1:])), shape=X.shape)
 
 
 def as_core(X: Any) -> Any:
@@ -248,9 +360,41 @@ def check_weights(weights: Any, X: Any, *, name: str = "sample_weight", zeros: b
         raise ValueError(f"{name} must be a 1D array or a scalar; got {weights.ndim} dimensions.")
     if weights.shape != (n,):
         raise ValueError(f"{name}.shape == {weights.shape}, expected {(n,)}: one weight for each row of X.")
+    check_not_negative(weights, name)
     if not zeros and not np.any(weights):
         raise ValueError(f"{name} is zero for every sample, so there is nothing to learn. Give some a positive weight.")
-    return weights
+    return aligned(weights)
+
+
+def check_not_negative(weights: Any, name: str) -> None:
+    if weights.size and weights.min() < 0:
+        raise ValueError(
+            f"Negative values in data passed to `{name}`: the smallest is {weights.min():g}. Weights must be >= 0; 0 "
+            "leaves a row out."
+        )
+
+
+def balanced_weights(codes: Any, n_classes: int, sample_weight: Any = None) -> Any:
+    """Return the weight of each class that `class_weight='balanced'` stands for.
+
+    All classes weigh the same then: ``total / (n_classes * weight of the rows of the class)``. Without sample weights
+    that is scikit-learn's ``n_samples / (n_classes * np.bincount(codes))``. A class whose rows weigh nothing gets 0.
+    (scikit-learn's `compute_class_weight` divides by zero there, and refuses a class without rows.)
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples,)
+        The class of each row, 0 to n_classes - 1.
+    n_classes : int
+    sample_weight : ndarray of shape (n_samples,), default=None
+        None: all ones.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_classes,), float64
+    """
+    sums = np.bincount(np.asarray(codes).astype(np.intp), weights=sample_weight, minlength=n_classes).astype(np.float64)
+    return np.divide(sums.sum(), n_classes * sums, out=np.zeros(n_classes), where=sums > 0)
 
 
 def check_validation(
@@ -285,7 +429,8 @@ def check_X_y(
 ) -> tuple[Any, Any]:
     """`check_X` together with one target a row, or with `multi_output` several.
 
-    Without `finite`, X is not searched for NaN and infinity.
+    A column of one target a row is made one-dimensional, with scikit-learn's DataConversionWarning. Without `finite`, X
+    is not searched for NaN and infinity.
     """
     if (
         not reset
@@ -302,7 +447,7 @@ def check_X_y(
         return X, y
     X, y = validate_data(
         estimator,
-        X,
+        _numbers(X),
         y,
         accept_sparse="csr",
         dtype=list(dtypes),
@@ -311,6 +456,9 @@ def check_X_y(
         multi_output=multi_output,
         reset=reset,
     )
+    X = _for_core(X)
     if finite:
         check_finite(X, estimator, name)
-    return _same_index_type(X), y
+    if multi_output and not sp.issparse(y) and y.ndim == 2 and y.shape[1] == 1:
+        y = column_or_1d(y, warn=True)
+    return X, y

@@ -46,7 +46,13 @@ def run(
     (training,) = together.trainings
     while not training.ended:
         epochs.begin()
-        together.epoch()
+        try:
+            training.mark()
+            together.epoch()
+        except KeyboardInterrupt:  # while Python was at work, not the core, which looks for signals
+            if training.marked is None:  # no epoch is complete
+                raise
+            training.break_off()
         if training.error is not None:
             raise training.error
         interrupted = training.stop_reason == "interrupted"
@@ -267,6 +273,7 @@ class _Training:
         self.side_weight = self._side_weight()
         self.source = self._source()
         self.before: list[NDArray[Any]] = []
+        self.marked: tuple[list[Any], list[Any], list[Any]] | None = None
         self.validation = None if task.validation is None else shared.scorer(task, self.batches.multinomial)
         self.curve: list[float] = []
         self.scores: list[float] = []
@@ -390,10 +397,32 @@ class _Training:
             )
         return result
 
+    def mark(self) -> None:
+        """Remember how things stand after some epochs, for `break_off`."""
+        if self.curve:
+            objects = self, self.source, self.task.start
+            self.marked = (
+                [(array, array.copy()) for array in self._arrays],
+                [(each, len(each)) for each in (self.curve, self.scores, self.validation_curve)],
+                [(each, {**vars(each), "marked": None} if each is self else dict(vars(each))) for each in objects],
+            )
+
+    def break_off(self) -> None:
+        """End training as it stood at the last mark, because Ctrl-C came."""
+        assert self.marked is not None
+        arrays, lists, objects = self.marked
+        for array, values in arrays:
+            array[:] = values
+        for each, length in lists:
+            del each[length:]
+        for each, attributes in objects:
+            vars(each).update(attributes)
+        self.stop_reason = "interrupted"
+
     def keep(self) -> None:
         """Remember what an epoch with automatic rates may have to go back to."""
-        arrays = self._arrays if isinstance(self.source, _rates.Automatic) else []
-        self.before = [array.copy() for array in arrays]
+        if isinstance(self.source, _rates.Automatic):
+            self.before = [array.copy() for array in self._arrays]
 
     @property
     def _arrays(self) -> list[NDArray[Any]]:
@@ -452,7 +481,7 @@ class _Training:
         if tol is None:
             improved = True
         elif plan["early_stopping"]:
-            improved = not score < self.best_score + tol
+            improved = not (np.isnan(score) or score < self.best_score + tol)
         else:
             improved = not objective > self.best_objective - tol
         self.best_score, self.best_objective = max(self.best_score, score), min(self.best_objective, objective)

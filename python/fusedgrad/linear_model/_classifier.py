@@ -17,9 +17,11 @@ from .._checks import (
     Either,
     Instance,
     OneOf,
+    balanced_weights,
     check_weights,
     check_X_y,
-    unchanged_on_error,
+    settle_all,
+    twin,
 )
 from .._estimator import available_if
 from ..optimizers import Optimizer
@@ -30,12 +32,17 @@ from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, classes_of, l
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+_PROBABILITIES = {"log_loss": "sigmoid", "modified_huber": "modified_huber"}  # losses that have some, and their links
+
 
 def _has_probabilities(estimator: SGDClassifier) -> bool:
-    if estimator.loss not in ("log_loss", "modified_huber"):
+    """Whether the fitted loss has probabilities; before `fit`, the loss to be fitted."""
+    if estimator._link == "identity":
+        loss = estimator.loss
+        told = f"loss={loss!r}" if loss not in _PROBABILITIES else "the loss that was fitted"
         raise AttributeError(
-            f"probability estimates are not available for loss={estimator.loss!r}; use loss='log_loss' or "
-            "'modified_huber', or wrap the classifier in sklearn.calibration.CalibratedClassifierCV"
+            f"probability estimates are not available for {told}; use loss='log_loss' or 'modified_huber', or wrap the "
+            "classifier in sklearn.calibration.CalibratedClassifierCV"
         )
     return True
 
@@ -339,16 +346,17 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
             before the call.
         """
         self._check_parameters()
-        with unchanged_on_error(self):
-            seen = X, y
-            keep = self._goes_on(coef_init, intercept_init)
-            coef_init, intercept_init = self._warm(coef_init, intercept_init)
-            X, y = check_X_y(self, X, y, reset=True, finite=not self._is_checked_in_training())
-            self.classes_ = classes_of(y)
-            given = self._given_validation(X, X_val, y_val, sample_weight_val)
-            self._wants_validation(given)
-            self._learn(X, y, coef_init, intercept_init, sample_weight, given, seen=seen, keep=keep, partial=False)
-            self._warn()
+        model, seen = twin(self), (X, y)
+        keep = model._goes_on(coef_init, intercept_init)
+        coef_init, intercept_init = model._warm(coef_init, intercept_init)
+        X, y = check_X_y(model, X, y, reset=True, finite=not model._is_checked_in_training())
+        model.classes_ = classes_of(y)
+        given = model._given_validation(X, X_val, y_val, sample_weight_val)
+        model._wants_validation(given)
+        model._learn(X, y, coef_init, intercept_init, sample_weight, given, seen=seen, keep=keep, partial=False)
+        model._warn()
+        settle_all([(self, vars(model))])
+        self._raise_if_interrupted()
         return self
 
     def partial_fit(
@@ -387,23 +395,23 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
             )
         if first and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        with unchanged_on_error(self):
-            if classes is not None:
-                labels = np.unique(np.asarray(classes))
-                if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-                    raise ValueError(f"classes contains NaN or infinity: {labels}. Classes must be labels of y.")
-                if first:
-                    self.classes_ = labels
-                elif not np.array_equal(labels, self.classes_):
-                    raise ValueError(
-                        f"`classes={labels!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
-                    )
-            seen = X, y
-            finite = not self._is_checked_in_training()
-            X, targets = check_X_y(self, X, y, dtypes=self._dtypes(), reset=first, finite=finite)
-            if first and targets.dtype.kind not in "biuUS":
-                check_classification_targets(targets)
-            self._learn(X, targets, None, None, sample_weight, None, seen=seen, keep=True, partial=True)
+        model, seen = twin(self), (X, y)
+        if classes is not None:
+            labels = np.unique(np.asarray(classes))
+            if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+                raise ValueError(f"classes contains NaN or infinity: {labels}. Classes must be labels of y.")
+            if first:
+                model.classes_ = labels
+            elif not np.array_equal(labels, self.classes_):
+                raise ValueError(
+                    f"`classes={labels!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
+                )
+        finite = not model._is_checked_in_training()
+        X, targets = check_X_y(model, X, y, dtypes=model._dtypes(), reset=first, finite=finite)
+        if first and targets.dtype.kind not in "biuUS":
+            check_classification_targets(targets)
+        in_place = model._learn(X, targets, None, None, sample_weight, None, seen=seen, keep=True, partial=True)
+        settle_all([(self, vars(model))], in_place)
         return self
 
     def _learn(
@@ -418,13 +426,13 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         seen: tuple[Any, Any],
         keep: bool,
         partial: bool,
-    ) -> None:
+    ) -> list[tuple[Any, Any]]:
         sample_weight = check_weights(sample_weight, X, zeros=self.early_stopping and given is None and not partial)
         codes = self._targets(y, X.dtype, "y")
         if given is not None:
             given.y = self._targets(given.y, X.dtype, "y_val")
         task = self._task(X, codes, coef_init, intercept_init, sample_weight, given, keep=keep, partial=partial)
-        self._train(
+        return self._train(
             task,
             seen=seen,
             partial=partial,
@@ -437,29 +445,38 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         return [1] if n_classes == 2 else list(range(n_classes))
 
     def _is_multinomial(self) -> bool:
-        return self.multi_class == "multinomial" and len(self.classes_) > 2  # of two classes, it is the binary model
+        n_classes = len(self.__dict__.get("classes_", ()))
+        return self.multi_class == "multinomial" and n_classes > 2  # of two classes, it is the binary model
 
     def _draw(self, split: Callable[[], _fit.Validation | None]) -> tuple[list[int], _fit.Validation | None]:
         if len(self.classes_) == 2:
             return _seeds.binary(self.random_state, split)
         return _seeds.multiclass(self.random_state, len(self.classes_), split)
 
-    def _side_weights(self, codes: Any) -> list[tuple[float, float]]:
-        class_weight = self._class_weights(codes)
+    def _link_to_fit(self) -> str:
+        return "softmax" if self._is_multinomial() else _PROBABILITIES.get(self.loss, "identity")
+
+    def _side_weights(self, codes: Any, sample_weight: Any) -> list[tuple[float, float]]:
+        class_weight = self._class_weights(codes, sample_weight)
         if len(self.classes_) == 2:
             return [(class_weight[0], class_weight[1])]
         outside = class_weight[0] if self._is_multinomial() else 1.0
         return [(outside, weight) for weight in class_weight]
 
-    def _class_weights(self, codes: Any) -> list[float]:
+    def _class_weights(self, codes: Any, sample_weight: Any) -> list[float]:
         """The weight of each class."""
         n_classes = len(self.classes_)
         if self.class_weight is None:
             return [1.0] * n_classes
         if self.class_weight != "balanced":
             return list(compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_).tolist())
-        codes = codes.astype(np.intp)
-        return list(compute_class_weight("balanced", classes=np.arange(n_classes), y=codes).tolist())
+        missing = np.setdiff1d(np.arange(n_classes), codes)
+        if missing.size:  # in partial_fit
+            raise ValueError(
+                f"class_weight='balanced' weighs the classes by the rows of the call, but y has no row of class "
+                f"{self.classes_.tolist()[missing[0]]!r}. Give class_weight a dict of weights."
+            )
+        return list(balanced_weights(codes, n_classes, sample_weight).tolist())
 
     def _targets(self, y: Any, dtype: Any, name: str) -> Any:
         """Class codes 0, 1, ... in X's dtype."""
@@ -526,9 +543,9 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         probabilities : ndarray of shape (n_samples, n_classes), columns as in `classes_`
         """
         scores = self.decision_function(X)
-        if self.multi_class == "multinomial" and scores.ndim > 1:
+        if self._link == "softmax":
             return softmax(scores, axis=1)
-        positive = expit(scores) if self.loss == "log_loss" else (np.clip(scores, -1, 1) + 1) / 2
+        positive = expit(scores) if self._link == "sigmoid" else (np.clip(scores, -1, 1) + 1) / 2
         if positive.ndim == 1:
             return np.column_stack([1 - positive, positive])
         total = positive.sum(axis=1, keepdims=True)

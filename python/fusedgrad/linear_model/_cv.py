@@ -33,14 +33,15 @@ from .._checks import (
     check_parameters,
     check_weights,
     check_X_y,
-    unchanged_on_error,
+    settle_all,
+    twin,
 )
 from .._estimator import Estimator, available_if
 from .._threads import threads_for
 from ..losses import LOG_LINK
 from ..optimizers import Optimizer
 from ._classifier import SGDClassifier, _has_probabilities
-from ._many import Together
+from ._many import MOST_ALPHAS, Together
 from ._regressor import SGDRegressor
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _rules_of(cell: Any) -> dict[str, Any]:
     rules = {name: rule for name, rule in cell._rules.items() if name not in _NOT_HERE}
     positive = Number(low=0, open_low=True, high=np.inf, open_high=True)
     return rules | {
-        "alphas": Either(Number(Integral, 1), _Some(positive)),
+        "alphas": Either(Number(Integral, 1, MOST_ALPHAS), _Some(positive)),
         "eta0s": Either(_Some(positive), OneOf(None)),
         "l1_ratios": Either(_Some(Number(low=0, high=1)), OneOf(None)),
         "losses": Either(_Some(rules["loss"]), OneOf(None)),
@@ -128,6 +129,7 @@ class _Data:
             model.classes_ = self.classes
         model.n_features_in_ = self.X.shape[1]
         model.coef_, model.intercept_ = model._shape_coef(coef), intercept
+        model._fitted_link = model._link_to_fit()
         return model
 
 
@@ -165,11 +167,8 @@ class _Scorer:
         return self.name != "r2" or len(rows) > 1
 
     def _link(self, model: Any) -> str:
-        if self.data.classes is None:
-            return "exp" if model.loss in LOG_LINK else "identity"
-        if model.multi_class == "multinomial" and self.data.outputs > 1:
-            return "softmax"
-        return "modified_huber" if model.loss == "modified_huber" else "sigmoid"
+        link = str(model._link)
+        return "sigmoid" if self.data.classes is not None and link == "identity" else link  # accuracy needs none
 
     def _ask(self, model: Any, name: str, rows: NDArray[np.intp]) -> float:
         try:
@@ -386,24 +385,28 @@ class GridCV(Estimator):
             fails, or if weights overflow in every cell (with ``error_score='raise'`` in any). It names cell and fold.
             The estimator is then as before the call.
         """
-        with unchanged_on_error(self):
-            check_parameters(self, self._rules)
-            params = list(ParameterGrid(self._grid()))
-            cells = self._cells(params)
-            self._warn_of_idle_grids()
-            data = self._check_data(X, y, sample_weight)
-            splits = self._splits(data, groups)
-            any_cell = next(iter(cells.values()))
-            scorer = _Scorer(self._scoring(), any_cell, data)
-            search = _Search(cells, data, splits, scorer, self.error_score, int(self.verbose))
-            if self.halving:
-                search.halve()
-            else:
-                search.run()
-            self._take_results(search, params)
-            self._warn_of_fits(search)
-            self._take_best([*cells.values()][self.best_index_], search)
+        check_parameters(self, self._rules)
+        model = twin(self)
+        model._search(X, y, sample_weight, groups)
+        settle_all([(self, vars(model))])
         return self
+
+    def _search(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> None:
+        params = list(ParameterGrid(self._grid()))
+        cells = self._cells(params)
+        self._warn_of_idle_grids()
+        data = self._check_data(X, y, sample_weight)
+        splits = self._splits(data, groups)
+        any_cell = next(iter(cells.values()))
+        scorer = _Scorer(self._scoring(), any_cell, data)
+        search = _Search(cells, data, splits, scorer, self.error_score, int(self.verbose))
+        if self.halving:
+            search.halve()
+        else:
+            search.run()
+        self._take_results(search, params)
+        self._warn_of_fits(search)
+        self._take_best([*cells.values()][self.best_index_], search)
 
     # ---- the grid ----
 
@@ -420,8 +423,11 @@ class GridCV(Estimator):
         }
 
     def _cell(self, **params: Any) -> Any:
-        """The estimator of a cell: the parameters that it shares with this one, and its own."""
-        shared = {name: value for name, value in self.get_params(deep=False).items() if name in self._cell_class._rules}
+        """The estimator of a cell: the parameters that it shares with this one, and its own.
+
+        They are this one's attributes: a subclass may have other parameters than it sets.
+        """
+        shared = {name: getattr(self, name) for name in self._cell_class._rules if name not in _NOT_HERE}
         return self._cell_class(**{**shared, **params})
 
     def _cells(self, params: list[dict[str, Any]]) -> dict[str, Any]:
@@ -452,11 +458,11 @@ class GridCV(Estimator):
             if not all(reasons):
                 continue
             if own == name:
-                warnings.warn(_ignored.message(name, getattr(self, name), reasons[0]), UserWarning, stacklevel=3)
+                warnings.warn(_ignored.message(name, getattr(self, name), reasons[0]), UserWarning, stacklevel=4)
             else:
                 count = len({*self._grid()[name]})
                 text = f"{own} has {count} value{'s' * (count > 1)}, but {reasons[0]}."
-                warnings.warn(text, UserWarning, stacklevel=3)
+                warnings.warn(text, UserWarning, stacklevel=4)
 
     # ---- the data ----
 
@@ -480,6 +486,11 @@ class GridCV(Estimator):
             train = _indices(train, data.X.shape[0], f"the training rows of fold {k}")
             test = _indices(test, data.X.shape[0], f"the test rows of fold {k}")
             _check_training_rows(data, train, k)
+            if self._scoring() == "r2" and len(test) < 2:
+                raise ValueError(
+                    f"fold {k} has one test row, but R² needs at least two. Use fewer folds, or another scoring such "
+                    "as 'neg_mean_squared_error'."
+                )
             splits.append((train, test))
         if not splits:
             raise ValueError("cv has no folds. Give an int, a splitter or pairs of training rows and test rows.")
@@ -550,14 +561,14 @@ class GridCV(Estimator):
             warnings.warn(
                 f"{len(search.errors)} of {fits} failed; their score is {self.error_score}. The first, {error}",
                 FitFailedWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         if search.unfinished:
             warnings.warn(
                 f"Maximum number of iteration reached before convergence in {search.unfinished} of {fits}. Consider "
                 "increasing max_iter to improve the fit.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     # ---- what the best model does ----

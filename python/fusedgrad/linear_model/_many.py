@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 
 from .. import _fit, _ignored
-from .._checks import check_finite, check_weights, check_X_y
+from .._checks import aligned, check_finite, check_not_negative, check_weights, check_X_y, settle_all, twin
 from .._minibatch import Pass, stream_of
 from .._threads import threads_for
 from ._sgd import NEGATIVE_POWER, Supervised, classes_of
 
 _SEEN = {"n_features_in_", "feature_names_in_", "classes_", "_y_ndim"}  # what data leaves behind
+MOST_ALPHAS = 1_000_000  # of a path or a grid, where a number of them is asked for
 _STREAM = ("batch_size", "shuffle", "random_state", "the rows that early_stopping keeps aside", "epochs made before")
 
 
@@ -143,21 +143,29 @@ class WithPath:
         ValueError
             As `fit`, or for alphas out of range; it names the alpha.
         """
-        if isinstance(alphas, Integral) and int(alphas) > 0:
-            alphas = np.logspace(-6, 0, alphas)
+        if isinstance(alphas, Integral) and 0 < int(alphas) <= MOST_ALPHAS:
+            alphas = np.logspace(-6, 0, int(alphas))
+        elif isinstance(alphas, Integral):
+            raise ValueError(f"alphas must be an int in [1, {MOST_ALPHAS}] or a list of values > 0. Got {alphas!r}.")
         values = np.atleast_1d(np.asarray(alphas, dtype=float))
         if values.ndim != 1 or not values.size or not np.all((values > 0) & np.isfinite(values)):
             raise ValueError(
                 f"alphas must be an int of at least 1, or a list of at least one value > 0. Got {alphas!r}."
             )
         values = np.sort(values)[::-1]
-        models = [clone(self).set_params(alpha=float(alpha), warm_start=False) for alpha in values]
+        models = [self._with_alpha(float(alpha)) for alpha in values]
         names = [f"alpha={alpha:g}" for alpha in values]
         Together(models, X, y, sample_weight, names=names).finish()
         _warn_of(models, names)
         coefs = np.stack([np.atleast_2d(model.coef_) for model in models], axis=-1)
         intercepts = np.stack([model.intercept_ for model in models], axis=-1)
         return (values, coefs[0], intercepts[0]) if len(coefs) == 1 else (values, coefs, intercepts)
+
+    def _with_alpha(self, alpha: float) -> Any:
+        """This model from its start, with another alpha. Its parameters are its attributes, as a subclass sets them."""
+        model: Any = twin(self)
+        model.alpha, model.warm_start, model.random_state = alpha, False, copy.deepcopy(model.random_state)
+        return model
 
 
 def _warn_of(models: Sequence[Any], names: Sequence[str]) -> None:
@@ -233,12 +241,13 @@ class Together:
         self.names = [f"model {k}" for k in range(len(self.estimators))] if names is None else list(names)
         self._verbose = verbose
         self._check_estimators()
-        self._models = [copy.copy(estimator) for estimator in self.estimators]
+        self._models = [twin(estimator) for estimator in self.estimators]
         self._trainings: dict[int, Any] = {}
         self._fits: dict[int, Callable[[], Any]] = {}  # of models that cannot share, while they wait
         self._failed: dict[int, Exception] = {}
         self.passes: list[list[int]] = []
         self.alone: dict[int, str] = {}
+        given = X, y
         X, y, targets = self._check_data(X, y)
         weights = self._check_weights(sample_weights, X)
         tasks: dict[int, _fit.Task] = {}
@@ -249,7 +258,8 @@ class Together:
             why = _why_alone(model)
             if why:
                 self.alone[k] = why
-                self._fits[k] = self._fit_of(model, X, y, weights[k])
+                hears = rows is None and _has_callbacks(model)  # callbacks see the data as it was given
+                self._fits[k] = self._fit_of(model, *(given if hears else (X, y)), weights[k])
                 continue
             chance, model.random_state = model.random_state, seed if model.random_state is None else model.random_state
             with self._named(k):
@@ -296,13 +306,12 @@ class Together:
             first.classes_ = classes_of(known)
         else:
             first._y_ndim = np.ndim(y)
-            known = np.ascontiguousarray(known, dtype=X.dtype)
+            known = aligned(np.ascontiguousarray(known, dtype=X.dtype))
         targets = first._targets(known, X.dtype, "y") if first._classification else known
         seen = {name: first.__dict__[name] for name in _SEEN if name in first.__dict__}
+        self._seen = seen
         for k, model in enumerate(self._models):
-            model.__dict__.update(seen)
-            for name in _SEEN - seen.keys():
-                model.__dict__.pop(name, None)
+            self._show(model)
             with self._named(k):
                 model._wants_validation(None)
                 if not first._classification:
@@ -312,6 +321,12 @@ class Together:
             everywhere[rows] = targets
             targets = everywhere
         return X, y, targets
+
+    def _show(self, model: Any) -> None:
+        """Give a model what the data leaves behind."""
+        model.__dict__.update(self._seen)
+        for name in _SEEN - self._seen.keys():
+            model.__dict__.pop(name, None)
 
     def _check_weights(self, weights: Any, X: Any) -> list[Any]:
         """Sample weights of each model."""
@@ -325,6 +340,8 @@ class Together:
                     f"sample_weights.shape == {weights.shape}, expected {(X.shape[0], count)}: a row for each row of X "
                     "and a column for each model; or one column for all."
                 )
+            check_not_negative(weights, "sample_weights")
+            weights = aligned(weights)
         if weights is None:
             return [None] * count
         used = (weights if self.rows is None else weights[self.rows]).any(axis=0)
@@ -342,16 +359,16 @@ class Together:
             raise type(error)(f"{self.names[k]}: {error}") from error
 
     def _fit_of(self, model: Any, X: Any, y: Any, weight: Any) -> Callable[[], Any]:
-        rows = slice(None) if self.rows is None else self.rows
+        if self.rows is not None:
+            X, y, weight = X[self.rows], y[self.rows], None if weight is None else weight[self.rows]
 
         def fit() -> None:
             model._warn = lambda: None  # whoever asked for the models warns, once for all
             try:
-                model.fit(X[rows], y[rows], sample_weight=None if weight is None else weight[rows])
+                model.fit(X, y, sample_weight=weight)
             finally:
                 del model._warn
-            if model.stop_reason_ == "interrupted":
-                raise KeyboardInterrupt
+            self._show(model)  # the names of X's columns too, which are gone by now
 
         return fit
 
@@ -452,23 +469,26 @@ class Together:
         self.settle()
 
     def settle(self) -> None:
-        """Give the estimators what they have learned, but for those with errors."""
-        errors = self.errors
-        for k, (estimator, model) in enumerate(zip(self.estimators, self._models, strict=True)):
-            if errors[k] is not None:
-                continue
-            if k in self._trainings:
-                model._take(self._trainings[k].task, self._trainings[k].result())
-            estimator.__dict__.clear()
-            estimator.__dict__.update(model.__dict__)
+        """Give the estimators what they have learned, all in one step, but for those with errors."""
+        settled = []
+        for k, (estimator, model, error) in enumerate(zip(self.estimators, self._models, self.errors, strict=True)):
+            if error is None:
+                if k in self._trainings:
+                    model._take(self._trainings[k].task, self._trainings[k].result())
+                settled.append((estimator, vars(model)))
+        settle_all(settled)
 
 
 def _about(name: str, error: Exception | None) -> Exception | None:
     return None if error is None else type(error)(f"{name}: {error}")
 
 
+def _has_callbacks(estimator: Any) -> bool:
+    return bool(getattr(estimator, "_skl_callbacks", None))
+
+
 def _why_alone(estimator: Any) -> str:
-    if getattr(estimator, "_skl_callbacks", None):
+    if _has_callbacks(estimator):
         return "it has callbacks, which follow one fit"
     if not estimator._is_batched():
         return "it is trained one sample a step (batch_size=1 with plain SGD), which no two models can share"

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import OutlierMixin
 
 from .. import _fit
-from .._checks import Number, OneOf, check_weights, check_X, unchanged_on_error
+from .._checks import Number, OneOf, check_weights, check_X, settle_all, twin
 from . import _seeds
 from ._sgd import SGD, loss_functions
 
@@ -185,12 +185,13 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
             For parameters or data out of range, or weights that overflow. The estimator is then as before the call.
         """
         self._check_parameters()
-        with unchanged_on_error(self):
-            coef_init, offset_init = self._warm(coef_init, offset_init)
-            seen = X, y
-            X = check_X(self, X, reset=True)
-            self._learn(X, coef_init, offset_init, sample_weight, seen=seen, partial=False)
-            self._warn()
+        model, seen = twin(self), (X, y)
+        coef_init, offset_init = model._warm(coef_init, offset_init)
+        X = check_X(model, X, reset=True)
+        model._learn(X, coef_init, offset_init, sample_weight, seen=seen, partial=False)
+        model._warn()
+        settle_all([(self, vars(model))])
+        self._raise_if_interrupted()
         return self
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -216,10 +217,10 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         """
         first = "coef_" not in self.__dict__
         self._check_parameters(partial=first)
-        with unchanged_on_error(self):
-            seen = X, y
-            X = check_X(self, X, dtypes=self._dtypes(), reset=first)
-            self._learn(X, None, None, sample_weight, seen=seen, partial=True)
+        model, seen = twin(self), (X, y)
+        X = check_X(model, X, dtypes=model._dtypes(), reset=first)
+        in_place = model._learn(X, None, None, sample_weight, seen=seen, partial=True)
+        settle_all([(self, vars(model))], in_place)
         return self
 
     def _learn(
@@ -231,10 +232,10 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         *,
         seen: tuple[Any, Any],
         partial: bool,
-    ) -> None:
+    ) -> list[tuple[Any, Any]]:
         sample_weight = check_weights(sample_weight, X)
         start = self._start(X, 1, coef_init, offset_init, keep=partial)
-        self._train(
+        return self._train(
             _fit.Task(
                 plan=self._plan(X, max_iter=1 if partial else self.max_iter),
                 X=X,

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
 from .. import _fit
-from .._checks import Number, OneOf, check_weights, check_X_y, unchanged_on_error
+from .._checks import Number, OneOf, aligned, check_weights, check_X_y, settle_all, twin
 from ..losses import LOG_LINK
 from ..optimizers import Optimizer
 from . import _seeds
@@ -233,17 +233,18 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
             estimator is then as before the call.
         """
         self._check_parameters()
-        with unchanged_on_error(self):
-            seen = X, y
-            keep = self._goes_on(coef_init, intercept_init)
-            coef_init, intercept_init = self._warm(coef_init, intercept_init)
-            several, finite = self._is_batched(), not self._is_checked_in_training()
-            X, y = check_X_y(self, X, y, reset=True, multi_output=several, finite=finite)
-            self._y_ndim = np.ndim(y)
-            given = self._given_validation(X, X_val, y_val, sample_weight_val)
-            self._wants_validation(given)
-            self._learn(X, y, coef_init, intercept_init, sample_weight, given, seen=seen, keep=keep, partial=False)
-            self._warn()
+        model, seen = twin(self), (X, y)
+        keep = model._goes_on(coef_init, intercept_init)
+        coef_init, intercept_init = model._warm(coef_init, intercept_init)
+        several, finite = model._is_batched(), not model._is_checked_in_training()
+        X, y = check_X_y(model, X, y, reset=True, multi_output=several, finite=finite)
+        model._y_ndim = np.ndim(y)
+        given = model._given_validation(X, X_val, y_val, sample_weight_val)
+        model._wants_validation(given)
+        model._learn(X, y, coef_init, intercept_init, sample_weight, given, seen=seen, keep=keep, partial=False)
+        model._warn()
+        settle_all([(self, vars(model))])
+        self._raise_if_interrupted()
         return self
 
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
@@ -269,13 +270,13 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         """
         first = "coef_" not in self.__dict__
         self._check_parameters(partial=first)
-        with unchanged_on_error(self):
-            seen = X, y
-            several, finite = self._is_batched(), not self._is_checked_in_training()
-            X, y = check_X_y(self, X, y, dtypes=self._dtypes(), reset=first, multi_output=several, finite=finite)
-            if first:
-                self._y_ndim = np.ndim(y)
-            self._learn(X, y, None, None, sample_weight, None, seen=seen, keep=True, partial=True)
+        model, seen = twin(self), (X, y)
+        several, finite = model._is_batched(), not model._is_checked_in_training()
+        X, y = check_X_y(model, X, y, dtypes=model._dtypes(), reset=first, multi_output=several, finite=finite)
+        if first:
+            model._y_ndim = np.ndim(y)
+        in_place = model._learn(X, y, None, None, sample_weight, None, seen=seen, keep=True, partial=True)
+        settle_all([(self, vars(model))], in_place)
         return self
 
     def _learn(
@@ -290,13 +291,13 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         seen: tuple[Any, Any],
         keep: bool,
         partial: bool,
-    ) -> None:
+    ) -> list[tuple[Any, Any]]:
         y = self._targets(y, X.dtype, "y")
         if given is not None:
             given.y = self._targets(given.y, X.dtype, "y_val")
         sample_weight = check_weights(sample_weight, X)
         task = self._task(X, y, coef_init, intercept_init, sample_weight, given, keep=keep, partial=partial)
-        self._train(task, seen=seen, partial=partial, threads=self._threads(task))
+        return self._train(task, seen=seen, partial=partial, threads=self._threads(task))
 
     def _labels(self, targets: Any) -> list[int]:
         return [-1] * (1 if targets.ndim == 1 else targets.shape[1])
@@ -304,11 +305,14 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
     def _draw(self, split: Callable[[], _fit.Validation | None]) -> tuple[list[int], _fit.Validation | None]:
         return _seeds.regression(self.random_state, split)
 
-    def _side_weights(self, targets: Any) -> list[tuple[float, float]]:
+    def _link_to_fit(self) -> str:
+        return "exp" if self.loss in LOG_LINK else "identity"
+
+    def _side_weights(self, targets: Any, sample_weight: Any) -> list[tuple[float, float]]:
         return [(1.0, 1.0)] * len(self._labels(targets))
 
     def _targets(self, y: Any, dtype: Any, name: str) -> Any:
-        y = np.ascontiguousarray(y, dtype=dtype)
+        y = aligned(np.ascontiguousarray(y, dtype=dtype))
         least = {"poisson": ">= 0", "gamma": "> 0"}.get(self.loss)
         if least and ((y < 0) if self.loss == "poisson" else (y <= 0)).any():
             raise ValueError(
@@ -330,7 +334,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         """
         raw = self._raw_prediction(X)
         raw = (raw if self._y_ndim > 1 else np.ravel(raw)) + self.intercept_
-        return np.exp(np.clip(raw, -708, 708)) if self.loss in LOG_LINK else raw  # cut as in training
+        return np.exp(np.clip(raw, -708, 708)) if self._link == "exp" else raw  # cut as in training
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -63,10 +63,16 @@ def classes_of(y: Any) -> Any:
     if y.dtype.kind in "iu" and y.size:
         low, high = y.min(), y.max()
         if int(high) - int(low) < 1 << 16:
-            return (np.flatnonzero(np.bincount(np.subtract(y, low, dtype=np.int64))) + int(low)).astype(y.dtype)
+            # Of unsigned numbers, too: what wraps around in one direction wraps around in the other.
+            codes = y.astype(np.int64) - low.astype(np.int64)
+            return np.flatnonzero(np.bincount(codes)).astype(y.dtype) + low
     if y.dtype.kind not in "biuUS":
         check_classification_targets(y)
     return np.unique(y)
+
+
+def _can_hold(old: Any, coef: Any) -> bool:
+    return isinstance(old, np.ndarray) and (old.shape, old.dtype) == (coef.shape, coef.dtype) and old.flags.writeable
 
 
 class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
@@ -262,7 +268,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         if self.average:
             # An average that is switched on later is one of later weights.
             begun = before.get("_average_begun", 1.0) if averages else steps + 1
-            start.average_from = max(float(self.average), begun)
+            start.average_from = max(float(min(int(self.average), _ENDLESS)), begun)
             if averages:
                 start.average_coef = before["_average_coef"].reshape(coef.shape).astype(X.dtype)
                 start.average_intercept = before["_average_intercept"].astype(float)
@@ -280,12 +286,15 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         partial: bool,
         threads: int = 1,
         names: tuple[str, ...] = ("",),
-    ) -> None:
-        """Run the task and take over its weights and its history. `seen` are X and y as callbacks see them."""
+    ) -> list[tuple[Any, Any]]:
+        """Run the task and take over its weights and its history. `seen` are X and y as callbacks see them.
+
+        Returns what `_take` does.
+        """
         epochs = Epochs(self, task.plan["max_iter"], *seen, task.sample_weight)
 
         def fitted(result: _fit.Result) -> dict[str, Any]:
-            return self._fitted(task.start, result, partial=partial)
+            return {**self._fitted(task.start, result), **self._longer_curves(result, partial=partial)}
 
         verbose = int(self.verbose)
         if task.batches is None:
@@ -301,21 +310,45 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
             )
         if partial and result.stop_reason == "interrupted":
             raise KeyboardInterrupt  # part of an epoch would be neither the old model nor the new
-        self._take(task, result, partial=partial, in_place=not epochs)  # a callback could fail until now
+        in_place = self._take(task, result, partial=partial, whole=not partial or bool(epochs))
         epochs.close()
+        return in_place
 
-    def _take(self, task: _fit.Task, result: _fit.Result, *, partial: bool = False, in_place: bool = False) -> None:
-        """Take over what a fit has led to."""
-        attributes = self._fitted(task.start, result, partial=partial, in_place=in_place)
+    def _take(
+        self, task: _fit.Task, result: _fit.Result, *, partial: bool = False, whole: bool = True
+    ) -> list[tuple[Any, Any]]:
+        """Take over what a fit has led to: the `whole`, or all but what is returned, for `settle_all` to do in place.
+
+        `partial_fit` keeps the array of the weights, as scikit-learn promises, and does not copy a long history.
+        """
+        attributes = self._fitted(task.start, result)
+        before, in_place = self.__dict__, []
+        if whole:
+            attributes |= self._longer_curves(result, partial=partial)
+        else:
+            old, coef = before.get("coef_"), attributes["coef_"]
+            if "_average_coef" not in attributes and _can_hold(old, coef):
+                in_place.append((old, coef))
+                attributes["coef_"] = old
+            for name in self._curves:
+                old, curve = before.get(f"{name}_"), getattr(result, name)
+                if isinstance(old, list) and curve is not None:
+                    in_place.append((old, curve))
+                else:
+                    attributes[f"{name}_"] = curve
         for name in (*_AVERAGE_STATE, "_optimizer_state"):
-            self.__dict__.pop(name, None)
-        self.__dict__.update(attributes)
+            before.pop(name, None)
+        before.update(attributes)
+        return in_place
 
-    def _fitted(
-        self, start: _fit.Start, result: _fit.Result, *, partial: bool, in_place: bool = False
-    ) -> dict[str, Any]:
-        """The attributes of a fit that ended so; `in_place`: `partial_fit` goes on with the arrays and lists it had."""
-        before = self.__dict__ if partial else {}
+    def _longer_curves(self, result: _fit.Result, *, partial: bool) -> dict[str, Any]:
+        """The curves of this call, behind those so far where training goes on."""
+        before = self.__dict__ if partial or (self.warm_start and "coef_" in self.__dict__) else {}
+        curves = {f"{name}_": getattr(result, name) for name in self._curves}
+        return {name: None if curve is None else [*(before.get(name) or []), *curve] for name, curve in curves.items()}
+
+    def _fitted(self, start: _fit.Start, result: _fit.Result) -> dict[str, Any]:
+        """The attributes of a fit that ended so, but for the curves."""
         coef: Any = self._shape_coef(start.coef)
         intercept: Any = start.intercept
         fitted: dict[str, Any] = {"t_": start.t, "n_iter_": result.n_iter, "stop_reason_": result.stop_reason}
@@ -326,36 +359,13 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
             fitted.update(zip(_AVERAGE_STATE, (coef, intercept, *average, start.average_from), strict=True))
             if start.average_from <= start.steps:
                 coef, intercept = average
-        old = before.get("coef_")
-        if (
-            in_place
-            and start.average_coef is None
-            and isinstance(old, np.ndarray)
-            and old.shape == coef.shape
-            and old.flags.writeable
-        ):
-            old[:] = coef  # scikit-learn's promise: partial_fit keeps the array
-            coef = old
         fitted["coef_"] = coef
         fitted[self._intercept_name()] = self._from_intercept(intercept)
-        for name in self._curves:
-            curve, so_far = getattr(result, name), before.get(f"{name}_")
-            if so_far is not None:
-                so_far = so_far if in_place else so_far.copy()
-                so_far.extend(curve or [])
-            fitted[f"{name}_"] = curve if so_far is None else so_far
         return fitted
 
     def _warn(self) -> None:
         """The warnings that a finished `fit` owes."""
-        if self.stop_reason_ == "interrupted":
-            warnings.warn(
-                f"Training interrupted after {self.n_iter_} epochs; the weights reached so far are kept. "
-                "Fit again with warm_start=True to go on.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        elif self.tol is not None and self.stop_reason_ == "max_iter":
+        if self.tol is not None and self.stop_reason_ == "max_iter":
             warnings.warn(
                 "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve "
                 "the fit.",
@@ -365,6 +375,14 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         if self.power_t < 0:
             warnings.warn(NEGATIVE_POWER, FutureWarning, stacklevel=3)
         _ignored.warn_of(self, self._idle)
+
+    def _raise_if_interrupted(self) -> None:
+        """The end of a `fit` that Ctrl-C has ended, when its outcome is settled."""
+        if self.stop_reason_ == "interrupted":
+            raise KeyboardInterrupt(
+                f"Training interrupted after {self.n_iter_} epochs; the weights reached so far are kept. "
+                "Fit again with warm_start=True to go on."
+            )
 
     # ---- validation rows ----
 
@@ -378,18 +396,20 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         seed = self.random_state
         key = (self._classification, self.validation_fraction, int(seed)) if isinstance(seed, Integral) else None
         if splits is not None and key in splits:
-            return _fit.Validation(held_out=splits[key])
+            mask = splits[key]
+        else:
+            mask = self._held_out(y, rows)
+            if splits is not None and key is not None:
+                splits[key] = mask
+        self._check_split(mask, sample_weight, rows)
+        return _fit.Validation(held_out=mask)
+
+    def _held_out(self, y: Any, rows: Any) -> Any:
         own = y if rows is None else y[rows]
         n = own.shape[0]
         splitter = StratifiedShuffleSplit if self._classification else ShuffleSplit
-        cv = splitter(test_size=self.validation_fraction, random_state=seed)
+        cv = splitter(test_size=self.validation_fraction, random_state=self.random_state)
         train, held = next(cv.split(np.zeros((n, 1)), own))
-        if rows is not None:
-            train, held = rows[train], rows[held]
-        if sample_weight is not None and not np.any(sample_weight[held] > 0):
-            raise ValueError(
-                "The sample weights for validation set are all zero, consider using a different random state."
-            )
         if train.shape[0] == 0 or held.shape[0] == 0:
             raise ValueError(
                 f"Splitting {n} samples into a train set and a validation set with "
@@ -398,10 +418,30 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
                 "or disable early_stopping."
             )
         mask = np.zeros(y.shape[0], dtype=np.bool_)
-        mask[held] = True
-        if splits is not None and key is not None:
-            splits[key] = mask
-        return _fit.Validation(held_out=mask)
+        mask[held if rows is None else rows[held]] = True
+        return mask
+
+    def _check_split(self, held_out: Any, sample_weight: Any, rows: Any) -> None:
+        weights = None
+        if sample_weight is not None:
+            own = slice(None) if rows is None else rows
+            weights = sample_weight[held_out]
+            for part, theirs in (("validation", weights), ("training", sample_weight[own][~held_out[own]])):
+                if not np.any(theirs):
+                    raise ValueError(
+                        f"The sample weights for {part} set are all zero, consider using a different random state."
+                    )
+        kept = f"early_stopping with validation_fraction={self.validation_fraction!r}"
+        self._check_scorable(int(held_out.sum()), weights, kept)
+
+    def _check_scorable(self, n: int, sample_weight: Any, whose: str) -> None:
+        """Raise the error if the validation score of so few rows is undefined."""
+        counted = n if sample_weight is None else int(np.count_nonzero(sample_weight))
+        if not self._classification and counted < 2:
+            raise ValueError(
+                f"R², the validation score, needs at least two rows of positive weight, but {whose} has {counted}. "
+                "Give more validation rows: a larger validation_fraction, or X_val and y_val."
+            )
 
     def _given_validation(self, X: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> _fit.Validation | None:
         """The user's own validation set, in X's storage; targets are encoded by the estimator."""
@@ -414,6 +454,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         if given is None:
             return None
         X_val, y_val, weights = given
+        self._check_scorable(X_val.shape[0], weights, "X_val")
         if sp.issparse(X):
             X_val = sp.csr_array(X_val)
             if X_val.nnz and X_val.indices.max() >= X_val.shape[1]:
@@ -488,6 +529,20 @@ class Supervised(SGD):
         """Whether training itself notices X that is not finite: it must read every row."""
         return self._is_batched() and not self.early_stopping
 
+    # ---- what predictions make of w·x + b: "identity", "exp", "sigmoid", "modified_huber" or "softmax" ----
+
+    def _link_to_fit(self) -> str:
+        """The link that belongs to the parameters."""
+        raise NotImplementedError
+
+    @property
+    def _link(self) -> str:
+        """The link of the model that was fitted, whatever the parameters say now; before `fit`, as they say."""
+        return self.__dict__.get("_fitted_link") or self._link_to_fit()
+
+    def _fitted(self, start: _fit.Start, result: _fit.Result) -> dict[str, Any]:
+        return {**super()._fitted(start, result), "_fitted_link": self._link_to_fit()}
+
     # ---- what a fit is made of; classifier and regressor answer for their targets ----
 
     def _labels(self, targets: Any) -> list[int]:
@@ -501,7 +556,7 @@ class Supervised(SGD):
         """The seeds, and the rows that `split` keeps aside, drawn in scikit-learn's order."""
         raise NotImplementedError
 
-    def _side_weights(self, targets: Any) -> list[tuple[float, float]]:
+    def _side_weights(self, targets: Any, sample_weight: Any) -> list[tuple[float, float]]:
         """Class weights of the negative and the positive side of each output."""
         raise NotImplementedError
 
@@ -527,6 +582,9 @@ class Supervised(SGD):
         validation = given or held_out
         state = self.__dict__.get("_optimizer_state") if keep else None
         n = X.shape[0] if rows is None else len(rows)
+        own = targets, sample_weight
+        if rows is not None:
+            own = targets[rows], None if sample_weight is None else sample_weight[rows]
         return _fit.Task(
             plan=self._plan(X, max_iter=1 if partial else self.max_iter, validated=validation is not None),
             X=X,
@@ -534,7 +592,7 @@ class Supervised(SGD):
             sample_weight=sample_weight,
             start=start,
             labels=labels,
-            side_weights=self._side_weights(targets if rows is None else targets[rows]),
+            side_weights=self._side_weights(*own),
             seeds=seeds,
             validation=validation,
             batches=self._batches(n, state, multinomial=self._is_multinomial(), normalise=not partial),
