@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 from fusedgrad import _core, _network
 from fusedgrad import layers as L
-from fusedgrad.linear_model import SGDClassifier, SGDRegressor
+from fusedgrad.linear_model import SGDRegressor
 
 from . import child
 
@@ -72,7 +72,8 @@ from fusedgrad.linear_model import SGDClassifier
 
 rng = np.random.default_rng(0)
 n, d, k = 2000, 1 << 22, 50
-X = sp.csr_matrix((np.ones(n * k), np.sort(rng.integers(0, d, (n, k))).ravel(), np.arange(0, n * k + 1, k)), shape=(n, d))
+indices, indptr = np.sort(rng.integers(0, d, (n, k))).ravel(), np.arange(0, n * k + 1, k)
+X = sp.csr_matrix((np.ones(n * k), indices, indptr), shape=(n, d))
 y = rng.integers(0, 2, n)
 model = SGDClassifier(batch_size=32, optimizer="adagrad", max_iter=1, tol=None, random_state=0, n_jobs=2)
 for room in range(0, 400, 20):
@@ -173,7 +174,12 @@ def test_windows_whose_sizes_overflow_are_errors(name, size):
 
 @pytest.mark.parametrize("units", [2**31, 2**40, 2**61, 2**62])
 def test_layers_whose_sizes_overflow_are_errors(units):
-    node = {"name": "dense", "in": 4, "out": units, "values": {"features": 4, "units": units, "positions": 1, "bias": 1.0}}
+    node = {
+        "name": "dense",
+        "in": 4,
+        "out": units,
+        "values": {"features": 4, "units": units, "positions": 1, "bias": 1.0},
+    }
     node |= {"activation": "identity", "activation_parameters": {}}
     with pytest.raises((ValueError, MemoryError)):
         _core.Network([node], None).layout(8)

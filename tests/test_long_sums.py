@@ -38,7 +38,15 @@ def assert_gradient(found, X, y):
 
 def one_step(**params):
     return SGDRegressor(
-        batch_size="full", learning_rate="constant", eta0=1.0, alpha=0.0, max_iter=1, tol=None, random_state=0, n_jobs=2, **params
+        batch_size="full",
+        learning_rate="constant",
+        eta0=1.0,
+        alpha=0.0,
+        max_iter=1,
+        tol=None,
+        random_state=0,
+        n_jobs=2,
+        **params,
     )
 
 

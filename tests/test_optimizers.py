@@ -479,7 +479,7 @@ def test_without_epsilon_a_gradient_of_zero_moves_nothing(optimizer, dtype):
     for _ in range(10):
         optimizer.step(w, g, state)
     np.testing.assert_array_equal(w[:2], [1, 1])
-    assert np.isfinite(w).all() and w[2] < 1 < w[3] or type(optimizer) is Adadelta
+    assert (np.isfinite(w).all() and w[2] < 1 < w[3]) or type(optimizer) is Adadelta
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

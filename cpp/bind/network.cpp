@@ -303,8 +303,7 @@ void bind_network(py::module_& m) {
         .def(
             "train",
             [](TrainingOnArrays& self, Index epochs, const py::object& order,
-               const py::array_t<double, py::array::c_style>& rates, Index first_step, double carry,
-               int threads) {
+               const py::array_t<double, py::array::c_style>& rates, Index first_step, double carry, int threads) {
                 return self.one_at_a_time().run(
                     [&] { return self.engine().train(epochs, order, rates, first_step, carry, threads); });
             },

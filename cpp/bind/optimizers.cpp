@@ -221,11 +221,12 @@ private:
         for (std::size_t i = 0; i < pieces.size(); ++i) {
             if (pieces[i].n == 0) continue;
             const char *const begin = pieces[i].g, *const end = pieces[i].end_of(begin);
-            const auto next = std::partition_point(all.begin(), all.end(), [=](const Moving& m) { return m.begin < end; });
+            const auto next =
+                std::partition_point(all.begin(), all.end(), [=](const Moving& m) { return m.begin < end; });
             if (next == all.begin() || std::prev(next)->end <= begin) continue;
             const Moving& met = *std::prev(next);
-            const std::string other = met.slot < 0 ? params.label(met.piece)
-                                                   : state.label(met.piece) + "[" + std::to_string(met.slot) + "]";
+            const std::string other =
+                met.slot < 0 ? params.label(met.piece) : state.label(met.piece) + "[" + std::to_string(met.slot) + "]";
             throw py::value_error(grads.label(i) + " shares memory with " + other + "; pass a copy.");
         }
     }

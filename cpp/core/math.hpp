@@ -82,8 +82,8 @@ FG_INLINE R with_sign(R magnitude, R x) {
     return select<R>(x < 0.0, -magnitude, magnitude);
 }
 
-// Whether none of n numbers is NaN or infinite. x - x is zero exactly when x is finite, and adding zeros costs less than
-// testing each number.
+// Whether none of n numbers is NaN or infinite. x - x is zero exactly when x is finite, and adding zeros costs less
+// than testing each number.
 template <class T>
 bool are_finite(const T* x, Index n) {
     T sum = 0;

@@ -73,8 +73,8 @@ private:
     alignas(64) std::atomic<unsigned> round_{0};
 };
 
-// Work that can be called off in its midst. Member 0 looks about every 50 ms, between pieces of its work, whether somebody
-// wants that; the others hear of it. Whoever calls work off leaves it without a result.
+// Work that can be called off in its midst. Member 0 looks about every 50 ms, between pieces of its work, whether
+// somebody wants that; the others hear of it. Whoever calls work off leaves it without a result.
 class Watch {
 public:
     using Clock = std::chrono::steady_clock;

@@ -32,7 +32,8 @@ template <class T>
 std::unique_ptr<Layer<T>> make_layer(const NodeSpec& spec, Index number, bool first) {
     const auto whole = [&](std::string_view key) {
         const double value = spec[key];
-        require(value >= 0 && value <= 0x1p53 && value == double(Index(value)), "a layer's sizes must be whole numbers");
+        require(value >= 0 && value <= 0x1p53 && value == double(Index(value)),
+                "a layer's sizes must be whole numbers");
         return Index(value);
     };
     const auto window = [&] {

@@ -372,9 +372,25 @@ struct PartOf {
     }
 };
 
-// P (count, width) = X W; rows[0..known) may be asked for ahead.
-template <int N, class T, class I>
-void margins(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, Index known, const T* FG_RESTRICT W,
+// N numbers as type T: of type double they are rounded.
+template <int N, class T, class A>
+FG_INLINE Vector<T, N> load_as(const A* p) {
+    if constexpr (std::is_same_v<T, A>) {
+        return load<N>(p);
+    } else if constexpr (N == 1) {
+        return T(*p);
+    } else if constexpr (N <= lanes<A>) {
+        return __builtin_convertvector(load<N>(p), Vector<T, N>);
+    } else {
+        return [&]<int... K>(std::integer_sequence<int, K...>) __attribute__((always_inline)) {
+            return __builtin_shufflevector(load_as<N / 2, T>(p), load_as<N / 2, T>(p + N / 2), K...);
+        }(std::make_integer_sequence<int, N>{});
+    }
+}
+
+// P (count, width) = X W; rows[0..known) may be asked for ahead. W may be of type double where X is of type float.
+template <int N, class T, class I, class A>
+void margins(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, Index known, const A* FG_RESTRICT W,
              Index outputs_width, T* FG_RESTRICT P) {
     const Index lead = X.X.lead(), width = N == 1 ? 1 : outputs_width;  // which spares multiplications
     for (Index i = 0; i < count; ++i) {
@@ -386,7 +402,7 @@ void margins(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, Inde
         for (Index c = 0; c < width; c += N) {
             Vector<T, N> s[4]{};
             const auto add = [&](Vector<T, N>& sum, Index k) __attribute__((always_inline)) {
-                const auto w = load<N>(W + Index(row.index[k]) * width + c);
+                const auto w = load_as<N, T>(W + Index(row.index[k]) * width + c);
                 if constexpr (N == 1) {
                     sum = multiply_add(row.x[k], w, sum);
                 } else {
@@ -440,7 +456,8 @@ FG_INLINE void each_within(const PartOf<T, I>& X, const std::uint32_t* rows, Ind
     }
 }
 
-// The features of the share: G += X' S. Sums are doubles: a feature's is one chain over the rows, however many there are.
+// The features of the share: G += X' S. Sums are doubles: a feature's is one chain over the rows, however many there
+// are.
 template <int N, class T, class I>
 void add_gradient(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, const Share& share, bool sorted,
                   const T* S, Index outputs_width, double* G) {

@@ -48,7 +48,6 @@ struct Stream {
     std::uint64_t seed = 0;
 };
 
-
 // The batch at hand. Every member has its own, because the first may be ahead.
 struct Batch {
     Index number = 0;

@@ -87,9 +87,9 @@ public:
                 Index piece = 0;
                 for (const auto& placed : net.trained())
                     if (placed.node == k && piece++ == at.piece) found = &placed;
-                tiles_.push_back({k, t, found->offset + at.begin, at.count, found->piece.penalised, layer.cost(),
-                                  rows_summed(layer.work() / double(parameters), double(at.count),
-                                              entries * layer.cost())});
+                tiles_.push_back(
+                    {k, t, found->offset + at.begin, at.count, found->piece.penalised, layer.cost(),
+                     rows_summed(layer.work() / double(parameters), double(at.count), entries * layer.cost())});
                 largest_tile_ = std::max(largest_tile_, at.count);
             }
         }
@@ -160,8 +160,8 @@ public:
         return passed_;
     }
 
-    // Loss and gradient over all rows, as of one batch; the weights stay. Returns {loss, penalty}, which mean nothing if
-    // look() has returned false.
+    // Loss and gradient over all rows, as of one batch; the weights stay. Returns {loss, penalty}, which mean nothing
+    // if look() has returned false.
     std::pair<double, double> evaluate(T* gradient, int threads, std::function<bool()> look) {
         require(batch_ == X_->rows, "batch: must be all rows");
         Watch watch(std::move(look));
@@ -186,7 +186,7 @@ public:
 
 private:
     static constexpr double long_step = 5e8;  // multiply-adds of a pass forward, some 10 ms
-    static constexpr Index most_parts = 16;  // of a gradient
+    static constexpr Index most_parts = 16;   // of a gradient
     static constexpr Index many_values = (1 << 17) / Index(sizeof(T));
     static constexpr Index long_row = 1 << 12;  // numbers of a row, into and out of a layer, that fill the cache soon
 
@@ -205,7 +205,7 @@ private:
         Index node, number, offset, count;
         bool penalised;
         double cost;
-        Index at_once;  // rows that are added up in the type of the data
+        Index at_once;    // rows that are added up in the type of the data
         Index part = -1;  // where its parts lie, if its gradient is made by blocks of rows
     };
     // Where a value lies, or its slope: the first row of the batch; or as many numbers as `brief` of each member. It
@@ -592,8 +592,7 @@ private:
         if (!gradient_.data() || wanted_gradient_) return;
         barrier.wait();
         if (watch_->off()) return;
-        const double factor =
-            norm_factor(std::accumulate(squares_.begin(), squares_.end(), 0.0), recipe_.clip_norm);
+        const double factor = norm_factor(std::accumulate(squares_.begin(), squares_.end(), 0.0), recipe_.clip_norm);
         for (Index t = own.tiles.begin; t < own.tiles.end; ++t) {
             const auto& tile = tiles_[std::size_t(t)];
             move(step, tile, {.g = gradient_.data() + tile.offset, .scale = factor});
@@ -723,7 +722,7 @@ private:
     std::vector<Join> joins_;
     std::vector<FlatTile> tiles_;
     Index largest_tile_ = 0, workspace_ = 0;
-    T* kept_ = nullptr;           // the caller's statistics, and what they were before the step
+    T* kept_ = nullptr;  // the caller's statistics, and what they were before the step
     std::vector<T> kept_before_;
     Watch* watch_ = nullptr;
     std::vector<Member> team_;

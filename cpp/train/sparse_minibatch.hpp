@@ -7,9 +7,9 @@
 //   waiting   rules whose untouched coordinates can wait (kernel/waiting.hpp): catch up, margins, step, in O(non-zeros)
 //   dense     all others: the gradient is gathered in an array and all parameters are swept
 //
-// The contributions of the rows to a feature are added up in double, and their sum meets the weight or the rule: added to
-// a weight of type float one by one they vanish where they are below half a unit in its last place. (Direct steps of
-// weights of type double go straight into the weights.)
+// The contributions of the rows to a feature are added up in double: added one by one to a weight of type float, they
+// vanish where they are below half a unit in its last place. So weights that go the direct way are doubles during an
+// epoch, and the gradients of the other ways are sums of doubles that meet the rule as one number.
 #pragma once
 
 #include <algorithm>
@@ -46,7 +46,7 @@ private:
     enum class Way { direct, waiting, dense };
     static constexpr Index tile = 32;
     static constexpr double smallest_scale = std::is_same_v<T, float> ? 1e-6 : 1e-9;
-    static constexpr bool has_wide_weights = std::is_same_v<T, double>;
+    static constexpr bool is_wide = std::is_same_v<T, double>;
 
     SparseMiniBatch(const Csr<T, I>& X, bool sorted, double length, Stream stream, std::vector<Model<T>> models)
         : MiniBatch<T>(X.rows, X.cols, length, length * double(sizeof(T) + sizeof(I)), std::move(stream),
@@ -78,7 +78,7 @@ private:
         this->form_blocks([this](Index m) { return int(ways_[std::size_t(m)]); }, {});
         margins_ = Buffer<T>(parts_ * this->batch_ * this->columns_);
         gradient_ = Buffer<T>((X_.cols + 1) * this->columns_);
-        if (!has_wide_weights) {
+        if (!is_wide) {
             wide_ = Buffer<double>((X_.cols + 1) * this->columns_);
             std::fill_n(wide_.data(), (X_.cols + 1) * this->columns_, 0.0);
         }
@@ -101,6 +101,7 @@ private:
         waiting_ = false;
         for (const auto& block : this->blocks_) {
             this->pack(block);
+            if (!is_wide && way_of(block) == Way::direct) std::copy_n(block.W, X_.cols * block.width, direct_of(block));
             if (way_of(block) != Way::waiting) continue;
             std::fill_n(gradient_of(block), (X_.cols + 1) * block.width, T(0));
             clock_ = std::size_t(block.models[0]);
@@ -234,15 +235,15 @@ private:
         for (const auto& block : this->blocks_) {
             double* const sums = sums_of(block);
             for (const Share& share : shares) {
-                if (has_wide_weights && way_of(block) == Way::dense)
+                if (is_wide && way_of(block) == Way::dense)
                     std::fill(sums + share.begin * block.width, sums + share.end * block.width, 0.0);
                 with_lanes<T>(block.width, [&](auto vector) {
                     add_gradient<decltype(vector)::value>(part(share.part), batch.rows, batch.count, share, sorted_,
                                                           margins_of(block), block.width, sums);
                 });
-                if (!has_wide_weights && way_of(block) != Way::waiting) hand_over(batch, block, share);
+                if (!is_wide && way_of(block) == Way::dense) hand_over(block, share);
             }
-            if (!has_wide_weights && way_of(block) == Way::waiting) hand_over(block, touched);
+            if (!is_wide && way_of(block) == Way::waiting) hand_over(block, touched);
             if (member == 0) intercept_gradient(tiles, block);
         }
         const auto of = [this](const Block<T>& block) { return Gradient<T>{.g = gradient_of(block)}; };
@@ -267,36 +268,31 @@ private:
     // Models that wait have noted the step when its margins are made: it cannot be called off any more.
     bool called_off(int member) { return !waiting_ && this->watch_->called_off(member); }
 
-    // Where the contributions of the rows are added up. Wide sums apart from the weights are zero between steps.
-    double* sums_of(const Block<T>& block) {
-        if constexpr (has_wide_weights) {
+    // Weights that go the direct way, without intercepts; and where the contributions of the rows are added up. Wide
+    // sums are zero between steps.
+    double* direct_of(const Block<T>& block) const {
+        if constexpr (is_wide) {
+            return block.W;
+        } else {
+            return wide_.data() + (X_.cols + 1) * block.before;
+        }
+    }
+    double* sums_of(const Block<T>& block) const {
+        if constexpr (is_wide) {
             return way_of(block) == Way::direct ? block.W : gradient_of(block);
         } else {
             return wide_.data() + (X_.cols + 1) * block.before;
         }
     }
-    // The sums of a share become its gradient, or its step: feature by feature, or where there are fewer entries than
-    // features entry by entry.
-    void hand_over(const Batch& batch, const Block<T>& block, const Share& share) {
-        const Index width = block.width;
-        double* const sums = wide_.data() + (X_.cols + 1) * block.before;
-        if (way_of(block) == Way::dense) {
-            T* const g = gradient_of(block);
-            for (Index i = share.begin * width; i < share.end * width; ++i) g[i] = T(std::exchange(sums[i], 0.0));
-            return;
-        }
-        T* const w = block.W;
-        const auto add = [=](Index j, T) __attribute__((always_inline)) {
-            for (Index i = j * width; i < (j + 1) * width; ++i) w[i] += T(std::exchange(sums[i], 0.0));
-        };
-        if (double(batch.count) * this->length_ > double(X_.cols)) {
-            for (Index j = share.begin; j < share.end; ++j) add(j, T(0));
-        } else {
-            each_within(part(share.part), batch.rows, batch.count, share, sorted_, [&](Index) { return add; });
-        }
+    // Wide sums become the gradient of a share, or of the features that are touched.
+    void hand_over(const Block<T>& block, const Share& share) {
+        double* const sums = sums_of(block);
+        T* const g = gradient_of(block);
+        for (Index i = share.begin * block.width; i < share.end * block.width; ++i)
+            g[i] = T(std::exchange(sums[i], 0.0));
     }
     void hand_over(const Block<T>& block, const Touched& touched) {
-        double* const sums = wide_.data() + (X_.cols + 1) * block.before;
+        double* const sums = sums_of(block);
         T* const g = gradient_of(block);
         for (const auto j : touched.features)
             for (Index i = Index(j) * block.width; i < (Index(j) + 1) * block.width; ++i)
@@ -333,15 +329,15 @@ private:
     std::pair<double, double> norms_of(const Model<T>& model) const {
         const auto number = std::size_t(&model - this->models_.data());
         for (const auto& block : this->blocks_) {
-            if (way_of(block) != Way::direct || block.alone()) continue;
+            if (way_of(block) != Way::direct || (is_wide && block.alone())) continue;
             const auto found = std::find(block.models.begin(), block.models.end(), Index(number));
             if (found == block.models.end()) continue;
-            const T* const w = block.W + (found - block.models.begin()) * block.step;
+            const double* const w = direct_of(block) + (found - block.models.begin()) * block.step;
             double squares = 0.0, sizes = 0.0;
             for (Index j = 0; j < X_.cols; ++j) {
                 for (Index k = 0; k < block.step; ++k) {
-                    squares += double(w[j * block.width + k]) * double(w[j * block.width + k]);
-                    sizes += std::fabs(double(w[j * block.width + k]));
+                    squares += w[j * block.width + k] * w[j * block.width + k];
+                    sizes += std::fabs(w[j * block.width + k]);
                 }
             }
             return {squares * scale_[number] * scale_[number], sizes * scale_[number]};
@@ -358,9 +354,14 @@ private:
         constexpr Index at_once = 4096;  // rows between two looks at the watch
         for (Index i = begin; i < end && !called_off(int(member)); i += at_once) {
             T* const P = margins_of(block) + (k * this->batch_ + i) * block.width;
+            const Index some = std::min(at_once, end - i), known = batch.count - i + this->rows_after(batch);
             with_lanes<T>(block.width, [&](auto vector) {
-                margins<decltype(vector)::value>(part(k), batch.rows + i, std::min(at_once, end - i),
-                                                 batch.count - i + this->rows_after(batch), block.W, block.width, P);
+                constexpr int N = decltype(vector)::value;
+                if (way_of(block) == Way::direct) {
+                    margins<N>(part(k), batch.rows + i, some, known, direct_of(block), block.width, P);
+                } else {
+                    margins<N>(part(k), batch.rows + i, some, known, block.W, block.width, P);
+                }
             });
         }
     }
@@ -415,7 +416,7 @@ private:
             const bool small = next_[number] < smallest_scale;
             for (const Share& share : shares)
                 for (Index j = share.begin; small && j < share.end; ++j)
-                    for (Index k = 0; k < its; ++k) block.W[j * block.width + m * its + k] *= T(next_[number]);
+                    for (Index k = 0; k < its; ++k) direct_of(block)[j * block.width + m * its + k] *= next_[number];
             if (member == 0) scale_[number] = small ? 1.0 : next_[number];
         }
     }
@@ -479,12 +480,12 @@ private:
     void end_epoch() override {
         for (const auto& block : this->blocks_) {
             for (Index m = 0; m < Index(block.models.size()) && way_of(block) == Way::direct; ++m) {
-                const T scale = T(scale_[std::size_t(block.models[std::size_t(m)])]);
+                const double scale = scale_[std::size_t(block.models[std::size_t(m)])];
                 const Index its = block.step;
                 T* const w = this->model_of(block, m).flat.w;
                 for (Index j = 0; j < X_.cols; ++j)
                     for (Index k = 0; k < its; ++k)
-                        w[j * this->width_ + k] = scale * block.W[j * block.width + m * its + k];
+                        w[j * this->width_ + k] = T(scale * direct_of(block)[j * block.width + m * its + k]);
             }
         }
         if (waiting_) catch_up_all(0, X_.cols);

@@ -439,7 +439,8 @@ class _Training:
             self.error = ValueError(
                 f"Floating-point under-/overflow occurred at epoch #{len(self.curve) + 1}, with rates from "
                 f"{self.table.min():g} to {self.table.max():g}. {self.shared.largest()} Scaling input data with "
-                "StandardScaler or MinMaxScaler might help. So might a smaller learning rate (eta0, or the optimizer's learning_rate)."
+                "StandardScaler or MinMaxScaler might help. So might a smaller learning rate (eta0, or the optimizer's "
+                "learning_rate)."
             )
             return False
         for array, copy in zip(self._arrays, self.before, strict=True):

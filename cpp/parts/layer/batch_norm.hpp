@@ -10,8 +10,8 @@ namespace fg {
 // y = scale (x - mean) / sqrt(variance + epsilon) + shift, by feature. Ioffe & Szegedy (2015), "Batch normalization".
 // In training mean and variance are those of the batch (all its rows and positions, the variance divided by their
 // number); otherwise running means of them: r <- r + momentum (batch's - r), with the variance divided by one less, as
-// in torch. A batch with a single number a feature has no variance: it is normalised to 0, and leaves the running means as
-// they are.
+// in torch. A batch with a single number a feature has no variance: it is normalised to 0, and leaves the running means
+// as they are.
 //
 // Slopes, with x^ the normalised x, n numbers a feature, a = sum of dy, b = sum of dy x^:
 //   dscale = b, dshift = a, dx = scale / sqrt(variance + epsilon) (dy - a / n - x^ b / n)
@@ -85,8 +85,8 @@ public:
         T *const running = this->kept_[0], *const running_variance = this->kept_[1];
         for (Index k = 0; k < features_; ++k) {
             running[k] = T(double(running[k]) + momentum_ * (mean[k] - double(running[k])));
-            running_variance[k] = T(double(running_variance[k]) +
-                                    momentum_ * (spread[k] / (so_far - 1.0) - double(running_variance[k])));
+            running_variance[k] =
+                T(double(running_variance[k]) + momentum_ * (spread[k] / (so_far - 1.0) - double(running_variance[k])));
         }
     }
 

@@ -11,7 +11,8 @@
 // and, where predictions are not p itself,
 //   mean(p)            the mean of y that the raw prediction p stands for (the inverse of the link function)
 // and, where the curvature is infinite, so that no rate is small enough for all steps,
-//   least(y)           the smallest value that the loss has for target y, at any p: steps of single samples are cut there
+//   least(y)           the smallest value that the loss has for target y, at any p: steps of single samples are cut
+//   there
 // Slopes are with respect to p; where the loss has a kink, the comment says which one-sided slope is taken.
 // `at` is written for a real type R, double or a vector of doubles or floats: choices are select(condition, a, b), and
 // hyper-parameters all<R>(x).
