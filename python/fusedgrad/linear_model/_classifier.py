@@ -116,7 +116,9 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
     n_iter_no_change : int in [1, inf), default=5
         Epochs without improvement before training stops.
     class_weight : dict, 'balanced' or None, default=None
-        Weights of the classes, multiplied with sample weights; 'balanced': inversely to their frequency.
+        Weights of the classes, multiplied with sample weights; a class that is not in the dict has weight 1.
+        'balanced': the classes weigh the same, each row of class k ``sum(w) / (n_classes * sum(w of class k))``, with
+        the sample weights w (1 without them). A class whose rows weigh nothing has no influence.
     warm_start : bool, default=False
         Whether `fit` starts from the weights of the last fit.
     average : bool or int, default=False
@@ -153,15 +155,16 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
     n_iter_ : int
         Epochs run (the largest number over the classes).
     t_ : float
-        Steps counted so far, plus one: ``1 + n_iter_ * n_samples`` after `fit`.
+        Rows trained on so far, plus one, as scikit-learn counts (a mini-batch counts its rows, not one step):
+        ``1 + n_iter_ * n_samples`` after `fit`.
     loss_curve_ : list of float
         Mean training objective of each epoch, each sample at its own time (without sample and class weights, as
         the stopping rule sees it); with several classes the mean over them, each with its last value once it has
         stopped. With mini-batches it is weighted, and the penalty is measured up to 16 times an epoch. `partial_fit`
-        appends.
+        and `fit` with `warm_start` append, whereas `n_iter_` counts the epochs of the last call.
     validation_scores_, validation_loss_curve_ : list of float or None
         Accuracy and mean loss on the validation rows after each epoch (one against the rest; with mini-batches of the
-        predicted classes); None without them.
+        predicted classes); None without them. They go on as `loss_curve_` does.
     stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'interrupted'}
         Why training ended; 'early_stopping' also where one of scikit-learn's callbacks asked for it.
     n_features_in_ : int
@@ -177,8 +180,12 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
     Notes
     -----
     Features should have about zero mean and unit variance. float32 and float64 arrays in C order and CSR matrices
-    (int32 or int64 indices) are used without a copy; other inputs are converted. Ctrl-C ends a fit within about 0.1 s,
-    with the weights so far and a warning.
+    (int32 or int64 indices) are used without a copy; other inputs are converted.
+
+    Ctrl-C ends `fit` within about 0.1 s with a KeyboardInterrupt. The weights reached so far are kept, with
+    ``stop_reason_ = 'interrupted'``, and ``warm_start=True`` goes on from there; before the first epoch is complete, or
+    in a callback, everything may be as before the call. `partial_fit`, `path`, `fit_many` and the searches leave
+    everything as before.
 
     **Differences from scikit-learn 1.9.** Results are equal to rounding (the order of summation differs), except:
 
@@ -188,6 +195,10 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
       after L1 truncation the norm of the truncated weights;
     * with `average`, `partial_fit` continues from the last intercept (scikit-learn restarts it), an average that is
       switched on later is one of later weights, and a warm start begins from `coef_`, with a new mean;
+    * ``class_weight='balanced'`` counts sample weights (scikit-learn counts rows, and a class whose rows weigh more is
+      then weighed twice);
+    * negative sample weights, and X of dates or of strings, are errors in `fit` (scikit-learn converts the latter
+      to numbers, and refuses them in `predict`);
     * `partial_fit` may change between float32 and float64 and keeps the dtype of the first call; a label that is
       not among the classes is an error.
 
@@ -331,7 +342,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         intercept_init : array-like of shape (n_classes,), or (1,) for two classes
             Intercepts to start from.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples' gradients, multiplied with `class_weight`.
+            Weights of the samples' gradients, at least 0, multiplied with `class_weight`.
         X_val, y_val, sample_weight_val : default=None
             Validation rows: scored after every epoch, and used by `early_stopping` in place of a split.
 
@@ -344,6 +355,8 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         ValueError
             For parameters or data out of range, one class only, or weights that overflow. The estimator is then as
             before the call.
+        KeyboardInterrupt
+            After Ctrl-C. The weights reached so far are kept.
         """
         self._check_parameters()
         model, seen = twin(self), (X, y)

@@ -381,9 +381,11 @@ class GridCV(Estimator):
         Raises
         ------
         ValueError
-            For parameters or data out of range, folds without rows or without one of the classes, a scorer that
-            fails, or if weights overflow in every cell (with ``error_score='raise'`` in any). It names cell and fold.
-            The estimator is then as before the call.
+            For parameters or data out of range, folds without rows or without one of the classes, R² of a fold of one
+            row, a scorer that fails, or if weights overflow in every cell (with ``error_score='raise'`` in any). It
+            names cell and fold. The estimator is then as before the call.
+        KeyboardInterrupt
+            After Ctrl-C. The estimator is as before the call.
         """
         check_parameters(self, self._rules)
         model = twin(self)
@@ -686,7 +688,7 @@ class SGDClassifierCV(ClassifierMixin, GridCV):  # type: ignore[misc]
     ----------
     loss : str, default='hinge'
         As for `SGDClassifier`.
-    alphas : int or array-like of floats in (0, inf), default=10
+    alphas : int in [1, 1000000] or array-like of floats in (0, inf), default=10
         Strengths of the penalty; an int: so many from 1e-6 to 1e-1, evenly on a logarithmic scale.
     l1_ratios : array-like of floats in [0, 1] or None, default=None
         Shares of L1; they have an effect with ``penalty='elasticnet'`` only. None: 0.15.
@@ -923,7 +925,7 @@ class SGDRegressorCV(RegressorMixin, GridCV):  # type: ignore[misc]
     ----------
     loss : str, default='squared_error'
         As for `SGDRegressor`.
-    alphas : int or array-like of floats in (0, inf), default=10
+    alphas : int in [1, 1000000] or array-like of floats in (0, inf), default=10
         Strengths of the penalty; an int: so many from 1e-6 to 1e-1, evenly on a logarithmic scale.
     l1_ratios : array-like of floats in [0, 1] or None, default=None
         Shares of L1; they have an effect with ``penalty='elasticnet'`` only. None: 0.15.

@@ -124,7 +124,7 @@ class WithPath:
             Training rows.
         y : array-like of shape (n_samples,), for regressors also (n_samples, n_targets)
             Class labels or targets.
-        alphas : int or array-like of floats in (0, inf), default=100
+        alphas : int in [1, 1000000] or array-like of floats in (0, inf), default=100
             Strengths of the penalty; an int: so many from 1e-6 to 1, evenly on a logarithmic scale.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
@@ -142,6 +142,8 @@ class WithPath:
         ------
         ValueError
             As `fit`, or for alphas out of range; it names the alpha.
+        KeyboardInterrupt
+            After Ctrl-C.
         """
         if isinstance(alphas, Integral) and 0 < int(alphas) <= MOST_ALPHAS:
             alphas = np.logspace(-6, 0, int(alphas))

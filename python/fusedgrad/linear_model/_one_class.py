@@ -62,9 +62,9 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
     n_iter_ : int
         Epochs run.
     t_ : float
-        Steps counted so far, plus one.
+        Rows trained on so far, plus one.
     loss_curve_ : list of float
-        Mean objective of each epoch (times nu, plus nu). `partial_fit` appends.
+        Mean objective of each epoch (times nu, plus nu). `partial_fit` and `fit` with `warm_start` append.
     stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'interrupted'}
         Why training ended; 'early_stopping' where one of scikit-learn's callbacks asked for it.
     n_features_in_ : int
@@ -183,6 +183,8 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         ------
         ValueError
             For parameters or data out of range, or weights that overflow. The estimator is then as before the call.
+        KeyboardInterrupt
+            After Ctrl-C. The weights reached so far are kept.
         """
         self._check_parameters()
         model, seen = twin(self), (X, y)

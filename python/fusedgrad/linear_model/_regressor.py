@@ -61,7 +61,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
     power_t : float, default=0.25
         The exponent of 'invscaling'. Negative values are deprecated in scikit-learn.
     early_stopping : bool, default=False
-        Stop by R² on validation rows: those given to `fit`, else a share of the training rows.
+        Stop by R² on validation rows: those given to `fit`, else a share of the training rows. R² needs two rows.
     validation_fraction : float in (0, 1), default=0.1
         The share of the training rows that `early_stopping` sets aside.
     n_iter_no_change : int in [1, inf), default=5
@@ -97,9 +97,10 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
     n_iter_ : int
         Epochs run.
     t_ : float
-        Steps counted so far, plus one.
+        Rows trained on so far, plus one, as scikit-learn counts (a mini-batch counts its rows, not one step).
     loss_curve_ : list of float
-        Mean training objective of each epoch, each sample at its own time. `partial_fit` appends.
+        Mean training objective of each epoch, each sample at its own time. `partial_fit` and `fit` with `warm_start`
+        append, whereas `n_iter_` counts the epochs of the last call.
     validation_scores_, validation_loss_curve_ : list of float or None
         R² and mean loss on the validation rows after each epoch; None without them.
     stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'interrupted'}
@@ -212,13 +213,14 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training rows.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Targets; several a row with the mini-batch engine.
+            Targets; several a row with the mini-batch engine. A column is one target a row (with a
+            DataConversionWarning).
         coef_init : array-like of shape (n_features,) or (n_targets, n_features), default=None
             Weights to start from.
         intercept_init : array-like of shape (1,) or (n_targets,), default=None
             Intercept to start from.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples' gradients.
+            Weights of the samples' gradients, at least 0.
         X_val, y_val, sample_weight_val : default=None
             Validation rows: scored after every epoch, and used by `early_stopping` in place of a split.
 
@@ -229,8 +231,10 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            For parameters or data out of range (y < 0 with 'poisson' or 'gamma' too), or weights that overflow. The
-            estimator is then as before the call.
+            For parameters or data out of range (y < 0 with 'poisson' or 'gamma' too), validation rows that are too few
+            for R², or weights that overflow. The estimator is then as before the call.
+        KeyboardInterrupt
+            After Ctrl-C. The weights reached so far are kept.
         """
         self._check_parameters()
         model, seen = twin(self), (X, y)
