@@ -9,7 +9,7 @@ from pathlib import Path
 
 import fusedgrad
 import pytest
-from fusedgrad import layers, linear_model, losses, neural_network, optimizers, schedules
+from fusedgrad import exceptions, layers, linear_model, losses, neural_network, optimizers, schedules
 
 LINEAR = [found for name in linear_model.__all__ if inspect.isclass(found := getattr(linear_model, name))]
 NEURAL = [getattr(neural_network, name) for name in neural_network.__all__]
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 
 ESTIMATOR_MODULES = {estimator.__module__: sys.modules[estimator.__module__] for estimator in ESTIMATORS}
-MODULES = [layers, losses, optimizers, schedules, *ESTIMATOR_MODULES.values()]
+MODULES = [exceptions, layers, losses, optimizers, schedules, *ESTIMATOR_MODULES.values()]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
