@@ -30,7 +30,7 @@ class Epochs:
     """Tells an estimator's callbacks of a fit and its epochs; false, and next to free, where nobody listens.
 
     To be made in a method with the decorator `with_callbacks`, which ends what is open when training fails. That method
-    runs within `unchanged_on_error`, never around it.
+    runs within `unchanged_on_error`, never around it, or on a draft of the estimator.
 
     Parameters
     ----------

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date, timedelta
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array
@@ -19,6 +21,7 @@ from . import _core
 from ._threads import threads_for
 
 FLOATS = (np.float64, np.float32)
+_NOT_NUMERIC = "{}, but only numbers will do. Use astype(float) for numbers in strings, and make numbers of dates."
 _LARGE = 1_000_000  # numbers; below, waking a team costs more than it brings
 
 
@@ -144,6 +147,43 @@ def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
         estimator.__dict__.clear()
         estimator.__dict__.update(before)
         raise
+
+
+def balanced_weights(codes: NDArray[np.intp], n_classes: int, sample_weight: Any) -> NDArray[np.float64]:
+    """Weights that make classes equally heavy: ``sum(w) / (K * sum of w in the class)``, K the classes that have any.
+
+    scikit-learn's ``class_weight="balanced"``, for rows with weights; 1 for a class without rows.
+    """
+    totals = np.bincount(codes, weights=sample_weight, minlength=n_classes).astype(np.float64)
+    there = totals > 0
+    return np.divide(totals.sum(), there.sum() * totals, out=np.ones(n_classes), where=there)
+
+
+def check_numeric(data: Any, name: str = "X") -> None:
+    """Refuse dates, times and strings, which NumPy would turn into numbers where it can.
+
+    Raises
+    ------
+    ValueError
+        If there are any.
+    """
+    if sp.issparse(data) or (type(data) is np.ndarray and data.dtype.kind in "fiub"):
+        return
+    dtypes = getattr(data, "dtypes", None)  # one a column, where data is a frame
+    if dtypes is not None:
+        dtypes = [str(dtype) for dtype in (dtypes if np.iterable(dtypes) else [dtypes])]
+        for column, dtype in zip(getattr(data, "columns", [name]), dtypes, strict=False):
+            if re.match(r"date|time|duration|period|str|utf8", dtype, re.IGNORECASE):
+                raise ValueError(_NOT_NUMERIC.format(f"{name} has a column {column!r} of type {dtype}"))
+        if not any(re.match("object|categor|enum", dtype, re.IGNORECASE) for dtype in dtypes):
+            return
+    values = np.asarray(data)
+    if values.dtype.kind in "mMSU":
+        raise ValueError(_NOT_NUMERIC.format(f"{name} has the type {values.dtype}"))
+    if values.dtype.kind == "O":
+        for value in values.ravel():
+            if isinstance(value, (str, bytes, date, timedelta, np.datetime64, np.timedelta64)):
+                raise ValueError(_NOT_NUMERIC.format(f"{name} has {value!r} in it"))
 
 
 def is_plain(X: object, dtypes: tuple[Any, ...], n_features: int) -> bool:
