@@ -8,7 +8,7 @@ from pathlib import Path
 
 import fusedgrad
 import pytest
-from fusedgrad import layers, linear_model, losses, neural_network, optimizers, schedules
+from fusedgrad import exceptions, layers, linear_model, losses, neural_network, optimizers, schedules
 
 LINEAR = [found for name in linear_model.__all__ if inspect.isclass(found := getattr(linear_model, name))]
 NEURAL = [getattr(neural_network, name) for name in neural_network.__all__]
@@ -16,7 +16,7 @@ ESTIMATORS = LINEAR + NEURAL
 ROOT = Path(__file__).parents[1]
 
 
-MODULES = [fusedgrad, layers, linear_model, losses, neural_network, optimizers, schedules]
+MODULES = [fusedgrad, exceptions, layers, linear_model, losses, neural_network, optimizers, schedules]
 
 
 def examples_of(module):

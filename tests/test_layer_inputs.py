@@ -35,6 +35,7 @@ from fusedgrad.layers._layer import walk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.signal import correlate2d
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -185,10 +186,11 @@ WRONG = {
         "codes": [*COUNTS, 2**24 + 1],
         "units": COUNTS,
         "padding": [-1, 2.5, "0", True, 5, 6],
+        "empty": ["zero", None, True, 0],
         "init": INITS,
         "label": LABEL,
     },
-    Masking: {"value": [np.nan, np.inf, -np.inf, "0", None, True], "label": LABEL},
+    Masking: {"value": [np.nan, np.inf, -np.inf, "0", None, True], "empty": ["zero", None, 0], "label": LABEL},
 }
 NEEDED = {
     **{kind: {"filters": 4, "kernel_size": 3} for kind in (Conv2D, Conv1D)},
@@ -491,8 +493,8 @@ class Rate:
         return 0.01
 
 
-def refuses_rows(name, stack, bad, *words):
-    """At every door; with the name that the rows have there."""
+def refuses_rows(name, stack, bad, *words, predicts=False):
+    """At every door (that of predictions left open, if it `predicts`); with the name that the rows have there."""
     y, (made, X) = Y[name], STACKS[stack]
     of_X = [word.format("X") for word in words]
     of_X_val = [word.format("X_val") for word in words]
@@ -511,9 +513,9 @@ def refuses_rows(name, stack, bad, *words):
     model = new(learning_rate=rate, warm_start=True).fit(X, y, X_val=X, y_val=y)
     assert rate.asked
     calls = ["predict", "transform", *(["predict_proba", "predict_log_proba"] if "Classifier" in name else [])]
-    for call in calls:
+    for call in [] if predicts else calls:
         refuses(model, lambda model, call=call: getattr(model, call)(bad), *of_X)
-    for call in ("fit", "partial_fit", "score"):
+    for call in ("fit", "partial_fit", *([] if predicts else ["score"])):
         refuses(model, lambda model, call=call: getattr(model, call)(bad, y), *of_X)
     refuses(model, lambda model: model.fit(X, y, X_val=bad, y_val=y), *of_X_val)
 
@@ -536,20 +538,85 @@ def test_codes_must_be_finite(name, value, word, form):
 
 @pytest.mark.parametrize("form", FORMS)
 @both
-def test_rows_of_nothing_but_padding(name, form):
-    words = "Rows 3, 5 of {} are nothing but padding", "there is no step"
+def test_nothing_is_learned_from_rows_of_nothing_but_padding(name, form):
+    words = "Rows 3, 5 of {} are nothing but padding", "there is no step to learn from", "(..., empty='zeros')"
     made = STACKS["codes"][0]
-    refuses_rows(name, "codes", FORMS[form](with_padding(CODES)), *words, repr(made[0]))
+    refuses_rows(name, "codes", FORMS[form](with_padding(CODES)), *words, repr(made[0]), predicts=True)
     rows = with_padding(PADDED)
     rows = rows.reshape(N, -1) if form in ("sparse", "csc") else rows
-    refuses_rows(name, "padded", FORMS[form](rows), *words, "Masking()")
+    refuses_rows(name, "padded", FORMS[form](rows), *words, "Masking()", predicts=True)
 
 
 @both
 def test_many_rows_of_nothing_but_padding_are_told_shortly(name):
     rows = np.concatenate([np.ones((5000, 6, 3)), np.zeros((9, 6, 3))])
     model = fitted(name, "padded")
-    refuses(model, lambda model: model.predict(rows), "Rows 5000, 5001, 5002, 5003, 5004, ... of X are")
+    refuses(model, lambda model: model.partial_fit(rows, np.arange(5009) % 3), "Rows 5000, 5001, 5002, 5003, 5004, ...")
+    with pytest.warns(UserWarning, match="^Rows 5000, 5001, 5002, 5003, 5004, ... of X are nothing but padding"):
+        model.predict(rows)
+
+
+EMPTY = {
+    "masking": (lambda **more: Masking(**more), (5, 3)),
+    "embedding": (lambda **more: Embedding(6, 3, padding=0, **more), (5,)),
+}
+
+
+@pytest.mark.parametrize("first", EMPTY)
+@pytest.mark.parametrize("kind", [SimpleRNN, GRU, LSTM])
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("sequences", [False, True])
+def test_rows_of_nothing_but_padding_are_predicted_from_a_state_of_zero(first, kind, deep, sequences):
+    """With a warning that names them; the others as if they were not there."""
+    made, shape = EMPTY[first]
+    rng = np.random.default_rng(0)
+    rows = rng.integers(1, 6, (20, *shape)).astype(float)
+    rows[1, 2:] = 0
+    layers = [
+        *[kind(4, return_sequences=True, bidirectional=True)] * deep,
+        kind(4, return_sequences=sequences, bidirectional=deep, label="state"),
+        *[Flatten()] * sequences,
+    ]
+    y = np.arange(20) % 3
+    model = make("NeuralClassifier", [made(), *layers]).fit(rows, y)
+    expected = model.predict_proba(rows)
+    with_empty = rows.copy()
+    with_empty[[7, 12]] = 0
+    for call in (model.predict, model.predict_proba, model.predict_log_proba, model.transform):
+        with pytest.warns(UserWarning, match=r"^Rows 7, 12 of X are nothing but padding .*empty='zeros'\)"):
+            call(with_empty)
+    with pytest.warns(UserWarning, match="nothing but padding"):
+        found = model.predict_proba(with_empty)
+    others = np.delete(np.arange(20), [7, 12])
+    np.testing.assert_array_equal(found[others], expected[others])
+    np.testing.assert_allclose(found[[7, 12]], softmax(np.tile(model.weights_[-1], (2, 1)), axis=1), rtol=1e-12)
+    wanted = make("NeuralClassifier", [made(empty="zeros"), *layers]).fit(rows, y)
+    assert_same_weights(wanted, model)
+    np.testing.assert_array_equal(wanted.predict_proba(with_empty), found)
+    assert not wanted.transform(with_empty, "state")[[7, 12]].any()
+
+
+@both
+@pytest.mark.parametrize("first", EMPTY)
+def test_wanted_rows_of_nothing_but_padding_are_learned_from(name, first):
+    """They are sequences of no steps, which teach the biases behind them."""
+    made, shape = EMPTY[first]
+    rows = np.zeros((12, *shape))
+    y = np.repeat([0, 1, 2], [1, 2, 9])
+    layers = [made(empty="zeros"), GRU(3)]
+    model = make(name, layers, optimizer="sgd", learning_rate=0.5, max_epochs=300, batch_size="full")
+    model.fit(rows, y, X_val=rows, y_val=y).partial_fit(rows, y)
+    if name == "NeuralClassifier":
+        np.testing.assert_allclose(model.predict_proba(rows[:1]), [[1 / 12, 2 / 12, 9 / 12]], atol=1e-3)
+    else:
+        np.testing.assert_allclose(model.predict(rows[:1]), y.mean(), atol=1e-6)
+
+
+def test_an_embedding_without_padding_has_no_empty_rows():
+    with pytest.raises(InvalidParameterError, match="empty='zeros' of Embedding .* no padding"):
+        Embedding(5, 3, empty="zeros")
+    assert repr(Embedding(5, 3, padding=0, empty="zeros")) == "Embedding(5, 3, padding=0, empty='zeros')"
+    assert repr(Masking(empty="zeros")) == "Masking(empty='zeros')"
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

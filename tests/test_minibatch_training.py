@@ -351,6 +351,7 @@ def test_a_plateau_reduces_the_rate_and_outlives_pickling():
     assert on._optimizer_state.rates[0] == 0.5 * 0.5**7
 
 
+@pytest.mark.filterwarnings("ignore:.*has no effect:UserWarning")
 def test_the_optimizers_rate_wins():
     X, y, _ = noisy(n=100)
     shared = {"loss": "log_loss", "batch_size": 10, "max_iter": 3, "tol": None, "random_state": 0}
@@ -359,6 +360,7 @@ def test_the_optimizers_rate_wins():
     np.testing.assert_array_equal(own.coef_, given.coef_)
 
 
+@pytest.mark.filterwarnings("ignore:.*has no effect:UserWarning")
 def test_estimators_with_optimizers_and_schedules_are_cloned_and_searched():
     X, y, _ = noisy(n=200, d=4)
     model = SGDClassifier(

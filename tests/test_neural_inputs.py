@@ -161,7 +161,7 @@ OF_MLPS = {
     "activation": ["rel", None, 3, ["relu", "rel"]],
     "solver": ["newton", None, 3, optimizers.Adam],
     "batch_size": [0, -1, 2.5, "all", None],
-    "learning_rate": ["fast", None, 0.1, schedules.Cosine],
+    "learning_rate": ["fast", None, -0.1, schedules.Cosine],
     "learning_rate_init": [0.0, -0.1, np.nan, np.inf, "0.1", None],
     "power_t": [-0.5, np.inf, "half", None],
     "max_iter": [0, -3, 2.5, "10", None],
@@ -180,7 +180,7 @@ OF_MLPS = {
 }
 OF_NEURALS = {
     "optimizer": ["newton", None, 3, optimizers.Adam],
-    "learning_rate": [0.0, -0.1, np.nan, np.inf, "constant", None, schedules.Cosine],
+    "learning_rate": [0.0, -0.1, np.nan, np.inf, "steady", None, schedules.Cosine],
     "batch_size": [0, -1, 2.5, "auto", None],
     "max_epochs": [0, -3, 2.5, "10", None],
     "average": [0.0, 1.0, -0.5, 5, np.nan, True, "yes"],
@@ -416,7 +416,7 @@ SHAPES = [
     *on_all("could not convert string to float: .*'a'", {"X": np.full((N, D), "a")}),
     *on_all(r"\[40, 39\]", {"y": THREE[:-1]}),
     *on_all("requires y|y cannot be None", {"y": None}),
-    *on_all("could not convert string to float: .*'[abc]'", {"y": np.array(["a", "b", "c"])[THREE]}, names=REGRESSORS),
+    *on_all("could not convert string to float: .*'c'", {"y": np.array(["a", "b", "c"])[THREE]}, names=REGRESSORS),
     *on_all("Unknown label type: continuous", {"y": SCORE}, names=CLASSIFIERS, methods=["fit"]),
     *on_all("several columns of classes", {"y": np.c_[THREE, THREE]}, names=CLASSIFIERS, methods=["fit"]),
     *on_all(r"sample_weight.shape == \(5,\), expected \(40,\)", {"sample_weight": np.ones(5)}),
@@ -989,7 +989,7 @@ def test_class_weights_are_sample_weights(name, weighted):
     model = make(name, class_weight=table).fit(X, THREE, **given_weight)
     assert_same_bits(model, make(name).fit(X, THREE, weight * np.array([table[code] for code in THREE])))
     y = np.where(np.arange(N) < 30, 0, THREE)
-    balanced = N / (len(np.unique(y)) * np.bincount(y))
+    balanced = weight.sum() / (len(np.unique(y)) * np.bincount(y, weight))
     model = make(name, class_weight="balanced").fit(X, y, **given_weight)
     assert_all_close(model, make(name).fit(X, y, weight * balanced[y]), rtol=0, atol=1e-12)
     model = make(name, class_weight=table).partial_fit(X, THREE, classes=[0, 1, 2])
@@ -1106,6 +1106,7 @@ def test_every_activation_trains(name, activation):
     assert model.loss_curve_[-1] < 0.9 * model.loss_curve_[0]
 
 
+@pytest.mark.filterwarnings("ignore:.*has no effect:UserWarning")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("rule", optimizers.names())
 def test_optimizers_by_name_and_by_object(name, rule):
@@ -1459,7 +1460,7 @@ sent = 0.0
 
 def send():
     global sent
-    time.sleep(0.4)
+    time.sleep(1.0)  # for an order of many rows to be drawn
     sent = time.monotonic()
     os.kill(os.getpid(), signal.SIGINT)
 
@@ -1471,14 +1472,19 @@ def interrupted(name, n, **params):
     model = getattr(neural_network, name)(**size, tol=0.0, n_iter_no_change=10**8, random_state=0, **params)
     sender = threading.Thread(target=send)
     sender.start()
+    raised = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        model.fit(X, y)
+        try:
+            model.fit(X, y)
+        except KeyboardInterrupt as error:
+            raised = str(error)
     took = time.monotonic() - sent
     sender.join()
     return {
         "took": took,
-        "warnings": [[w.category.__name__, str(w.message)] for w in caught],
+        "raised": raised,
+        "warnings": [str(w.message) for w in caught],
         "stop_reason": model.stop_reason_,
         "finite": all(bool(np.isfinite(w).all()) for w in (model.coefs_ if mlp else model.weights_)),
         "n_iter": model.n_iter_,
@@ -1492,18 +1498,18 @@ print(json.dumps(reports))
 """
 
 
-def test_ctrl_c_keeps_the_weights_and_warns():
+def test_ctrl_c_keeps_the_weights_and_raises():
     result = child.python(f"NAMES = {NAMES!r}\n{INTERRUPT}")
     assert result.returncode == 0, result.stderr
     *reports, of_lbfgs = json.loads(result.stdout)
     assert len(reports) == 8
     for number, report in enumerate([*reports, of_lbfgs]):
         assert report["took"] < 2.0  # it is about 0.1; the rest is for busy machines
-        assert [warned for warned, _ in report["warnings"]] == ["ConvergenceWarning"]
-        assert f"interrupted after {report['n_iter']} epochs" in report["warnings"][0][1]
+        assert f"interrupted after {report['n_iter']} epochs; the weights reached so far are kept" in report["raised"]
+        assert not report["warnings"]
         assert report["stop_reason"] == "interrupted"
         assert report["finite"]
-        assert report["n_iter"] == report["curve"] >= 1
+        assert report["n_iter"] == report["curve"] >= (number % 2 == 0)
         if number % 2 == 0:  # epochs are short
             assert report["score"] > 0.5
 
@@ -1593,7 +1599,7 @@ def test_ctrl_c_in_the_last_moment_is_not_lost(name, monkeypatch):
     size = {"max_iter": 1} if "MLP" in name else {"layers": [Dense(4)], "max_epochs": 1}
     kind = getattr(fusedgrad.neural_network, name)
     model = kind(**size)
-    with pytest.warns(ConvergenceWarning, match="interrupted after 1 epochs"):
+    with pytest.raises(KeyboardInterrupt, match="interrupted after 1 epochs; the weights reached so far are kept"):
         model.fit(X, y)
     assert model.stop_reason_ == "interrupted"
     with pytest.raises(KeyboardInterrupt):

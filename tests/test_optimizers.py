@@ -948,7 +948,7 @@ def test_every_optimizer_minimises_a_bowl(method):
     assert result.success and result.status == 0, result.message
     assert np.abs(result.jac).max() <= 1e-6
     np.testing.assert_allclose(result.x, 1.0, atol=1e-5)
-    assert "no entry of the gradient exceeds gtol=1e-06" in result.message
+    assert result.message == "The gradient is small: no entry of it exceeds gtol=1e-06."
 
 
 def test_the_methods_are_all_optimizers():
@@ -1000,6 +1000,38 @@ def test_divergence_is_no_success():
     nowhere = minimize(lambda x: math.nan, np.ones(4), jac=bowl_der, method=SGD(0.1))
     assert (nowhere.nit, nowhere.success) == (0, False)
     assert nowhere.message == "The objective is nan after 0 iterations. Try another x0."
+
+
+def test_a_descent_that_drifts_away_has_diverged():
+    """A rate a little too large: the objective grows, and stays finite."""
+    result = minimize(bowl, np.ones(4), jac=bowl_der, method=SGD(1.5), options={"maxiter": 60})
+    assert (result.success, result.status, result.nit) == (False, 4, 60)
+    assert 1e17 < result.fun < math.inf
+    message = (
+        r"Diverged: the objective grew from [0-9.]+ to [0-9.]+e\+\d+ in 60 iterations. Try a smaller learning_rate"
+    )
+    assert re.match(message, result.message)
+
+
+@pytest.mark.parametrize(
+    "fun, jac, x0, method",
+    [
+        (bowl, bowl_der, np.ones(4), SGD(1e-9)),  # far from the end
+        (bowl, bowl_der, np.full(4, 1e9), SGD(1e-9)),  # far out, and on its way down
+        (lambda x: -x.sum(), lambda x: -np.ones(4), np.ones(4), SGD(1e9)),  # without end, but down
+        (bowl, bowl_der, np.full(4, 0.3), Lion(2.0)),  # to and fro about the minimum
+    ],
+)
+def test_a_descent_that_is_not_done_has_not_diverged(fun, jac, x0, method):
+    result = minimize(fun, x0, jac=jac, method=method, options={"maxiter": 25})
+    assert (result.success, result.status) == (False, 1)
+    assert result.message == "Maximum number of iterations has been exceeded."
+
+
+def test_of_a_saddle_point_is_said_what_is_known():
+    result = minimize(lambda x: x[0] ** 2 - x[1] ** 2, [1.0, 0.0], jac=lambda x: 2 * x * [1, -1], method=SGD(0.1))
+    assert result.status == 0
+    assert result.message == "The gradient is small: no entry of it exceeds gtol=1e-05."
 
 
 @pytest.mark.parametrize("jac", [None, False, "2-point"])

@@ -264,15 +264,21 @@ def _is_time(dtype: Any) -> bool:
     return getattr(dtype, "kind", "") in ("m", "M") or bool(getattr(dtype, "is_temporal", bool)())
 
 
-def _numbers(X: Any) -> Any:
-    """X, which scikit-learn's checks would take for numbers even where it holds dates or strings.
+def _is_text(dtype: Any) -> bool:
+    """Whether a dtype of pandas or polars is one of strings."""
+    return str(dtype).lower().partition("[")[0] in ("str", "string", "utf8")
+
+
+def numbers_of(X: Any, name: str = "X") -> Any:
+    """Return X, which scikit-learn's checks would take for numbers even where it holds dates or strings.
 
     Raises
     ------
     TypeError
         If there are dates, times or durations, as scikit-learn when it predicts.
     ValueError
-        If it is an array of strings or bytes, likewise. (Objects that are strings of numbers are converted.)
+        If it is an array of strings or bytes, likewise, or a data frame with columns of strings. (Objects that are
+        strings of numbers are converted.)
     """
     if isinstance(X, (list, tuple)):
         X = np.asarray(X)
@@ -281,17 +287,20 @@ def _numbers(X: Any) -> Any:
         times = [f"{name!r} ({dtype})" for name, dtype in zip(X.columns, dtypes, strict=True) if _is_time(dtype)]
         if times:
             raise TypeError(
-                f"X must hold numbers, but these columns hold dates or times: {', '.join(times)}. {_REMEDY}"
+                f"{name} must hold numbers, but these columns hold dates or times: {', '.join(times)}. {_REMEDY}"
             )
+        texts = [f"{name!r} ({dtype})" for name, dtype in zip(X.columns, dtypes, strict=True) if _is_text(dtype)]
+        if texts:
+            raise ValueError(f"X must hold numbers, but these columns hold strings: {', '.join(texts)}. Encode them.")
         return X
     dtype = getattr(X, "dtype", None)
     if _is_time(dtype):
-        raise TypeError(f"X must hold numbers, but it holds dates or times (dtype {dtype}). {_REMEDY}")
+        raise TypeError(f"{name} must hold numbers, but it holds dates or times (dtype {dtype}). {_REMEDY}")
     if getattr(dtype, "kind", "") in ("U", "S", "V"):
         np.asarray(X).astype(float)  # raises for words, and names one
         raise ValueError(
-            f"X must hold numbers, but dtype={str(dtype)!r} is not compatible with them: it is an array of "
-            "bytes/strings. Convert it, for instance with X.astype(float)."
+            f"{name} must hold numbers, but dtype={str(dtype)!r} is not compatible with them: it is an array of "
+            f"bytes/strings. Convert it, for instance with {name}.astype(float)."
         )
     return X
 
@@ -317,7 +326,7 @@ def check_X(estimator: BaseEstimator, X: Any, *, dtypes: tuple[Any, ...] = FLOAT
         return X
     X = validate_data(
         estimator,
-        _numbers(X),
+        numbers_of(X),
         accept_sparse="csr",
         dtype=list(dtypes),
         order="C",
@@ -409,10 +418,11 @@ def check_validation(
         raise ValueError("X_val was given without y_val.")
     try:
         X_val, y_val = check(X_val, y_val)
-    except ValueError as error:  # the checks speak of X and y
-        text = re.sub(r"\bX has\b", "X_val has", str(error))
+    except (ValueError, TypeError) as error:  # the checks speak of X and y
+        text = re.sub(r"\bX (has|must)\b", r"X_val \1", str(error))
         text = re.sub(r"\bInput X\b", "Input X_val", text)
-        raise ValueError(re.sub(r"^(Input )?y\b", r"\1y_val", text)) from error
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(re.sub(r"^(Input )?y\b", r"\1y_val", text)) from error
     return X_val, y_val, check_weights(sample_weight_val, X_val, name="sample_weight_val")
 
 
@@ -447,7 +457,7 @@ def check_X_y(
         return X, y
     X, y = validate_data(
         estimator,
-        _numbers(X),
+        numbers_of(X),
         y,
         accept_sparse="csr",
         dtype=list(dtypes),

@@ -99,12 +99,10 @@ LINEAR: dict[str, Reason] = {
     "learning_rate": _own_rate,
     "eta0": _in_batches(_eta0),
     "power_t": _in_batches(_power_t),
-    "epsilon": _in_batches(_field_of_loss("epsilon")),
     "quantile": _field_of_loss("quantile"),
-    "alpha": _in_batches(_alpha),
-    "l1_ratio": _in_batches(_l1_ratio),
     "intercept_decay": lambda model: "" if model.fit_intercept else "with fit_intercept=False there is no intercept",
 }
+GRID: dict[str, Reason] = {**LINEAR, "alpha": _in_batches(_alpha), "l1_ratio": _in_batches(_l1_ratio)}
 
 
 # ---- multi-layer perceptrons ----

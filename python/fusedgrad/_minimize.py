@@ -17,7 +17,8 @@ from ._checks import BOOLEAN, InvalidParameterError, Number
 Floats = NDArray[np.float64]
 
 MAXITER = 10_000  # steps, if nothing else is said
-CONVERGED, MAX_ITER, NOT_FINITE, STOPPED = 0, 1, 3, 99  # SciPy's statuses
+CONVERGED, MAX_ITER, NOT_FINITE, DIVERGED, STOPPED = 0, 1, 3, 4, 99  # SciPy's statuses, but for DIVERGED
+_FAR, _HIGH = 1e6, 1e3  # how often x and the objective must have grown to count as diverged
 _RULES: dict[str, Any] = {
     "maxiter": Number(Integral, 0),
     "gtol": Number(low=0),
@@ -72,6 +73,8 @@ def minimize(
         except StopIteration:
             status = STOPPED
             break
+    if status == MAX_ITER and _has_diverged(x_history[0], fun_history[0], x, f):
+        status = DIVERGED
     result = OptimizeResult(
         x=x,
         fun=f,
@@ -81,7 +84,7 @@ def minimize(
         njev=problem.njev,
         success=status == CONVERGED,
         status=status,
-        message=_message(status, f, nit, gtol),
+        message=_message(status, fun_history, nit, gtol),
         fun_history=fun_history,
     )
     if return_all:
@@ -147,13 +150,27 @@ def _verdict(f: float, g: Floats, gtol: float, nit: int, maxiter: int) -> int | 
     return MAX_ITER if nit >= maxiter else None
 
 
-def _message(status: int, f: float, nit: int, gtol: float) -> str:
+def _has_diverged(x0: Floats, f0: float, x: Floats, f: float) -> bool:
+    """Whether a descent went up, and by orders of magnitude away from where it began."""
+    if not f > f0:
+        return False
+    far = np.abs(x).max(initial=0.0) > _FAR * max(1.0, np.abs(x0).max(initial=0.0))
+    return bool(far or f - f0 > _HIGH * max(1.0, abs(f0)))
+
+
+def _message(status: int, values: list[float], nit: int, gtol: float) -> str:
+    f = values[-1]
+    if status == DIVERGED:
+        return (
+            f"Diverged: the objective grew from {values[0]:g} to {f:g} in {nit} iterations. Try a smaller "
+            "learning_rate, or clip_norm."
+        )
     if status == NOT_FINITE:
         what = "gradient is not finite" if np.isfinite(f) else f"objective is {f}"
         hint = "Try a smaller learning_rate, or clip_norm." if nit else "Try another x0."
         return f"The {what} after {nit} iterations. {hint}"
     return {
-        CONVERGED: f"Optimization terminated successfully: no entry of the gradient exceeds gtol={gtol:g}.",
+        CONVERGED: f"The gradient is small: no entry of it exceeds gtol={gtol:g}.",
         MAX_ITER: "Maximum number of iterations has been exceeded.",
         STOPPED: "`callback` raised `StopIteration`.",
     }[status]

@@ -6,6 +6,7 @@ Epochs are the core's; orders of rows, rates, history, validation and stopping a
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,6 +25,8 @@ from .optimizers import Optimizer
 Arrays = list[NDArray[Any]]
 
 _ROWS_AT_ONCE = 4096  # that are looked at
+_ROWS_NAMED = 5  # in an error or a warning
+_MOST_BYTES = 2**62  # of a network and a batch; the core counts in 64 bits
 _MOST_ORDERS = 1 << 22  # row numbers drawn ahead, in epochs that are certain to happen
 
 
@@ -75,6 +78,9 @@ class Net:
                 "(convolutions and Flatten lose the marks), or leave the padding out."
             )
         self.plan = plan
+        self.numbers = math.prod(self.input_shape) + sum(node["out"] for node in plan.nodes)  # of a row, in all layers
+        self.parameters = sum(math.prod(weight.shape) for weight in (*plan.weights, *plan.statistics))
+        self.check_size(1)
 
     def __reduce__(self) -> Any:
         return Net, (self.layers, self.input_shape)
@@ -98,7 +104,7 @@ class Net:
     @property
     def piece_shapes(self) -> list[tuple[int, int]]:
         """The shapes of the parameters."""
-        return [(rows, columns) for *_, rows, columns in self.core.layout(8)[1]]
+        return [weight.shape for weight in self.plan.weights]
 
     @property
     def core(self) -> _core.Network:
@@ -114,8 +120,39 @@ class Net:
             self._work = self.core.work
         return self._work
 
-    def check(self, X: Any, name: str = "X") -> None:
+    def check_size(self, rows: int) -> None:
+        """Look whether so many rows at once can be counted. Whether they fit into memory is seen when it is asked for.
+
+        Raises
+        ------
+        ValueError
+            If not.
+        """
+        bytes_about = 8 * (4 * rows * self.numbers + 8 * self.parameters)  # values, slopes; weights, slots
+        if bytes_about > _MOST_BYTES:
+            raise ValueError(
+                f"The network is too large: {self.parameters} parameters, and {self.numbers} numbers for each of "
+                f"{rows} rows at once. Use fewer units or filters, less padding, or a smaller batch_size."
+            )
+
+    def check_batches(self, rows: int) -> None:
+        """Look whether batches of so many rows suffice for batch normalisation.
+
+        Raises
+        ------
+        ValueError
+            If a batch has a single number for each feature, which has no variance.
+        """
+        if rows == 1 and any(n["name"] == "batch_norm" and n["values"]["positions"] == 1 for n in self.plan.nodes):
+            raise ValueError(
+                "Batch normalisation needs batches of two rows or more, for one row has no variance. Use a larger "
+                "batch_size (and more rows, if there is only one), or LayerNorm in place of BatchNorm."
+            )
+
+    def check(self, X: Any, name: str = "X", *, training: bool = True) -> None:
         """Look at what the first layer wants of the numbers in X.
+
+        Rows of nothing but padding are an error in training and a warning in predictions, if they are not wanted.
 
         Raises
         ------
@@ -123,8 +160,11 @@ class Net:
             If they are no codes, or if a row is nothing but padding.
         """
         codes, masking = self.plan.codes, self.plan.masking
+        if self.plan.empty != "error":
+            masking = None
         if codes is None and masking is None:
             return
+        empty: list[int] = []
         for begin in range(0, X.shape[0], _ROWS_AT_ONCE):
             rows = X[begin : begin + _ROWS_AT_ONCE]
             rows = rows.toarray() if sp.issparse(rows) else rows
@@ -136,15 +176,25 @@ class Net:
                         f"{name}[{begin + i}, {j}] is {rows[i, j]:g}, but {self.plan.reader!r} takes codes: whole "
                         f"numbers from 0 to {codes - 1}."
                     )
-            if masking is not None:
+            if masking is not None and len(empty) <= _ROWS_NAMED:
                 with np.errstate(over="ignore"):
-                    empty = np.flatnonzero((rows == rows.dtype.type(masking[2])).all(axis=1))
-                if len(empty):
-                    few = ", ".join(str(begin + i) for i in empty[:5]) + (", ..." if len(empty) > 5 else "")
-                    raise ValueError(
-                        f"Rows {few} of {name} are nothing but padding ({self.plan.reader!r}): there is no step to "
-                        "learn from or to speak of. Drop them, or leave them a step."
-                    )
+                    here = np.flatnonzero((rows == rows.dtype.type(masking[2])).all(axis=1))
+                empty += (begin + here[: _ROWS_NAMED + 1]).tolist()
+        if not empty:
+            return
+        few = ", ".join(map(str, empty[:_ROWS_NAMED])) + (", ..." if len(empty) > _ROWS_NAMED else "")
+        text = f"Rows {few} of {name} are nothing but padding ({self.plan.reader!r})"
+        wanted = f"{type(self.plan.reader).__name__}(..., empty='zeros')"
+        if training:
+            raise ValueError(
+                f"{text}: there is no step to learn from. Drop them, or say with {wanted} that they are sequences of "
+                "no steps."
+            )
+        warnings.warn(
+            f"{text}: there is no step to speak of, and the prediction is that for a state of zero. With {wanted} this "
+            "is no reason to warn.",
+            stacklevel=4,
+        )
 
     def fresh(self, rng: np.random.RandomState, dtype: Any) -> tuple[Arrays, Arrays]:
         """Return initial parameters and statistics."""
@@ -366,6 +416,7 @@ class Training:
         elif self.answer >= 0:
             self.average_parts = self.slot_parts[self.answer]
         self.sizes = batch_sizes(self.n, settings.batch_size)
+        net.check_size(int(self.sizes[0]))
         self.engine = _core.NetworkTraining(
             nodes=net.plan.nodes,
             masking=net.plan.masking,
@@ -406,26 +457,44 @@ class Training:
         self.best = self._copies() if settings.restore_best and settings.best_score > -np.inf else None
         self.stop_reason = "none"
         self.t = settings.t
+        self.moving = False  # whether the weights are ahead of what is noted here
+        self.passed: tuple[Any, ...] | None = None  # epochs that are not noted yet
 
     # ---- epochs ----
 
     def run(self, epochs: Epochs, fitted: Callable[[Result], dict[str, Any]]) -> Result:
         """Train to the end, telling callbacks after each epoch what was `fitted`.
 
+        Ctrl-C ends training with the weights reached so far, whether the core hears of it or Python does.
+
         Raises
         ------
         ValueError
             If a schedule gives a rate that is not a number in [0, inf).
+        KeyboardInterrupt
+            If it comes before the first epoch, within a callback, or in the moment in which an epoch is recorded.
         """
+        first = self.state.step
         while self.stop_reason == "none":
             epochs.begin()
-            self._epochs(1 if epochs else self._certain())
+            try:
+                self._epochs(1 if epochs else self._certain())
+            except KeyboardInterrupt:
+                if self.passed is not None:
+                    self._record()
+                if self.moving or self.state.step == first:
+                    raise  # there is nothing to keep
+                self.stop_reason = "interrupted"
             interrupted = self.stop_reason == "interrupted"
             if epochs.end(None if interrupted else lambda: fitted(self.result())) and not interrupted:
                 self.stop_reason = "early_stopping"
-        if self.stop_reason != "diverged" and not np.isfinite(self.flat).all():  # the last step was too long
+        if self.stop_reason not in ("diverged", "interrupted") and not self.is_finite():  # the last step was too long
             self.stop_reason = "diverged"
         return self.result(ended=True)
+
+    def is_finite(self) -> bool:
+        """Whether the weights, as far as they can be multiplied with each other, and the loss of the last epoch are."""
+        return math.isfinite(np.dot(self.flat, self.flat)) and (not self.curve or math.isfinite(self.curve[-1]))
 
     def _certain(self) -> int:
         """How many epochs will happen in any case, and need no look in between."""
@@ -445,22 +514,31 @@ class Training:
         if settings.order is not None:
             order = np.concatenate([settings.order(state.epoch + k) for k in range(count)])
         rates = source.tables(state.step, self.sizes, self.t + 1, count)
-        made, steps, losses, penalties, carry, finite, interrupted = self.engine.train(
-            count, order, rates, state.step + 1, state.carry, self.threads
-        )
+        before, self.moving = len(self.curve), True
+        passed = self.engine.train(count, order, rates, state.step + 1, state.carry, self.threads)
+        self.passed = order, rates, before, passed
+        self._record()
+        finite, interrupted = passed[-2:]
+        for number in range(before, before + passed[0]):
+            self._judge(number + 1, self.curve[number])
+        if not finite:
+            self.stop_reason = "diverged"  # what remains can only be the best weights so far, if there are any
+        if interrupted:  # in the last epoch, too: else nobody would hear of it
+            self.stop_reason = "interrupted"
+
+    def _record(self) -> None:
+        """Note what epochs came to. Twice is once: an interrupt may come in between."""
+        assert self.passed is not None
+        order, rates, before, (made, steps, losses, penalties, carry, finite, _) = self.passed
+        state, goal = self.state, self.goal
+        constants = np.array([self._constant(None if order is None else order[k * self.n :]) for k in range(made)])
+        values = (goal.factor * np.array(losses) + constants + np.array(penalties)).tolist()
+        self.curve[before:] = values if finite else [*values, math.nan]
         learning_rate = float(rates[steps - 1]) if steps else state.learning_rate
-        self.state = replace(
+        state = replace(
             state, step=state.step + steps, epoch=state.epoch + made, carry=carry, learning_rate=learning_rate
         )
-        self.t += made * self.n
-        goal = self.goal
-        constants = np.array([self._constant(None if order is None else order[k * self.n :]) for k in range(made)])
-        for value in (goal.factor * np.array(losses) + constants + np.array(penalties)).tolist():
-            self._judge(value)
-        if not finite:
-            self._diverged()
-        elif interrupted:  # in the last epoch, too: else nobody would hear of it
-            self.stop_reason = "interrupted"
+        self.state, self.t, self.passed, self.moving = state, self.t + made * self.n, None, False
 
     def _constant(self, order: NDArray[np.uint32] | None) -> float:
         """Mean over the batches of an epoch, as the loss is, of what the core leaves out."""
@@ -475,36 +553,34 @@ class Training:
         sums = np.add.reduceat(weight[rows] * values[rows], starts)
         return float(np.sum(self.sizes * sums / np.where(totals > 0, totals, 1.0)) / self.n)
 
-    def _judge(self, loss: float) -> None:
-        """Note an epoch; stop, or tell the rates how it went."""
+    def _judge(self, epoch: int, loss: float) -> None:
+        """Look at an epoch that has ended; stop, or tell the rates how it went."""
         settings = self.settings
-        self.curve.append(loss)
         if self.watched:
-            self._watch(loss)
+            self._watch(epoch, loss)
         else:
             self.best_loss = min(self.best_loss, loss)
-        if self.stop_reason == "none" and len(self.curve) >= settings.max_epochs:
+        if self.stop_reason == "none" and epoch >= settings.max_epochs:
             self.stop_reason = "max_iter"
 
-    def _watch(self, loss: float) -> None:
+    def _watch(self, epoch: int, loss: float) -> None:
         settings = self.settings
         score = self.validate_now()
         tol = 0.0 if settings.tol is None else settings.tol
         if settings.tol is None:
             improved = True
         elif settings.by_score:
-            improved = score is not None and not score < self.best_score + tol
+            improved = score is not None and score >= self.best_score + tol  # NaN is no progress
         else:
-            improved = not loss > self.best_loss - tol
+            improved = loss <= self.best_loss - tol
         self.idle = 0 if improved else self.idle + 1
         if score is not None and score > self.best_score:
-            self.best_score = score
-            if settings.restore_best:
-                self.best = self._copies()
+            best = self._copies() if settings.restore_best else None
+            self.best, self.best_score = best, score
         self.best_loss = min(self.best_loss, loss)
         settings.source.tell(loss)
         if settings.say is not None:
-            settings.say(len(self.curve), loss, score)
+            settings.say(epoch, loss, score)
         if self.idle > settings.patience:
             if settings.source.goes_on():
                 self.idle = 0
@@ -520,14 +596,6 @@ class Training:
         self.validation_curve.append(loss)
         return score
 
-    def _diverged(self) -> None:
-        """The loss is not finite: what remains can only be the best weights so far, if there are any."""
-        self.curve.append(math.nan)
-        if self.validate is not None:
-            self.scores.append(math.nan)
-            self.validation_curve.append(math.nan)
-        self.stop_reason = "diverged"
-
     # ---- weights ----
 
     def _now(self) -> Weights:
@@ -542,13 +610,17 @@ class Training:
         chosen = self.best if ended and self.best is not None else self._copies()
         self.weights.trained, self.weights.kept, self.weights.average = chosen
         slots = tuple([part.copy() for part in parts] for parts in self.slot_parts)
-        validated = self.validate is not None
+
+        def of_epochs(values: list[float]) -> list[float] | None:
+            """Of each epoch; NaN for one that was broken off, or that broke, before anything was known of it."""
+            return None if self.validate is None else values + [math.nan] * (len(self.curve) - len(values))
+
         return Result(
             n_iter=len(self.curve),
             stop_reason=self.stop_reason,
             loss_curve=list(self.curve),
-            scores=list(self.scores) if validated else None,
-            validation_loss_curve=list(self.validation_curve) if validated else None,
+            scores=of_epochs(self.scores),
+            validation_loss_curve=of_epochs(self.validation_curve),
             best_loss=self.best_loss,
             best_score=self.best_score,
             idle=self.idle,

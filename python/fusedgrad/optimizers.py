@@ -299,8 +299,10 @@ class Optimizer(Part):
         -------
         OptimizeResult
             `x` is the last iterate, not the best one, with `fun` and `jac` there; `success`, `status` (0: the gradient
-            is small, 1: maxiter, 3: not finite, 99: StopIteration), `message`, `nit`, `nfev`, `njev`; `fun_history` is
-            the list of values at x0 and after each step, and with `return_all` so is `x_history` of the points.
+            is small, whether at a minimum or at a saddle point, 1: maxiter, 3: not finite, 4: diverged, that is after
+            maxiter steps larger than at x0 by orders of magnitude, 99: StopIteration), `message`, `nit`, `nfev`,
+            `njev`; `fun_history` is the list of values at x0 and after each step, and with `return_all` so is
+            `x_history` of the points.
 
         Examples
         --------

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any, ClassVar
 
+import numpy as np
+
 from .._checks import BOOLEAN, InvalidParameterError, Number
 from ._layer import (
     ACTIVATIONS,
@@ -84,11 +86,14 @@ class Dense(Layer):
         features, positions = features_of(self, shape)
         units = int(self.units)
         sizes = {"features": features, "units": units, "positions": positions, "bias": float(self.bias)}
-        weights = [Weight(lambda rng: initial(self.init, (features, units), rng, self.activation))]
-        if self.bias:
-            weights.append(
-                Weight(lambda rng: initial(self.bias_init, (max(features, 1), units), rng, self.activation)[:1])
-            )
+
+        def matrix(rng: np.random.RandomState) -> Any:
+            return initial(self.init, (features, units), rng, self.activation)
+
+        def biases(rng: np.random.RandomState) -> Any:
+            return initial(self.bias_init, (max(features, 1), units), rng, self.activation)[:1]
+
+        weights = [Weight((features, units), matrix), Weight((1, units), biases)][: 1 + self.bias]
         activation = self.activation or "identity"
         plan.add(
             "dense",

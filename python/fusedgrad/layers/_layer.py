@@ -19,6 +19,7 @@ Shape = tuple[int, ...]
 Init = str | float
 
 ACTIVATIONS = {name: {f[0]: f[1] for f in described} for name, _, described in _core.activation_catalog()}
+_LARGEST = 2**31 - 1  # the largest size that the core takes
 _RECTIFIERS = ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "hard_swish", "mish")
 _SCALES = {"glorot": 2.0, "he": 2.0, "lecun": 1.0}
 _INITIALIZERS = (
@@ -90,8 +91,9 @@ def initial(
 
 @dataclass
 class Weight:
-    """How a piece of parameters begins: ``fresh(rng)`` returns its first values."""
+    """A piece of parameters: its shape, and how it begins. ``fresh(rng)`` returns its first values."""
 
+    shape: tuple[int, int]
     fresh: Callable[[np.random.RandomState], Any]
 
 
@@ -103,6 +105,7 @@ class Plan:
     weights: list[Weight] = field(default_factory=list)  # of each trained piece
     statistics: list[Weight] = field(default_factory=list)  # of each piece that is kept but not trained
     masking: tuple[int, int, float] | None = None  # steps and features of a row, and the number that is padding
+    empty: str = "error"  # what to do with rows of nothing but padding: "error" or "zeros"
     masked: bool = False  # whether the time steps still are those of the input
     mask_used: bool = False
     codes: int | None = None  # numbers of X must be codes below
@@ -131,9 +134,22 @@ class Plan:
         Raises
         ------
         ValueError
-            If it cannot stand there, or if another layer has its label.
+            If it cannot stand there, if it is too large, or if another layer has its label.
         """
+        nodes, sizes = len(self.nodes), []
         layer.build(self, before)
+        for node in self.nodes[nodes:]:
+            values = node["values"]
+            sizes += [node["in"], node["out"], *(value for value in values.values() if isinstance(value, int))]
+            if "kernel_y" in values:  # of a window, and of the image with its padding
+                sizes.append(values["kernel_y"] * values["kernel_x"] * values["channels"])
+                height = values["height"] + values["top"] + values["bottom"]
+                sizes.append(height * (values["width"] + values["left"] + values["right"]) * values["channels"])
+        if max(sizes, default=0) > _LARGEST:
+            raise ValueError(
+                f"{layer!r}, for rows of shape {before}, would have a size of {max(sizes)}; sizes go up to 2**31 - 1. "
+                "Use smaller numbers."
+            )
         if layer.label in self.labels:
             raise ValueError(f"{layer!r} has the label {layer.label!r}, as a layer before; labels must differ.")
         if layer.label is not None:

@@ -13,8 +13,11 @@ from ._layer import Layer, Plan, Shape, Weight, features_of
 
 
 def _affine(features: int, affine: bool) -> list[Weight]:
-    one, zero = Weight(lambda rng: np.ones((1, features))), Weight(lambda rng: np.zeros((1, features)))
-    return [one, zero] if affine else []
+    return [_constant(features, 1.0), _constant(features, 0.0)] if affine else []
+
+
+def _constant(features: int, value: float) -> Weight:
+    return Weight((1, features), lambda rng: np.full((1, features), value))
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,9 +71,8 @@ class BatchNorm(Layer):
             "momentum": float(self.momentum),
             "affine": float(self.affine),
         }
-        mean, variance = Weight(lambda rng: np.zeros((1, features))), Weight(lambda rng: np.ones((1, features)))
-        weights = _affine(features, self.affine)
-        plan.add("batch_norm", shape, shape, values, weights=weights, statistics=[mean, variance])
+        statistics = [_constant(features, 0.0), _constant(features, 1.0)]  # mean and variance
+        plan.add("batch_norm", shape, shape, values, weights=_affine(features, self.affine), statistics=statistics)
 
 
 @dataclass(frozen=True, repr=False)

@@ -32,6 +32,10 @@ class Masking(Layer):
     ----------
     value : float, default=0.0
         What padding is filled with.
+    empty : {'error', 'zeros'}, default='error'
+        What to make of a row that is nothing but padding. 'error': it cannot be learned from, and predictions for it
+        come with a warning. 'zeros': it is a sequence of no steps, after which the state is zero. (Predictions take
+        such rows for that in both cases.)
     label : str or None, default=None
         A name for the layer, by which `transform` finds it.
 
@@ -42,8 +46,12 @@ class Masking(Layer):
     """
 
     value: float = 0.0
+    empty: str = field(default="error", kw_only=True)
 
-    _rules: ClassVar[dict[str, Any]] = {"value": Number(low=-math.inf, high=math.inf, open_low=True, open_high=True)}
+    _rules: ClassVar[dict[str, Any]] = {
+        "value": Number(low=-math.inf, high=math.inf, open_low=True, open_high=True),
+        "empty": OneOf("error", "zeros"),
+    }
 
     def _shape(self, shape: Shape) -> Shape:
         check_sequence(self, shape)
@@ -54,6 +62,7 @@ class Masking(Layer):
         _first(self, plan)
         steps, features = shape
         plan.masking, plan.masked, plan.reader = (steps, features, float(self.value)), True, self
+        plan.empty = self.empty
 
 
 @dataclass(frozen=True, repr=False)
@@ -70,6 +79,10 @@ class Embedding(Layer):
         Length of a vector.
     padding : int in [0, inf) or None, default=None
         The code that is padding, which recurrent layers skip; see `Masking`.
+    empty : {'error', 'zeros'}, default='error'
+        What to make of a row that is nothing but padding. 'error': it cannot be learned from, and predictions for it
+        come with a warning. 'zeros': it is a sequence of no steps, after which the state is zero. (Predictions take
+        such rows for that in both cases.)
     init : str or float, default='auto'
         Initial table: a name of `initializers`, or a number for all entries. 'auto': normal, with variance
         ``1 / units``, so that vectors have a length of about 1.
@@ -90,12 +103,14 @@ class Embedding(Layer):
     codes: int
     units: int
     padding: int | None = field(default=None, kw_only=True)
+    empty: str = field(default="error", kw_only=True)
     init: Init = field(default="auto", kw_only=True)
 
     _rules: ClassVar[dict[str, Any]] = {
         "codes": Number(Integral, 1, 2**24),
         "units": Number(Integral, 1),
         "padding": Number(Integral, 0, none=True),
+        "empty": OneOf("error", "zeros"),
         "init": InitRule(),
     }
 
@@ -105,6 +120,11 @@ class Embedding(Layer):
             raise InvalidParameterError(
                 f"The 'padding' parameter of Embedding must be a code, an int in [0, {self.codes}). Got "
                 f"{self.padding!r} instead."
+            )
+        if self.padding is None and self.empty != "error":
+            raise InvalidParameterError(
+                f"empty={self.empty!r} of Embedding speaks of rows of nothing but padding, but there is no padding: "
+                "say which code is padding, or leave empty out."
             )
 
     def _shape(self, shape: Shape) -> Shape:
@@ -123,10 +143,11 @@ class Embedding(Layer):
             return initial(self.init, size, rng)
 
         values: dict[str, float] = {"codes": size[0], "units": size[1], "steps": shape[0]}
-        plan.add("embedding", shape, self.shape(shape), values, weights=[Weight(table)])
+        plan.add("embedding", shape, self.shape(shape), values, weights=[Weight(size, table)])
         plan.codes, plan.reader = size[0], self
         if self.padding is not None:
             plan.masking, plan.masked = (shape[0], 1, float(self.padding)), True
+            plan.empty = self.empty
 
 
 @dataclass(frozen=True, repr=False)
@@ -178,7 +199,7 @@ class _Recurrent(Layer):
             "sequences": float(self.return_sequences),
             "both_ways": float(self.bidirectional),
             "bias": float(self.bias),
-            "truncation": 0 if self.truncate is None else int(self.truncate),
+            "truncation": 0 if self.truncate is None else min(int(self.truncate), shape[0]),
             "masked": float(plan.masked),
         }
 
@@ -188,12 +209,16 @@ class _Recurrent(Layer):
         def recurrent(rng: np.random.RandomState) -> Any:
             return self._by_gates(lambda: initial(self.recurrent_init, (units, units), rng))
 
-        def inner(rng: np.random.RandomState) -> Any:
-            return np.zeros((1, self._gates * units))
+        def biases(rng: np.random.RandomState) -> Any:
+            return self._biases(rng, max(features, 1))
 
-        weights = [Weight(kernel), Weight(recurrent)]
+        def inner(rng: np.random.RandomState) -> Any:
+            return np.zeros((1, columns))
+
+        columns = self._gates * units
+        weights = [Weight((features, columns), kernel), Weight((units, columns), recurrent)]
         if self.bias:
-            weights += [Weight(lambda rng: self._biases(rng, max(features, 1))), Weight(inner)]
+            weights += [Weight((1, columns), biases), Weight((1, columns), inner)]
         plan.add(self._node, shape, out, values, weights=weights * (2 if self.bidirectional else 1))
         plan.mask_used |= plan.masked
         plan.masked &= bool(self.return_sequences)

@@ -141,7 +141,7 @@ class _Convolution(Layer):
             shape,
             self.shape(shape),
             {**values, "filters": filters, "groups": groups, "bias": float(self.bias)},
-            weights=[Weight(weights), Weight(biases)][: 1 + self.bias],
+            weights=[Weight(size, weights), Weight((1, filters), biases)][: 1 + self.bias],
             activation=activation,
             activation_parameters=ACTIVATIONS[activation],
         )

@@ -454,7 +454,7 @@ class GridCV(Estimator):
         """Warn of parameters, and of whole grids of them, that no cell uses."""
         cells = [self._cell(loss=loss) for loss in self._grid()["loss"]]
         grids = {"alpha": "alphas", "eta0": "eta0s", "l1_ratio": "l1_ratios"}
-        for name, reason_of in cells[0]._idle.items():
+        for name, reason_of in _ignored.GRID.items():
             own = grids.get(name, name)
             reasons = [reason_of(cell) for cell in cells] if _ignored.is_set(self, own) else [""]
             if not all(reasons):

@@ -8,7 +8,9 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.base import TransformerMixin
+import scipy.sparse as sp
+from sklearn import get_config
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
@@ -29,13 +31,16 @@ from .._checks import (
     check_weights,
     check_X,
     check_X_y,
-    unchanged_on_error,
+    settle_all,
+    twin,
 )
 from .._estimator import Estimator
 from .._network import Goal, Net, Result, Settings, State, Training, Weights
 from .._threads import threads_for
+from ..exceptions import DivergedError
 
 ENDLESS = 2**62  # the core counts in 64 bits
+_HISTORIES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
 
 
 class Rows:
@@ -45,8 +50,53 @@ class Rows:
         self.X, self.y, self.weight = X, y, weight
 
 
-class Neural(CallbackSupport, TransformerMixin, Estimator):  # type: ignore[misc]
-    """What all neural estimators share. What a network is made of, and where its weights stand, they say themselves."""
+class Growth:
+    """A history, and what this call adds to it; one list as soon as the estimator takes it over."""
+
+    def __init__(self, values: list[float], more: list[float]):
+        self.values, self.more = values, more
+
+    def whole(self) -> list[float]:
+        return [*self.values, *self.more]
+
+
+def longer(before: list[float] | None, more: list[float]) -> Growth | list[float]:
+    """What comes after a history, of which None is the empty one."""
+    return Growth(before, more) if before else more
+
+
+class _History:
+    """A list that belongs to the estimator: whoever asks gets a copy, so that `partial_fit` needs to make none."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, model: Any, owner: type) -> Any:
+        if model is None:
+            return self
+        if self.name not in model.__dict__:
+            raise AttributeError(f"{type(model).__name__!r} object has no attribute {self.name!r}")
+        return _copied(model.__dict__[self.name])
+
+    def __set__(self, model: Any, value: Any) -> None:
+        model.__dict__[self.name] = None if value is None else list(value)
+
+    def __delete__(self, model: Any) -> None:
+        del model.__dict__[self.name]
+
+
+def _copied(history: Growth | list[float] | None) -> list[float] | None:
+    if history is None:
+        return None
+    return history.whole() if isinstance(history, Growth) else history.copy()
+
+
+class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):  # type: ignore[misc]
+    """What all neural estimators share. What a network is made of, and where its weights stand, they say themselves.
+
+    Training works on a draft, an estimator of its own with the same attributes. Only when all is done does the real one
+    take them over, in one step: so errors and interrupts find it as it was before.
+    """
 
     _rules: dict[str, Any] = {
         "alpha": Number(low=0, high=np.inf, open_high=True),
@@ -65,7 +115,12 @@ class Neural(CallbackSupport, TransformerMixin, Estimator):  # type: ignore[misc
     _idle: dict[str, _ignored.Reason] = {}  # parameters that a fit may leave unused, and when
     _OPTIMIZER = Either(OneOf(*optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers"))
 
+    loss_curve_ = _History()
+    validation_scores_ = _History()
+    validation_loss_curve_ = _History()
+
     _fitted_by: str  # the attribute that tells
+    _held_by: tuple[str, ...]  # the attributes that may hold weights
     _net: Net
     _optimizer: State
     n_outputs_: int
@@ -150,36 +205,63 @@ class Neural(CallbackSupport, TransformerMixin, Estimator):  # type: ignore[misc
 
     # ---- fit ----
 
+    def _take_over(self, draft: Any) -> None:
+        """Become what a draft has become, in one step; histories grow in the same step, or not at all."""
+        attributes, growing = dict(draft.__dict__), []
+        for name, value in attributes.items():
+            if isinstance(value, Growth):
+                growing.append((value.values, value.more))
+                attributes[name] = value.values
+        settle_all([(self, attributes)], in_place=growing)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        own = {name: _copied(state[name]) for name in _HISTORIES if name in state}
+        return {**state, **own}
+
     def _fit(self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> Any:
         self._check_parameters()
-        with unchanged_on_error(self):
-            seen = X, y
-            first = not self.warm_start or self._fitted_by not in self.__dict__
-            X, y = self._check_data(X, y, reset=first)
-            y, given = self._check_y(y), self._given_rows(X, X_val, y_val, sample_weight_val)
-            if first:
-                self._forget()
-                self._meet(y)
-            else:
-                self._check_same_classes(y)
-            self._learn(X, y, sample_weight, given, seen=seen, partial=False, first=first)
-            if owed := self._owed():
-                warnings.warn(owed, ConvergenceWarning, stacklevel=3)
-            _ignored.warn_of(self, self._idle)
+        draft = twin(self)
+        first = not draft.warm_start or draft._fitted_by not in draft.__dict__
+        draft._learn_all(X, y, sample_weight, (X_val, y_val, sample_weight_val), first=first)
+        if owed := draft._owed():
+            warnings.warn(owed, ConvergenceWarning, stacklevel=3)
+        _ignored.warn_of(draft, draft._idle)
+        self._take_over(draft)
+        if self.stop_reason_ == "interrupted":
+            raise KeyboardInterrupt(
+                f"Training interrupted after {self.n_iter_} epochs; the weights reached so far are kept. Fit again "
+                "with warm_start=True to go on."
+            )
         return self
+
+    def _learn_all(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], *, first: bool) -> None:
+        seen = X, y
+        X, y = self._check_data(X, y, reset=first)
+        y, given = self._check_y(y), self._given_rows(X, *validation)
+        if first:
+            self._forget()
+            self._meet(y)
+        else:
+            self._check_same_classes(y)
+        self._learn(X, y, sample_weight, given, seen=seen, partial=False, first=first)
 
     def _partial(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Any:
         self._check_parameters(partial=True)
-        with unchanged_on_error(self):
-            seen = X, y
-            first = self._fitted_by not in self.__dict__
-            X, y = self._check_data(X, y, reset=first, dtypes=FLOATS if first else (self._dtype(),))
-            y = self._check_y(y)
-            self._check_classes(y, classes, first=first)
-            self._learn(X, y, sample_weight, None, seen=seen, partial=True, first=first)
-            if first:
-                _ignored.warn_of(self, self._idle)
+        draft = twin(self)
+        first = draft._fitted_by not in draft.__dict__
+        draft._learn_once(X, y, sample_weight, classes, first=first)
+        if first:
+            _ignored.warn_of(draft, draft._idle)
+        self._take_over(draft)
         return self
+
+    def _learn_once(self, X: Any, y: Any, sample_weight: Any, classes: Any, *, first: bool) -> None:
+        seen = X, y
+        X, y = self._check_data(X, y, reset=first, dtypes=FLOATS if first else (self._dtype(),))
+        y = self._check_y(y)
+        self._check_classes(y, classes, first=first)
+        self._learn(X, y, sample_weight, None, seen=seen, partial=True, first=first)
 
     def _forget(self) -> None:
         """Drop what a fit from the start must not find."""
@@ -232,6 +314,8 @@ class Neural(CallbackSupport, TransformerMixin, Estimator):  # type: ignore[misc
             )
         if given is not None:
             self._goal(given.y, X.dtype, "y_val")  # raises for labels that are unknown
+        if first:
+            self._sparse_y = sp.issparse(seen[1])
         rng = check_random_state(self.random_state)
         self._net = self._make_net(X)
         self._net.check(X)
@@ -250,10 +334,18 @@ class Neural(CallbackSupport, TransformerMixin, Estimator):  # type: ignore[misc
         if early:
             X, y, sample_weight, given = self._split(X, y, sample_weight, rng)
         sample_weight = self._weights_of(y, sample_weight, X.dtype)
+        if sample_weight is not None and not np.any(sample_weight):
+            raise ValueError(
+                "Every row to train on has the weight zero, so there is nothing to learn. Give some a positive weight "
+                "(sample_weight, class_weight), or choose the validation rows yourself (X_val)."
+            )
         goal = self._goal(y, X.dtype)
         self.out_activation_ = self._link
         goal.constants = self._constants(y)
         settings = self._settings(X, goal, rng, partial=partial, going_on=not first)
+        self._net.check_batches(min(settings.batch_size, X.shape[0]))
+        if given is not None and (settings.by_score or settings.restore_best):
+            self._check_scores(given)
         state = self.__dict__.get("_optimizer") if not first and (partial or self._carries_on()) else None
         threads = threads_for(self.n_jobs, None, float(X.shape[0]) * self._net.work)
 
@@ -306,13 +398,16 @@ class Neural(CallbackSupport, TransformerMixin, Estimator):  # type: ignore[misc
         return (X.shape[1],)
 
     def _split(self, X: Any, y: Any, weight: Any, rng: Any) -> tuple[Any, Any, Any, Rows]:
-        """The rows that early stopping keeps aside: scikit-learn's split for the same `random_state`."""
-        train, held = train_test_split(
-            np.arange(X.shape[0]), random_state=rng, test_size=self.validation_fraction, stratify=self._stratify(y)
-        )
+        """The rows that early stopping keeps aside; see `_parts`."""
+        train, held = _parts(X.shape[0], self._strata(y), float(self.validation_fraction), rng)
         if len(held) < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        if weight is not None and not np.any(weight[held]):
+            raise ValueError(
+                "sample_weight is zero for every row that early_stopping keeps aside to validate with. Increase "
+                "'validation_fraction', choose the rows yourself (X_val), or give more rows a positive weight."
             )
         rows = Rows(X[held], y[held], None if weight is None else weight[held])
         return X[train], y[train], None if weight is None else weight[train], rows
@@ -325,31 +420,24 @@ class Neural(CallbackSupport, TransformerMixin, Estimator):  # type: ignore[misc
             weights = self._keep_weights(training.weights)
             return {**weights, **self._history(result, going_on=going_on), "_optimizer": result.state}
 
-        result = self._minimise(training, epochs) or training.run(epochs, fitted)
-        if partial and result.stop_reason == "interrupted":
+        def shown(result: Result) -> dict[str, Any]:
+            """The same with histories in one piece, for callbacks."""
+            return {name: v.whole() if isinstance(v, Growth) else v for name, v in fitted(result).items()}
+
+        result = self._minimise(training, epochs) or training.run(epochs, shown)
+        lost = training.best is None and not training.is_finite()
+        if result.stop_reason == "interrupted" and (partial or lost):
             raise KeyboardInterrupt  # part of an epoch would be neither the old model nor the new
         if result.stop_reason == "diverged" and training.best is None:
-            rate = result.state.learning_rate
-            large = (
-                f" Or the learning rate was too large ({rate:g} in the end), after {result.n_iter - 1} epochs; a "
-                "smaller one, or clip_norm=1.0, may help."
-            )
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-                f"preprocessed.{large if math.isfinite(rate) else ''}"
-            )
+            raise _broken(result)
         attributes = fitted(result)
-        self.__dict__.pop("norms_", None)
+        for name in self._held_by:
+            self.__dict__.pop(name, None)
         self.__dict__.update(attributes)
         epochs.close()
 
     def _owed(self) -> str | None:
         """The warning that a finished `fit` owes."""
-        if self.stop_reason_ == "interrupted":
-            return (
-                f"Training interrupted after {self.n_iter_} epochs; the weights reached so far are kept. "
-                "Fit again with warm_start=True to go on."
-            )
         if self.stop_reason_ == "diverged":
             return (
                 f"Training diverged after {self.n_iter_ - 1} epochs; the best weights before are kept. A smaller "
@@ -374,7 +462,7 @@ class Neural(CallbackSupport, TransformerMixin, Estimator):  # type: ignore[misc
         X = self._check_rows(X)
         if "_net" not in self.__dict__:
             self._net = self._make_net(X)
-        self._net.check(X)
+        self._net.check(X, training=False)
         threads = threads_for(self.n_jobs, None, float(X.shape[0]) * self._net.work)
         return self._net.predict(weights.answer, weights.kept, X, layer=layer, threads=threads)
 
@@ -392,23 +480,43 @@ class Neural(CallbackSupport, TransformerMixin, Estimator):  # type: ignore[misc
         Returns
         -------
         features : ndarray of shape (n_samples, ...), of the layer's shape
+            After ``set_output(transform="pandas")`` or "polars" a frame, with the names of `get_feature_names_out`.
 
         Raises
         ------
         ValueError
-            If there is no such layer.
+            If there is no such layer, or if a frame is wanted of another layer than the last hidden one.
         """
         check_is_fitted(self)
+        place = self._place(layer)
+        features = self._raw(X, place)
+        shape = self._net.place(place)[1]
+        container = self.__dict__.get("_sklearn_output_config", {}).get("transform", get_config()["transform_output"])
+        if container != "default" and shape != self._net.place(self._place(-2))[1]:
+            raise ValueError(
+                f"set_output(transform={container!r}) makes frames of the last hidden layer alone, whose features have "
+                f"names; layer {layer!r} has rows of shape {shape}. Use set_output(transform='default') for it."
+            )
+        return features.reshape(len(features), *shape)
+
+    def _place(self, layer: int | str) -> int | str:
+        """A layer as users count them, as the network does."""
+        if isinstance(layer, str):
+            return layer
         layers = self._stages()
-        if not isinstance(layer, str):
-            if isinstance(layer, bool) or not isinstance(layer, Integral) or not -len(layers) <= layer < len(layers):
-                raise ValueError(
-                    f"layer must be a whole number from {-len(layers)} to {len(layers) - 1}: the network has "
-                    f"{len(layers)} layers; or a label. Got {layer!r}."
-                )
-            layer = layers[int(layer)]
-        features = self._raw(X, layer)
-        return features.reshape(len(features), *self._net.place(layer)[1])
+        if isinstance(layer, bool) or not isinstance(layer, Integral) or not -len(layers) <= layer < len(layers):
+            raise ValueError(
+                f"layer must be a whole number from {-len(layers)} to {len(layers) - 1}: the network has "
+                f"{len(layers)} layers; or a label. Got {layer!r}."
+            )
+        return layers[int(layer)]
+
+    @property
+    def _n_features_out(self) -> int:
+        """How many features `transform` gives, which `get_feature_names_out` needs."""
+        if "_net" not in self.__dict__:
+            raise AttributeError("the network is not made before the first fit")
+        return math.prod(self._net.place(self._place(-2))[1])
 
     def _stages(self) -> list[int]:
         """The layers that users count, as numbers of the network's."""
@@ -419,3 +527,45 @@ class Neural(CallbackSupport, TransformerMixin, Estimator):  # type: ignore[misc
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _broken(result: Result) -> DivergedError:
+    epoch, rate = len(result.loss_curve), result.state.learning_rate
+    last = [f"{loss:.4g}" for loss in result.loss_curve[-3:]]
+    hint = ""
+    if math.isfinite(rate):
+        hint = (
+            f" Or the learning rate was too large ({rate:g} in the end), after {epoch - 1} epochs; a smaller one, or "
+            "clip_norm=1.0, may help."
+        )
+    return DivergedError(
+        "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+        f"preprocessed.{hint} (It broke in epoch {epoch}; the last losses were {', '.join(last) or 'none'}.)",
+        loss_curve=result.loss_curve,
+        epoch=epoch,
+        rate=rate,
+    )
+
+
+def _parts(n: int, strata: Any, fraction: float, rng: Any) -> tuple[Any, Any]:
+    """Row numbers to train on, and to validate with; of classes (`strata`, codes or None) each part has its share.
+
+    Where every class has two rows and each part has room for all classes, it is scikit-learn's stratified split for the
+    same `rng`. A class of one row is trained on; and where there is no room, one row of each class is.
+    """
+    rows = np.arange(n)
+    kept = rows[:0]
+    if strata is not None:
+        alone = np.bincount(strata)[strata] == 1
+        kept, rows = rows[alone], rows[~alone]
+        held = math.ceil(fraction * len(rows))
+        classes = len(np.unique(strata[rows]))
+        strata = strata[rows]
+        if len(rows) and not classes <= min(held, len(rows) - held):
+            order = rng.permutation(len(rows))
+            firsts = order[np.unique(strata[order], return_index=True)[1]]
+            kept, rows, strata = np.r_[kept, rows[firsts]], np.delete(rows, firsts), None
+    if len(rows) < 2:
+        return np.r_[rows, kept], rows[:0]
+    train, held = train_test_split(rows, random_state=rng, test_size=fraction, stratify=strata)
+    return np.r_[train, kept], held

@@ -16,10 +16,10 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .. import _ignored, _rates, losses, optimizers
 from .. import layers as layer_types
-from .._checks import FLOATS, Either, Instance, Number, OneOf, check_finite, check_X, is_plain
+from .._checks import FLOATS, Either, Instance, Number, OneOf, aligned, check_finite, is_plain, numbers_of
 from .._network import Arrays, Goal, Result, Settings, Weights, row_order
 from ..layers._layer import checked, walk
-from ._common import ENDLESS, Neural
+from ._common import ENDLESS, Neural, longer
 from ._targets import REGRESSION_LOSSES, Classification, Regression
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Layered(Neural):
 
     _idle = _ignored.LAYERED
     _fitted_by = "weights_"
+    _held_by = ("weights_", "statistics_", "_trained", "_average")
     layers: Sequence[layer_types.Layer]
     weights_: Arrays
     statistics_: Arrays
@@ -110,11 +111,11 @@ class Layered(Neural):
             if reset:
                 self._row_shape, self._seen_shape = self._shape_of_rows(X), X.shape[1:]
             return X, y
-        X = check_array(X, dtype=list(dtypes), order="C", allow_nd=True, input_name="X", estimator=self)
+        X = check_array(numbers_of(X), dtype=list(dtypes), order="C", allow_nd=True, input_name="X", estimator=self)
         y = check_array(y, dtype=None, ensure_2d=False, input_name="y", estimator=self)
         check_consistent_length(X, y)
         if reset:
-            self.n_features_in_ = X.shape[1]
+            self.n_features_in_ = math.prod(X.shape[1:])
             self.__dict__.pop("feature_names_in_", None)
             self._row_shape, self._seen_shape = self._shape_of_rows(X), X.shape[1:]
         return self._flat(X), y
@@ -125,15 +126,16 @@ class Layered(Neural):
             raise ValueError(
                 f"X has rows of shape {shape}, but the model was made for rows of shape {self._row_shape}."
             )
-        return np.ascontiguousarray(X).reshape(X.shape[0], -1)
+        return aligned(np.ascontiguousarray(X)).reshape(X.shape[0], math.prod(shape))
 
     def _check_rows(self, X: Any) -> Any:
         if _ndim(X) <= 2 or sp.issparse(X):
-            return check_X(self, X, dtypes=(self._dtype(),))
+            return super()._check_rows(X)
         if type(X) is np.ndarray and is_plain(flat := self._flat(X), (self._dtype(),), flat.shape[1]):
             check_finite(flat, self)  # what scikit-learn's check would do, in a fifth of the time of one row
             return flat
-        return self._flat(check_array(X, dtype=self._dtype(), order="C", allow_nd=True, input_name="X", estimator=self))
+        X = check_array(numbers_of(X), dtype=self._dtype(), order="C", allow_nd=True, input_name="X", estimator=self)
+        return self._flat(X)
 
     # ---- weights ----
 
@@ -175,7 +177,7 @@ class Layered(Neural):
             l2=float(self.alpha),
             l2_of_batch=False,
             tol=None if self.tol is None or partial else float(self.tol),
-            patience=float(self.n_iter_no_change) - 1,
+            patience=float(min(self.n_iter_no_change, ENDLESS)) - 1,
             order=(lambda epoch: row_order(n, seed, epoch)) if self.shuffle and size < n else None,
             seed=seed,
             decay=float(self.weight_decay),
@@ -194,23 +196,18 @@ class Layered(Neural):
         before = self.__dict__ if going_on else {}
         out: dict[str, Any] = {
             "n_iter_": result.n_iter,
-            "loss_curve_": [*before.get("loss_curve_", []), *result.loss_curve],
+            "loss_curve_": longer(before.get("loss_curve_"), result.loss_curve),
             "stop_reason_": result.stop_reason,
         }
         for name, values in (
             ("validation_scores_", result.scores),
             ("validation_loss_curve_", result.validation_loss_curve),
         ):
-            out[name] = None if values is None else [*(before.get(name) or []), *values]
+            out[name] = None if values is None else longer(before.get(name), values)
         return out
 
     def _wants_convergence(self) -> bool:
         return self.tol is not None
-
-    def _forget(self) -> None:
-        super()._forget()
-        for name in ("_trained", "_average"):
-            self.__dict__.pop(name, None)
 
     def summary(self) -> str:
         """Return a table of the layers, with the shape of a row after each and the number of its parameters.
@@ -305,8 +302,11 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
         The gradient, of all parameters together, is shortened to this Euclidean norm.
     label_smoothing : float in [0, 1), default=0.0
         The share of each target that is spread over all classes.
-    class_weight : dict, 'balanced' or None, default=None
-        Weights of the classes, multiplied with sample weights; 'balanced': inversely to their frequency.
+    class_weight : dict, list of dict, 'balanced' or None, default=None
+        Weights of the classes, multiplied with sample weights; classes that a dict leaves out have weight 1.
+        'balanced': ``sum(w) / (n_classes * sum of w in the class)``, with w the sample weights of the rows trained on.
+        For an indicator matrix a list, one dict such as ``{0: 1.0, 1: 2.0}`` a column, or 'balanced', column by column;
+        the weight of a row is the product over its columns.
     average : float in (0, 1) or None, default=None
         Predict with a running mean of the weights, ``mean = average * mean + (1 - average) * weights`` in each step
         (exponential moving average, which begins with the weights after the first step). None: with the current
@@ -322,7 +322,8 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
     n_iter_no_change : int in [1, inf), default=10
         Training stops when so many epochs were idle in a row.
     early_stopping : bool, default=False
-        Stop by the score (accuracy) on validation rows: those given to `fit`, else a share of the training rows.
+        Stop by the score (accuracy) on validation rows: those given to `fit`, else a share of the training rows, to
+        which each class gives its share (one of a single row gives none; of indicator matrices any rows are taken).
     validation_fraction : float in (0, 1), default=0.1
         The share of the training rows that `early_stopping` sets aside.
     restore_best_weights : bool, default=False
@@ -352,8 +353,8 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
     validation_scores_, validation_loss_curve_ : list of float or None
         Accuracy and cross-entropy of the validation rows after each epoch; None without such rows.
     stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'diverged', 'interrupted'}
-        Why training ended. 'diverged' needs `restore_best_weights`, which then keeps the best ones; otherwise it is an
-        error.
+        Why training ended. 'diverged' needs `restore_best_weights`, which then keeps the best ones; otherwise it is a
+        `DivergedError`. 'interrupted' is left behind by a Ctrl-C.
     n_iter_ : int
         Epochs of the last fit.
     n_outputs_ : int
@@ -361,7 +362,8 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
     out_activation_ : {'softmax', 'logistic'}
         The function that turns its outputs into probabilities.
     n_features_in_ : int
-        Columns of X.
+        Numbers of a row: columns of X, or of images and sequences the product of their shape. Predictions take rows of
+        that shape, and flat ones of so many columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Their names, where X has string names.
 
@@ -374,8 +376,14 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
     -----
     Images are (n, height, width, channels), sequences (n, time, features). Weights, activations and predictions have
     the type of X at the first fit, float32 or float64. The optimizer's state is kept between calls of `partial_fit`,
-    by `warm_start` and by pickling. A UserWarning names parameters that were set and have no effect. Ctrl-C ends a fit
-    within about 0.1 s, with the weights so far and a warning.
+    by `warm_start` and by pickling. A UserWarning names parameters that were set and have no effect.
+
+    Ctrl-C ends a fit within about 0.1 s: the weights and curves so far are kept (a validation score that is missing is
+    NaN), `stop_reason_` is 'interrupted', and KeyboardInterrupt is raised, so that searches and loops end, too. After
+    an interrupt within a callback, before the first step, and within `partial_fit`, the estimator is as before the
+    call.
+
+    The names that `set_output` gives to the features of `transform` are 'neuralclassifier0', 'neuralclassifier1', ...
 
     Examples
     --------
@@ -578,8 +586,8 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
     validation_scores_, validation_loss_curve_ : list of float or None
         R² and loss of the validation rows after each epoch; None without such rows.
     stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'diverged', 'interrupted'}
-        Why training ended. 'diverged' needs `restore_best_weights`, which then keeps the best ones; otherwise it is an
-        error.
+        Why training ended. 'diverged' needs `restore_best_weights`, which then keeps the best ones; otherwise it is a
+        `DivergedError`. 'interrupted' is left behind by a Ctrl-C.
     n_iter_ : int
         Epochs of the last fit.
     n_outputs_ : int
@@ -587,7 +595,8 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
     out_activation_ : {'identity', 'exp'}
         The function that turns its outputs into predictions.
     n_features_in_ : int
-        Columns of X.
+        Numbers of a row: columns of X, or of images and sequences the product of their shape. Predictions take rows of
+        that shape, and flat ones of so many columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Their names, where X has string names.
 

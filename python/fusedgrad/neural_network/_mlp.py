@@ -27,7 +27,7 @@ from .._checks import (
 )
 from .._estimator import available_if
 from .._network import Arrays, Goal, Net, Result, Settings, Training, Weights
-from ._common import ENDLESS, Neural
+from ._common import ENDLESS, Neural, longer
 from ._targets import REGRESSION_LOSSES, Classification, Regression
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ class MLP(Neural):
 
     _idle = _ignored.PERCEPTRON
     _fitted_by = "coefs_"
+    _held_by = ("coefs_", "intercepts_", "norms_")
     coefs_: Arrays
     intercepts_: Arrays
 
@@ -143,9 +144,8 @@ class MLP(Neural):
         return [*made, layers.Dense(self.n_outputs_, init=init)]
 
     def _stages(self) -> list[int]:
-        step = 1 + 2 * bool(self.batch_norm) + bool(self.dropout)
-        hidden = (len(self._net.layers) - 1) // step
-        return [step * (k + 1) - 1 for k in range(hidden)] + [hidden * step]
+        made = self._net.layers  # of the last fit, whatever the parameters are now
+        return [k for k in range(len(made)) if k + 1 == len(made) or isinstance(made[k + 1], layers.Dense)]
 
     def _fresh(self, net: Net, rng: Any, dtype: Any) -> Weights:
         """scikit-learn's initial weights: Glorot's uniform bound, or a smaller one for 'logistic', biases included."""
@@ -259,7 +259,7 @@ class MLP(Neural):
         )
         if size > n:
             warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=5
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=6
             )
         if isinstance(rate, str) and rate == "invscaling" and optimizer.learning_rate is None:
             source: Any = _rates.InverseScaling(float(self.learning_rate_init), float(self.power_t))
@@ -278,7 +278,7 @@ class MLP(Neural):
             l2=float(self.alpha),
             l2_of_batch=True,
             tol=float(self.tol),
-            patience=float(self.n_iter_no_change),
+            patience=float(min(self.n_iter_no_change, ENDLESS)),
             order=None if not self.shuffle or self._is_lbfgs() else _shuffled(n, size, rng),
             seed=seed,
             decay=float(self.weight_decay),
@@ -303,6 +303,7 @@ class MLP(Neural):
         if not self._is_lbfgs():
             return None
         gradient = np.zeros_like(training.flat)
+        reached = 0, training.flat.astype(np.float64)  # iterations, and the weights after them
         curve: list[float] = []
 
         def loss_gradient(theta: Any) -> tuple[float, Any]:
@@ -312,7 +313,9 @@ class MLP(Neural):
             return loss + penalty, gradient.astype(np.float64)
 
         def after(intermediate_result: Any) -> None:
+            nonlocal reached
             curve.append(float(intermediate_result.fun))
+            reached = len(curve), intermediate_result.x.copy()
             training.flat[:] = intermediate_result.x
             training.validate_now()
             if self.verbose:
@@ -325,22 +328,24 @@ class MLP(Neural):
             "maxiter": int(min(self.max_iter, 2**31 - 1)),
             "gtol": float(self.tol),
         }
-        theta = training.flat.astype(np.float64)
         try:
             found = scipy.optimize.minimize(
-                loss_gradient, theta, method="L-BFGS-B", jac=True, options=options, callback=after
+                loss_gradient, reached[1], method="L-BFGS-B", jac=True, options=options, callback=after
             )
             training.flat[:] = found.x
             loss, steps = float(found.fun), int(found.nit)
             if found.status == 1:
                 reason = "max_iter"
             elif found.status != 0:
-                warnings.warn(f"lbfgs stopped early: {found.message}", ConvergenceWarning, stacklevel=7)
-        except KeyboardInterrupt:
-            reason, loss, steps = "interrupted", curve[-1] if curve else math.nan, len(curve)
-        if not np.isfinite(training.flat).all() or (reason != "interrupted" and not np.isfinite(loss)):
-            reason = "diverged"
+                warnings.warn(f"lbfgs stopped early: {found.message}", ConvergenceWarning, stacklevel=8)
+        except KeyboardInterrupt:  # between two iterations the weights are those of a trial
+            steps, training.flat[:] = reached
+            if steps == 0:
+                raise
+            curve, loss, reason = curve[:steps], curve[steps - 1], "interrupted"
         training.curve, training.stop_reason = curve, reason
+        if reason != "interrupted" and not (training.is_finite() and np.isfinite(loss)):
+            training.stop_reason = reason = "diverged"
         training.best_loss = loss
         training.t += steps * training.n
         result = training.result()
@@ -350,13 +355,12 @@ class MLP(Neural):
 
     def _history(self, result: Result, *, going_on: bool) -> dict[str, Any]:
         before = self.__dict__ if going_on else {}
-        validated = result.scores is not None
-        curve = [*before.get("loss_curve_", []), *result.loss_curve]
+        curve = result.loss_curve
         out: dict[str, Any] = {
             "n_iter_": result.n_iter,
             "t_": int(result.t),
             "n_layers_": len(self._sizes()) + 2,
-            "loss_curve_": curve,
+            "loss_curve_": longer(before.get("loss_curve_"), curve),
             "loss_": result.best_loss if self._is_lbfgs() else curve[-1] if curve else math.nan,
             "stop_reason_": result.stop_reason,
             "_no_improvement_count": result.idle,
@@ -366,8 +370,8 @@ class MLP(Neural):
             ("validation_scores_", result.scores),
             ("validation_loss_curve_", result.validation_loss_curve),
         ):
-            out[name] = [*(before.get(name) or []), *(values or [])] if validated else None
-        out["best_validation_score_"] = float(result.best_score) if validated else None
+            out[name] = None if values is None else longer(before.get(name), values)
+        out["best_validation_score_"] = None if result.scores is None else float(result.best_score)
         return out
 
     def _owed(self) -> str | None:
@@ -431,8 +435,9 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
     nesterovs_momentum : bool, default=True
         Whether 'sgd' uses Nesterov's momentum.
     early_stopping : bool, default=False
-        Stop by the score (accuracy) on validation rows: those given to `fit`, else a share of the training rows, which
-        for two classes is stratified. The weights of the best epoch are kept. Not used by 'lbfgs'.
+        Stop by the score (accuracy) on validation rows: those given to `fit`, else a share of the training rows, to
+        which each class gives its share (one of a single row gives none; of indicator matrices any rows are taken). The
+        weights of the best epoch are kept. Not used by 'lbfgs'.
     validation_fraction : float in [0, 1), default=0.1
         The share of the training rows that `early_stopping` sets aside.
     beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
@@ -451,8 +456,11 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
         Initial weights: a name of `fusedgrad.layers.initializers`, with biases of zero; 'auto' is scikit-learn's way.
     weight_decay : float in [0, inf), default=0.0
         Decoupled decay: weights shrink by ``rate * weight_decay`` in each step, whatever the optimizer.
-    class_weight : dict, 'balanced' or None, default=None
-        Weights of the classes, multiplied with sample weights; 'balanced': inversely to their frequency.
+    class_weight : dict, list of dict, 'balanced' or None, default=None
+        Weights of the classes, multiplied with sample weights; classes that a dict leaves out have weight 1.
+        'balanced': ``sum(w) / (n_classes * sum of w in the class)``, with w the sample weights of the rows trained on.
+        For an indicator matrix a list, one dict such as ``{0: 1.0, 1: 2.0}`` a column, or 'balanced', column by column;
+        the weight of a row is the product over its columns.
     clip_norm : float in (0, inf) or None, default=None
         The gradient, of all parameters together, is shortened to this Euclidean norm.
     label_smoothing : float in [0, 1), default=0.0
@@ -484,7 +492,8 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
     best_validation_score_ : float or None
         The best of the scores.
     stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'diverged', 'interrupted'}
-        Why training ended. 'diverged' needs a validation set, whose best weights are kept; without one it is an error.
+        Why training ended. 'diverged' needs a validation set, whose best weights are kept; without one it is a
+        `DivergedError`. 'interrupted' is left behind by a Ctrl-C.
     t_ : int
         Rows seen so far.
     n_iter_ : int
@@ -508,9 +517,15 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
     Notes
     -----
     Dense float32 and float64 arrays in C order and CSR matrices are used without a copy; training and predictions have
-    the type of X at the first fit. Ctrl-C ends a fit within about 0.1 s, with the weights so far and a warning. With an
-    optimizer or a schedule that scikit-learn does not have, a UserWarning names parameters that were set and have no
-    effect, such as `beta_1` with ``solver='rmsprop'``.
+    the type of X at the first fit. With an optimizer or a schedule that scikit-learn does not have, a UserWarning
+    names parameters that were set and have no effect, such as `beta_1` with ``solver='rmsprop'``.
+
+    Ctrl-C ends a fit within about 0.1 s: the weights and curves so far are kept (a validation score that is missing is
+    NaN), `stop_reason_` is 'interrupted', and KeyboardInterrupt is raised, so that searches and loops end, too. After
+    an interrupt within a callback, before the first step, and within `partial_fit`, the estimator is as before the
+    call.
+
+    The names that `set_output` gives to the features of `transform` are 'mlpclassifier0', 'mlpclassifier1', ...
 
     **Differences from scikit-learn 1.9.** The same ``random_state`` gives the same weights to rounding, except:
 
@@ -521,7 +536,14 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
     * `partial_fit` is not there with ``solver='lbfgs'``, for regression too;
     * losses are exact: scikit-learn cuts probabilities at the precision of the type before their logarithm;
     * 'lbfgs' has a `loss_curve_`;
-    * training that diverges raises an error, or with a validation set ends with the best weights and a warning.
+    * the rows that `early_stopping` keeps aside are the same for two classes that have two rows each or more, and for
+      indicator matrices; more classes are stratified, too (scikit-learn: not, so that a rare one can be lost), and a
+      class of one row is trained on (scikit-learn: an error, for two classes);
+    * one class alone is an error, as in the linear classifiers (scikit-learn: always predicted);
+    * dates, times and strings are errors (scikit-learn: made numbers, where NumPy can);
+    * Ctrl-C raises KeyboardInterrupt when the weights are kept (scikit-learn: a warning);
+    * training that diverges raises `fusedgrad.exceptions.DivergedError`, or with a validation set ends with the best
+      weights and a warning.
 
     References
     ----------
@@ -746,7 +768,8 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
     best_validation_score_ : float or None
         The best of the scores.
     stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'diverged', 'interrupted'}
-        Why training ended. 'diverged' needs a validation set, whose best weights are kept; without one it is an error.
+        Why training ended. 'diverged' needs a validation set, whose best weights are kept; without one it is a
+        `DivergedError`. 'interrupted' is left behind by a Ctrl-C.
     t_ : int
         Rows seen so far.
     n_iter_ : int
@@ -772,6 +795,9 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
     With several targets the gradient is that of the sum of their losses, as in scikit-learn. `loss_` of 'squared_error'
     is the mean over targets for 'sgd' and 'adam', as in scikit-learn; with 'lbfgs' it is the sum, which is what is
     minimised (scikit-learn's loss there does not fit its gradient).
+
+    Ctrl-C ends a fit as that of `MLPClassifier`. A validation set of one row, for which R² has no value, is an error
+    where the score decides.
 
     Examples
     --------

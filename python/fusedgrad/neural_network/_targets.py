@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, log_expit, log_softmax, xlogy
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from .. import losses
+from .._checks import balanced_weights, numbers_of
 from .._network import Goal
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Classification:
     classes_: Any
     n_outputs_: int
     _y_kind: str  # "binary", "multiclass" or "multilabel"
+    _sparse_y: bool  # whether labels come as a sparse matrix
     label_smoothing: float
     class_weight: Any
     _fit: Callable[..., Any]
@@ -50,6 +52,8 @@ class Classification:
                 raise ValueError(f"classes contains NaN or infinity: {y}. Classes must be labels of y.")
         kind = _kind(y)
         self.classes_ = np.arange(y.shape[1]) if kind == "multilabel" else unique_labels(y)
+        if kind != "multilabel" and len(self.classes_) < 2:
+            raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
         self._y_kind = "multilabel" if kind == "multilabel" else "multiclass" if len(self.classes_) > 2 else "binary"
         self.n_outputs_ = 1 if self._y_kind == "binary" else len(self.classes_)
 
@@ -115,17 +119,47 @@ class Classification:
         """Sample weights times class weights."""
         if self.class_weight is None:
             return sample_weight
-        weights = compute_sample_weight(self.class_weight, y).astype(dtype)
+        weights = self._class_weights(y, sample_weight).astype(dtype)
         return weights if sample_weight is None else weights * sample_weight
+
+    def _class_weights(self, y: Any, sample_weight: Any) -> Any:
+        """The weight of each row's class; of several labels a row, the product of their weights."""
+        weights = np.ones(len(y))
+        for codes, labels, table in self._weighed(y):
+            if isinstance(table, str):
+                of_class = balanced_weights(codes, len(labels), sample_weight)
+            else:  # all labels are known, whether or not y has them
+                of_class = compute_class_weight(table, classes=labels, y=labels)
+            if not (np.isfinite(of_class).all() and (of_class >= 0).all()):
+                raise ValueError(f"class_weight must be finite and not negative; got {self.class_weight!r}.")
+            weights *= of_class[codes]
+        return weights
+
+    def _weighed(self, y: Any) -> list[tuple[Any, Any, Any]]:
+        """(codes of the rows, labels, 'balanced' or a dict) of each column of y."""
+        given = self.class_weight
+        if self._y_kind != "multilabel":
+            if isinstance(given, list):
+                raise ValueError(f"class_weight must be a dict or 'balanced' for one label a row; got {given!r}.")
+            return [(self._codes(y, "y"), self.classes_, given)]
+        if isinstance(given, dict) or (isinstance(given, list) and len(given) != self.n_outputs_):
+            raise ValueError(
+                f"For an indicator matrix class_weight must be 'balanced' or a list of {self.n_outputs_} dicts such as "
+                f"{{0: 1.0, 1: 2.0}}, one a column; got {given!r}."
+            )
+        tables = [given] * self.n_outputs_ if isinstance(given, str) else given
+        columns = np.asarray(y).T.astype(np.intp)
+        return [(codes, np.array([0, 1]), table) for codes, table in zip(columns, tables, strict=True)]
 
     def _constants(self, y: Any) -> Any:
         return None
 
-    def _stratify(self, y: Any) -> Any:
-        if self._y_kind != "binary":
-            return None
-        self._codes(y, "y")  # raises for labels that are unknown
-        return y
+    def _strata(self, y: Any) -> Any:
+        """The classes that both parts of a split should have, as codes; None: there are none."""
+        return None if self._y_kind == "multilabel" else self._codes(y, "y")
+
+    def _check_scores(self, given: Any) -> None:
+        """Accuracy has a value for any rows."""
 
     # ---- predictions; raw: what the last layer gives, (n, n_outputs) ----
 
@@ -145,7 +179,7 @@ class Classification:
             return (raw > 0).astype(int)
         if self._y_kind == "multiclass":
             return self.classes_[raw.argmax(axis=1)]
-        return self.classes_[np.minimum(raw[:, 0] > 0, len(self.classes_) - 1).astype(np.intp)]
+        return self.classes_[(raw[:, 0] > 0).astype(np.intp)]
 
     def _score_loss(self, raw: Any, y: Any, weight: Any) -> tuple[float, float]:
         """Accuracy (of all labels of a row) and mean cross-entropy."""
@@ -200,8 +234,11 @@ class Classification:
         Raises
         ------
         ValueError
-            For parameters or data out of range, layers that do not fit, or weights that overflow. The estimator is then
-            as before the call.
+            For parameters or data out of range, or layers that do not fit. The estimator is then as before the call.
+        DivergedError
+            If weights or loss overflow, a ValueError of `fusedgrad.exceptions`. The estimator is as before the call.
+        KeyboardInterrupt
+            After Ctrl-C, when the weights reached so far are kept; see the notes.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
@@ -215,8 +252,11 @@ class Classification:
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            A CSR matrix, if the model was trained on a sparse indicator matrix.
         """
-        return self._labels(self._raw(X))
+        labels = self._labels(self._raw(X))
+        sparse = self._y_kind == "multilabel" and self.__dict__.get("_sparse_y", False)
+        return sp.csr_matrix(labels) if sparse else labels
 
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class; of an indicator matrix, of each label by itself.
@@ -303,8 +343,17 @@ class Regression:
     def _weights_of(self, y: Any, sample_weight: Any, dtype: Any) -> Any:
         return sample_weight
 
-    def _stratify(self, y: Any) -> Any:
+    def _strata(self, y: Any) -> Any:
         return None
+
+    def _check_scores(self, given: Any) -> None:
+        rows = len(given.y) if given.weight is None else int(np.count_nonzero(given.weight))
+        if rows < 2:
+            raise ValueError(
+                f"The validation set has {rows} row, but early_stopping and restore_best_weights go by R2, which needs "
+                "two. Give more rows (X_val, sample_weight_val, validation_fraction), or stop by the loss: "
+                "early_stopping=False, restore_best_weights=False."
+            )
 
     @property
     def _link(self) -> str:
@@ -327,6 +376,7 @@ class Regression:
     def _check_y(self, y: Any) -> Any:
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        y = numbers_of(y, "y")
         return y if y.dtype.kind == "f" else y.astype(np.float64)
 
     # ---- what users call ----
@@ -361,8 +411,11 @@ class Regression:
         Raises
         ------
         ValueError
-            For parameters or data out of range, layers that do not fit, or weights that overflow. The estimator is then
-            as before the call.
+            For parameters or data out of range, or layers that do not fit. The estimator is then as before the call.
+        DivergedError
+            If weights or loss overflow, a ValueError of `fusedgrad.exceptions`. The estimator is as before the call.
+        KeyboardInterrupt
+            After Ctrl-C, when the weights reached so far are kept; see the notes.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
