@@ -21,7 +21,9 @@ template <class T>
 std::unique_ptr<BlockLoss<T>> make_block_loss(const PartSpec& loss, bool multinomial, std::vector<Goals<T>> goals,
                                               Index width) {
     auto first = make_tile_loss<T>(loss, multinomial, goals[0]);
-    if (goals.size() == 1) return std::make_unique<LossAlone<T>>(std::move(first), goals[0]);
+    // Several outputs of a model alone are added up as those of several models are: the same bits.
+    const bool has_room = width <= most_columns, together = goals[0].outputs > 1 && !multinomial && has_room;
+    if (goals.size() == 1 && !together) return std::make_unique<LossAlone<T>>(std::move(first), goals[0]);
     if (multinomial) return std::make_unique<LossInTurn<T>>(std::move(first), std::move(goals), width);
     std::unique_ptr<BlockLoss<T>> made;
     with_part<Losses>(loss, [&](auto part) {

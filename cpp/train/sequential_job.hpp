@@ -183,9 +183,9 @@ private:
         const bool timed = plan_.tol > -std::numeric_limits<double>::infinity();
         bool improved;
         if (plan_.early_stopping) {
-            improved = !(timed && epoch.score < best_score_ + plan_.tol);
+            improved = !timed || epoch.score >= best_score_ + plan_.tol;  // NaN is no progress
         } else {
-            improved = !(timed && epoch.objective > best_objective_ - plan_.tol);
+            improved = !timed || epoch.objective <= best_objective_ - plan_.tol;
         }
         best_score_ = std::max(best_score_, epoch.score);
         best_objective_ = std::min(best_objective_, epoch.objective);
