@@ -506,3 +506,24 @@ def test_partial_fit_appends_to_the_loss_curve(case):
     longer = estimator(case, max_iter=5, tol=None).fit(X, y)
     np.testing.assert_allclose(model.loss_curve_, longer.loss_curve_, rtol=1e-9)
     assert len(model.fit(X, y).loss_curve_) == 3  # fit begins anew
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("average", [False, True])
+def test_the_best_weights_stay_when_batches_go_on(outputs, average):
+    """Rates that grow make the last weights bad, and the best ones must not follow them."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 5))
+    y = np.digitize(X[:, 0] + 0.5 * rng.normal(size=300), [0.0] if outputs == 1 else [-0.5, 0.5])
+    model = SGDClassifier(
+        "log_loss",
+        batch_size=16,
+        learning_rate=lambda step: 0.5 if step < 40 else 300.0,
+        max_iter=8,
+        tol=None,
+        average=average,
+        restore_best_weights=True,
+        random_state=0,
+    ).fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:])
+    assert model.validation_scores_[-1] < max(model.validation_scores_)
+    assert model.score(X[200:], y[200:]) == max(model.validation_scores_)

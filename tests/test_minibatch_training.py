@@ -402,7 +402,7 @@ def test_an_average_that_begins_late_is_of_later_steps():
         ({"batch_size": "all"}, "'batch_size' parameter .* 'full'. Got 'all' instead"),
         ({"optimizer": "adamm"}, "'optimizer' parameter .*'sgd'.*'adam'.*'ftrl'.*fusedgrad.optimizers. Got 'adamm'"),
         ({"optimizer": optimizers.Adam}, "'optimizer' parameter"),
-        ({"learning_rate": "cosine"}, "'learning_rate' parameter .*'optimal'.*fusedgrad.schedules.*Got 'cosine'"),
+        ({"learning_rate": "cosin"}, "'learning_rate' parameter .*'optimal'.*Got 'cosin' .*Did you mean 'cosine'"),
         ({"learning_rate": schedules.Cosine}, "'learning_rate' parameter"),
         ({"multi_class": "softmax"}, "'multi_class' parameter .*'ovr', 'multinomial'. Got 'softmax'"),
         ({"multi_class": "multinomial"}, "needs loss='log_loss'. Got loss='hinge'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,17 @@ from numpy.typing import NDArray
 
 def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     """Return zeros that begin with a cache line, so that a vector of weights is one."""
+    return _aligned(np.zeros, shape, dtype)
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Return such an array of whatever memory holds."""
+    return _aligned(np.empty, shape, dtype)
+
+
+def _aligned(make: Callable[..., NDArray[Any]], shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     n_bytes = math.prod(shape) * dtype.itemsize
-    memory = np.zeros(n_bytes + 64, dtype=np.uint8)
+    memory = make(n_bytes + 64, dtype=np.uint8)
     first = -memory.ctypes.data % 64
     return memory[first : first + n_bytes].view(dtype).reshape(shape)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from scipy.special import log_softmax
 from sklearn.metrics import r2_score
 
 from . import _core, _rates, losses, schedules
-from ._batches import aligned_zeros, batch_sizes
+from ._batches import aligned_empty, aligned_zeros, batch_sizes
 from ._callbacks import Epochs
 from ._checks import as_core
 from ._fit import Result, Start, State, Task, Validation
@@ -252,13 +253,13 @@ class _Training:
         width = _core.outputs_width(self.n_outputs, dtype.itemsize)
         n_slots, self.answers = _core.rule_slots(*self.batches.optimizer.rule)
 
-        def padded(values: Any = 0.0, last: Any = 0.0) -> NDArray[Any]:
-            array = aligned_zeros((n_features + 1, width), dtype)
-            array[:-1, : self.n_outputs], array[-1, : self.n_outputs] = values, last
-            return array
+        make = aligned_empty if width == self.n_outputs else aligned_zeros  # columns that fill up a register are zero
 
-        self.weights = padded(start.coef.T, start.intercept)
-        self.average = None if start.average_coef is None else padded(start.average_coef.T, start.average_intercept)
+        def padded() -> NDArray[Any]:
+            return make((n_features + 1, width), dtype)
+
+        self.weights = padded()
+        self.average = None if start.average_coef is None else padded()
         if self.average is not None:
             self.answers = -1
         state = self.batches.state
@@ -266,13 +267,11 @@ class _Training:
             state = State(self.batches.optimizer, ())
         self.state = state
         self.slots = [padded() for _ in range(n_slots)]
-        for slot, values in zip(self.slots, state.slots, strict=False):
-            slot[:, : self.n_outputs] = values
-
+        self._begin()
         self.sizes = shared.sizes
         self.side_weight = self._side_weight()
         self.source = self._source()
-        self.before: list[NDArray[Any]] = []
+        self.before: list[NDArray[Any]] = []  # without a copy, an epoch goes back to the beginning
         self.marked: tuple[list[Any], list[Any], list[Any]] | None = None
         self.validation = None if task.validation is None else shared.scorer(task, self.batches.multinomial)
         self.curve: list[float] = []
@@ -282,6 +281,17 @@ class _Training:
         self.best: Start | None = None
         self.stop_reason = ""
         self.error: ValueError | None = None
+
+    def _begin(self) -> None:
+        """Fill the arrays with what training starts from, which nobody changes until it ends."""
+        start = self.task.start
+        self.weights[:-1, : self.n_outputs], self.weights[-1, : self.n_outputs] = start.coef.T, start.intercept
+        if self.average is not None:
+            assert start.average_coef is not None and start.average_intercept is not None
+            self.average[:-1, : self.n_outputs] = start.average_coef.T
+            self.average[-1, : self.n_outputs] = start.average_intercept
+        for k, slot in enumerate(self.slots):
+            slot[:, : self.n_outputs] = self.state.slots[k] if self.state.slots else 0.0
 
     def arguments(self) -> dict[str, Any]:
         """What the core wants to know of a model."""
@@ -421,7 +431,7 @@ class _Training:
 
     def keep(self) -> None:
         """Remember what an epoch with automatic rates may have to go back to."""
-        if isinstance(self.source, _rates.Automatic):
+        if isinstance(self.source, _rates.Automatic) and self.curve:
             self.before = [array.copy() for array in self._arrays]
 
     @property
@@ -447,8 +457,11 @@ class _Training:
                 "learning_rate)."
             )
             return False
-        for array, copy in zip(self._arrays, self.before, strict=True):
-            array[:] = copy
+        if self.before:
+            for array, copy in zip(self._arrays, self.before, strict=True):
+                array[:] = copy
+        else:
+            self._begin()
         self.source.retreat()
         return True
 
@@ -476,7 +489,7 @@ class _Training:
             self.scores.append(score)
             self.validation_curve.append(loss)
             if plan["restore_best_weights"] and (self.best is None or score > self.best_score):
-                self.best = self._settled()
+                self.best = copy.deepcopy(self._settled())
         tol = plan["tol"]
         if tol is None:
             improved = True
@@ -499,6 +512,7 @@ class _Training:
             self.stop_reason = "max_iter"
 
     def _unpadded(self, array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Of one output it is a view, which changes as training goes on."""
         coef = np.ascontiguousarray(array[:-1, : self.n_outputs].T)
         return coef, array[-1, : self.n_outputs].astype(np.float64)
 
@@ -525,7 +539,9 @@ class _Training:
             settled = self.best
         start.coef, start.intercept = settled.coef, settled.intercept
         start.average_coef, start.average_intercept = settled.average_coef, settled.average_intercept
-        slots = tuple(slot[:, : self.n_outputs].copy() for slot in self.slots)
+        slots = tuple(slot[:, : self.n_outputs] for slot in self.slots)
+        if not self.ended or any(not slot.flags.c_contiguous for slot in slots):
+            slots = tuple(slot.copy() for slot in slots)
         validated = self.validation is not None
         return Result(
             n_iter=len(self.curve),

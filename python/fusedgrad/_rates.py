@@ -252,10 +252,11 @@ def spread(X: Any, weight: NDArray[Any] | None, *, batch: int, rows: NDArray[Any
         chosen = np.sort(np.random.default_rng(0).integers(n, size=SAMPLE))
         sample, weight = chosen if rows is None else rows[chosen], None if weight is None else weight[chosen]
     X = X[sample]
-    columns = np.arange(X.shape[1])
     if sp.issparse(X):  # columns without a number have no part in it, and may be millions
         columns, indices = np.unique(X.indices, return_inverse=True)
         X = sp.csr_array((X.data, indices, X.indptr), shape=(X.shape[0], len(columns)))
+    else:
+        columns = np.arange(X.shape[1])
     # Squares must not overflow, so rows are measured in units of the largest number.
     unit = float(np.abs(X.data if sp.issparse(X) else X).max(initial=1.0))
     X = X.astype(np.float64) / unit

@@ -234,8 +234,9 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         if sp.issparse(coef_init):
             coef_init = coef_init.toarray()
 
-        coef = np.zeros((n_outputs, n_features), dtype=X.dtype)
-        if coef_init is not None:
+        if coef_init is None:
+            coef = np.zeros((n_outputs, n_features), dtype=X.dtype)
+        else:
             coef_init = np.asarray(coef_init)
             allowed: list[Any] = [(n_outputs, n_features)] + ([(n_features,)] if n_outputs == 1 else [])
             if coef_init.shape not in allowed:
@@ -243,7 +244,9 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
                     f"Provided coef_init does not match dataset. Its shape is {coef_init.shape}, "
                     f"expected {' or '.join(map(str, allowed))}."
                 )
-            coef[:] = coef_init.reshape(n_outputs, n_features)
+            # The engine of single samples trains in the array; mini-batches have arrays of their own.
+            own = not self._is_batched()
+            coef = coef_init.reshape(n_outputs, n_features).astype(X.dtype, order="C", copy=own)
         intercept = np.zeros(n_outputs)
         if intercept_init is not None:
             intercept_init = np.asarray(intercept_init, dtype=float)
@@ -259,7 +262,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         elif self._offset_rate:
             intercept = self._to_intercept(intercept)
         for name, values in (("coef_init", coef), (f"{self._intercept_name()[:-1]}_init", intercept)):
-            if not np.isfinite(values).all():
+            if not keep and not np.isfinite(values).all():
                 raise ValueError(f"{name} contains NaN or infinity; initial weights must be finite.")
 
         state = before.get("_optimizer_state") if keep else None
