@@ -1,6 +1,8 @@
 """The same networks as scikit-learn's for the same random state, to rounding, but for the documented differences."""
 
+import sys
 import warnings
+from unittest import mock
 
 import fusedgrad.neural_network
 import numpy as np
@@ -9,10 +11,12 @@ import scipy.optimize
 import scipy.sparse as sp
 import sklearn
 import sklearn.neural_network
+from fusedgrad.neural_network._common import _parts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, log_expit, log_softmax, xlogy
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
 from sklearn.utils.fixes import parse_version
 
 if parse_version(sklearn.__version__) < parse_version("1.9"):
@@ -23,6 +27,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Got `batch_size` less than 1 or larger:UserWarning"),
 ]
 
+THEIR_MLP = sys.modules["sklearn.neural_network._multilayer_perceptron"]
 THEIRS, OURS = sklearn.neural_network, fusedgrad.neural_network
 RTOL = {np.float64: 1e-9, np.float32: 1e-3}
 KINDS = ("binary", "multiclass", "multilabel", "regression", "targets", "poisson")
@@ -65,7 +70,17 @@ def make(kind, params):
 
 
 def both(kind, X, y, params, **fit):
-    return [model.fit(X, y, **fit) for model in make(kind, params)]
+    """Both models, fitted; scikit-learn's on our split where that is another, as of several classes it is."""
+    theirs, ours = make(kind, params)
+    with mock.patch.object(THEIR_MLP, "train_test_split", our_split if kind == "multiclass" else train_test_split):
+        return [theirs.fit(X, y, **fit), ours.fit(X, y, **fit)]
+
+
+def our_split(X, y, *others, random_state, test_size, stratify):
+    """As scikit-learn's MLPClassifier calls it, with a column of y for each class."""
+    assert stratify is None
+    parts = _parts(len(y), y.argmax(axis=1), test_size, random_state)
+    return [array[part] for array in (sp.csr_array(X) if sp.issparse(X) else X, y, *others) for part in parts]
 
 
 def assert_equal_models(theirs, ours, rtol=1e-9):
@@ -289,6 +304,32 @@ def test_early_stopping_keeps_the_best_weights(kind, weighted, solver):
     assert ours.best_validation_score_ == max(ours.validation_scores_)
     assert_equal_models(theirs, ours)
     assert_equal_predictions(theirs, ours, X)
+
+
+def test_scikit_learn_can_lose_a_rare_class_and_ours_does_not(monkeypatch):
+    """Of several classes scikit-learn does not stratify."""
+    X, y = data("multiclass", 60)
+    y = np.where(np.arange(60) < 3, 2, y % 2)
+    seen = {"theirs": [], "ours": []}
+
+    def noted(X, y, *others, **options):
+        parts = train_test_split(X, y, *others, **options)
+        seen["theirs"].append(parts[2][:, 2].sum())  # rows of class 2 to train on
+        return parts
+
+    class Noted(OURS.MLPClassifier):
+        def _split(self, X, y, weight, rng):
+            parts = super()._split(X, y, weight, rng)
+            seen["ours"].append((parts[1] == 2).sum())
+            return parts
+
+    monkeypatch.setattr(THEIR_MLP, "train_test_split", noted)
+    for seed in range(20):
+        params = {"early_stopping": True, "validation_fraction": 0.4, "max_iter": 1, "random_state": seed}
+        for kind in (THEIRS.MLPClassifier, Noted):
+            kind((2,), **params).fit(X, y)
+    assert {0, 3} < set(seen["theirs"])
+    assert set(seen["ours"]) == {2}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -368,6 +368,20 @@ def test_balanced_weights_are_those_of_scikit_learn():
 
 
 @every_classifier
+def test_balanced_counts_the_classes_that_are_trained_on(name):
+    """A class whose rows weigh nothing is as if it were not there; so is a label that no row has, or every one."""
+    weight = np.random.default_rng(0).integers(1, 4, size=N).astype(float)
+    weight[THREE == 1] = 0
+    repeated = np.repeat(THREE, weight.astype(int))
+    model = make(name, class_weight="balanced").fit(X, THREE)
+    table = compute_class_weight("balanced", classes=np.array([0, 2]), y=repeated)
+    np.testing.assert_allclose(model._class_weights(THREE, weight)[THREE != 1], table[THREE[THREE != 1] // 2])
+    labels = np.c_[LABELS, np.ones(N, dtype=int)]
+    model.fit(X, labels)
+    np.testing.assert_allclose(model._class_weights(labels, None), compute_sample_weight("balanced", LABELS))
+
+
+@every_classifier
 def test_balanced_counts_sample_weights(name):
     """Rows that weigh three times as much count as if they were there three times."""
     rng = np.random.default_rng(0)

@@ -127,7 +127,8 @@ class Classification:
         weights = np.ones(len(y))
         for codes, labels, table in self._weighed(y):
             if isinstance(table, str):
-                of_class = balanced_weights(codes, len(labels), sample_weight)
+                there = int(np.count_nonzero(np.bincount(codes, sample_weight)))  # classes whose rows weigh something
+                of_class = balanced_weights(codes, len(labels), sample_weight) * (len(labels) / max(there, 1))
             else:  # all labels are known, whether or not y has them
                 of_class = compute_class_weight(table, classes=labels, y=labels)
             if not (np.isfinite(of_class).all() and (of_class >= 0).all()):
