@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from . import _core
 from ._callbacks import Epochs
 from ._checks import as_core
+from .exceptions import DivergedError
 from .optimizers import Optimizer
 
 # Columns of an epoch's record, as the core hands it over.
@@ -187,10 +188,12 @@ def _result(task: Task, reports: list[tuple[str, list[Any]]], *, interrupted: bo
     histories = [history for _, history in reports]
     if "diverged" in stops:
         epoch = len(histories[stops.index("diverged")])
-        raise ValueError(
+        raise DivergedError(
             f"Floating-point under-/overflow occurred at epoch #{epoch}. Scaling input data with StandardScaler "
             f"or MinMaxScaler might help. So might a smaller eta0 (it was {task.plan['eta0']:g}, with "
-            f"learning_rate={task.plan['learning_rate']!r})."
+            f"learning_rate={task.plan['learning_rate']!r}).",
+            loss_curve=_mean_curve(histories, OBJECTIVE),
+            epoch=epoch,
         )
     validated = task.validation is not None
     return Result(

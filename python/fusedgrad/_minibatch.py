@@ -19,6 +19,7 @@ from ._batches import aligned_empty, aligned_zeros, batch_sizes
 from ._callbacks import Epochs
 from ._checks import as_core
 from ._fit import Result, Start, State, Task, Validation
+from .exceptions import DivergedError
 
 _SHUFFLES = {False: 0, True: 1, "rows": 2}
 _RETREATS = 8  # times that an automatic rate may prove far too large
@@ -450,11 +451,14 @@ class _Training:
             self.shared.check()
         if not isinstance(self.source, _rates.Automatic) or last:
             self.stop_reason = "diverged"
-            self.error = ValueError(
+            self.error = DivergedError(
                 f"Floating-point under-/overflow occurred at epoch #{len(self.curve) + 1}, with rates from "
                 f"{self.table.min():g} to {self.table.max():g}. {self.shared.largest()} Scaling input data with "
                 "StandardScaler or MinMaxScaler might help. So might a smaller learning rate (eta0, or the optimizer's "
-                "learning_rate)."
+                "learning_rate).",
+                loss_curve=self.curve,
+                epoch=len(self.curve) + 1,
+                rate=float(self.table[-1]),
             )
             return False
         if self.before:
