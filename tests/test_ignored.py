@@ -88,6 +88,8 @@ def test_the_warning_is_true(model, parameter, reason):
     "model",
     [
         # scikit-learn's own, silent as there
+        SGDClassifier(**batches, l1_ratio=0.3),
+        SGDRegressor(**batches, penalty=None, alpha=0.3),
         SGDClassifier(eta0=0.5, power_t=0.3, epsilon=0.5, l1_ratio=0.5, max_iter=2),
         mlp(momentum=0.3, power_t=0.3),
         mlp(solver="lbfgs", learning_rate_init=0.3, learning_rate="adaptive", beta_1=0.5),
@@ -130,8 +132,8 @@ def test_fit_many_tells_once_and_of_whom():
 @pytest.mark.parametrize(
     "model, message",
     [
-        (grid(l1_ratios=[0.1, 0.5]), "^l1_ratios has 2 values, but"),
         (grid(optimizer=Adam(0.1), eta0s=[0.1, 1.0]), "^eta0s has 2 values, but"),
+        (grid(l1_ratios=[0.3, 0.4]), "^l1_ratios has 2 values, but penalty='l2' does not use it"),
         (grid(alphas=[1e-3, 1e-2], penalty=None, optimizer="adam"), "^alphas has 2 values, but"),
         (SGDRegressorCV(alphas=[1e-3], cv=2, quantile=0.3, **batches), "^quantile=0.3 has no effect"),
     ],
@@ -147,4 +149,5 @@ def test_grids_are_silent_where_some_cell_uses_it():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.fit(X, y)
+        grid(alphas=[1e-3, 1e-2], penalty=None).fit(X, y)  # alpha sets the rate of 'optimal'
         NeuralRegressor([], max_epochs=1, tol=None).fit(X, y)

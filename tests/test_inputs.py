@@ -24,7 +24,7 @@ from .reference import sgd
 
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
 scikit_learn_1_9 = pytest.mark.skipif(
-    parse_version(sklearn.__version__) < parse_version("1.9"), reason="shows a defect of scikit-learn 1.9"
+    parse_version(sklearn.__version__) < parse_version("1.9"), reason="compares with scikit-learn 1.9"
 )
 
 N, D = 50, 9
@@ -401,6 +401,7 @@ def test_every_number_of_rows_equals_the_reference(storage, n):
     np.testing.assert_allclose(model.loss_curve_, expected.objectives, rtol=1e-9)
 
 
+@scikit_learn_1_9
 @every_kind
 def test_many_columns_and_few_rows(kind):
     # wider than a slice of work, so that each row is one
@@ -486,6 +487,7 @@ def test_clone_has_the_parameters_and_nothing_else(kind):
     assert not hasattr(twin, "coef_")
 
 
+@scikit_learn_1_9
 @every_kind
 def test_constructor_is_scikit_learns_and_then_keyword_only(kind):
     theirs = inspect.signature(getattr(sklearn.linear_model, kind.__name__)).parameters
@@ -680,6 +682,7 @@ def test_random_state(kind):
 # ---- verbose ----
 
 
+@scikit_learn_1_9
 @every_kind
 @pytest.mark.parametrize("storage", [np.asarray, sp.csr_array])
 def test_verbose_prints_what_scikit_learn_prints(kind, storage, capsys):

@@ -213,7 +213,7 @@ def test_positive_coefficients_satisfy_the_optimality_conditions():
 def test_features_that_wait_end_where_dense_ones_do(optimizer, penalty, positive, dtype):
     rng = np.random.default_rng(0)
     n, d = 300, 3000
-    X = sp.random_array((n, d), density=0.002, format="csr", rng=rng, dtype=dtype)
+    X = sp.csr_array(sp.random(n, d, density=0.002, format="csr", random_state=rng, dtype=dtype))
     y = rng.integers(3, size=n)
     model = SGDClassifier(
         loss="log_loss",
@@ -355,12 +355,14 @@ def test_a_plateau_reduces_the_rate_and_outlives_pickling():
 def test_the_optimizers_rate_wins():
     X, y, _ = noisy(n=100)
     shared = {"loss": "log_loss", "batch_size": 10, "max_iter": 3, "tol": None, "random_state": 0}
-    own = SGDClassifier(optimizer=optimizers.Adam(0.03), learning_rate="constant", eta0=9.0, **shared).fit(X, y)
+    own = SGDClassifier(optimizer=optimizers.Adam(0.03), learning_rate="constant", eta0=9.0, **shared)
+    with pytest.warns(UserWarning, match="(learning_rate='constant'|eta0=9.0) has no effect"):
+        own.fit(X, y)
     given = SGDClassifier(optimizer="adam", learning_rate="constant", eta0=0.03, **shared).fit(X, y)
     np.testing.assert_array_equal(own.coef_, given.coef_)
 
 
-@pytest.mark.filterwarnings("ignore:.*has no effect:UserWarning")
+@pytest.mark.filterwarnings("ignore:learning_rate=.*has no effect, because the optimizer has a learning_rate")
 def test_estimators_with_optimizers_and_schedules_are_cloned_and_searched():
     X, y, _ = noisy(n=200, d=4)
     model = SGDClassifier(

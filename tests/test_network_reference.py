@@ -925,7 +925,7 @@ assert used() >= before + kept.nbytes  # it would have been seen
 @pytest.mark.parametrize("features", [30, 700, 5000])  # one tile, several, more than there may be of equal size
 def test_sparse_rows_train_as_dense_ones_do_to_the_last_bit(features, ordered, threads):
     rng = np.random.default_rng(features)
-    X = sp.random_array((60, features), density=min(1.0, 20 / features), format="csr", rng=rng)
+    X = sp.csr_array(sp.random(60, features, density=min(1.0, 20 / features), format="csr", random_state=rng))
     net = _network.Net([L.Dense(7, "tanh"), L.Dense(3)], (features,))
     weights, kept = net.fresh(np.random.RandomState(0), np.float64)
     goal = goal_of(rng.integers(3, size=60), 3, "softmax")

@@ -161,7 +161,7 @@ OF_MLPS = {
     "activation": ["rel", None, 3, ["relu", "rel"]],
     "solver": ["newton", None, 3, optimizers.Adam],
     "batch_size": [0, -1, 2.5, "all", None],
-    "learning_rate": ["fast", None, -0.1, schedules.Cosine],
+    "learning_rate": ["fast", None, 0.0, -0.1, "step", schedules.Cosine],
     "learning_rate_init": [0.0, -0.1, np.nan, np.inf, "0.1", None],
     "power_t": [-0.5, np.inf, "half", None],
     "max_iter": [0, -3, 2.5, "10", None],
@@ -180,7 +180,7 @@ OF_MLPS = {
 }
 OF_NEURALS = {
     "optimizer": ["newton", None, 3, optimizers.Adam],
-    "learning_rate": [0.0, -0.1, np.nan, np.inf, "steady", None, schedules.Cosine],
+    "learning_rate": [0.0, -0.1, np.nan, np.inf, "invscaling", None, schedules.Cosine],
     "batch_size": [0, -1, 2.5, "auto", None],
     "max_epochs": [0, -3, 2.5, "10", None],
     "average": [0.0, 1.0, -0.5, 5, np.nan, True, "yes"],
@@ -1121,7 +1121,8 @@ def test_optimizers_by_name_and_by_object(name, rule):
         by_name, kind = make(name, rule=rule, rate=0.01).fit(X, Y[name]), optimizers.get(rule)
     assert_same_bits(by_name, make(name, rule=kind, rate=0.01).fit(X, Y[name]))
     own = type(kind)(**{**{f: getattr(kind, f) for f in kind.__getstate__()}, "learning_rate": 0.01})
-    assert_same_bits(by_name, make(name, rule=own, rate=0.7).fit(X, Y[name]))  # its own rate wins
+    with pytest.warns(UserWarning, match="=0.7 has no effect, because the optimizer has a learning_rate of its own"):
+        assert_same_bits(by_name, make(name, rule=own, rate=0.7).fit(X, Y[name]))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -102,7 +102,9 @@ LINEAR: dict[str, Reason] = {
     "quantile": _field_of_loss("quantile"),
     "intercept_decay": lambda model: "" if model.fit_intercept else "with fit_intercept=False there is no intercept",
 }
-GRID: dict[str, Reason] = {**LINEAR, "alpha": _in_batches(_alpha), "l1_ratio": _in_batches(_l1_ratio)}
+
+# Grids of values that make no difference are told of, too.
+GRID: dict[str, Reason] = {**LINEAR, "alpha": _alpha, "l1_ratio": _l1_ratio}
 
 
 # ---- multi-layer perceptrons ----
