@@ -4,6 +4,7 @@ import doctest
 import inspect
 import json
 import re
+import sys
 from pathlib import Path
 
 import fusedgrad
@@ -105,6 +106,34 @@ def test_the_readme_examples_run(capsys):
     assert float(re.search(r" bytes\naccuracy ([\d.]+)\n$", capsys.readouterr().out)[1]) > 0.95
     exec(compile(steps, "README.md", "exec"), {})
     assert capsys.readouterr().out == "[1. 2. 3.] True\n"
+
+
+def documents():
+    if not (ROOT / "README.md").exists():
+        pytest.skip("the tests run outside the repository, without its documents")
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]
+
+
+def test_links_lead_to_files_and_every_picture_is_linked():
+    linked = set()
+    for document in documents():
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text()):
+            if "://" not in target:
+                path = (document.parent / target).resolve()
+                assert path.exists(), (document.name, target)
+                linked.add(path)
+    assert {path.resolve() for path in (ROOT / "docs").glob("*.png")} <= linked
+
+
+def test_the_readme_names_what_the_examples_need():
+    (readme, *_), extras = documents(), (ROOT / "pyproject.toml").read_text()
+    scripts = "".join(path.read_text() for path in (ROOT / "examples").glob("*.py"))
+    ours = {"fusedgrad", "numpy", "scipy", "sklearn", *sys.stdlib_module_names}
+    needed = set(re.findall(r"^(?:import|from) (\w+)", scripts, flags=re.MULTILINE)) - ours
+    assert needed
+    (extra,) = re.findall(r"^examples = \[(.*)\]", extras, flags=re.MULTILINE)
+    assert needed <= set(re.findall(r'"(\w+)', extra))
+    assert '".[examples]"' in readme.read_text()
 
 
 def test_show_config_tells_what_is_running(capsys):
