@@ -643,7 +643,8 @@ def test_clipped_steps_keep_their_direction_and_not_more_than_the_norm(sizes, cl
     SGD(1.0, clip_norm=clip_norm).step(ws, gs, SGD().init(ws))
     step, g = -np.concatenate(ws).astype(float), np.concatenate(gs).astype(float)
     norm = np.linalg.norm(g)
-    np.testing.assert_allclose(step, g * min(1, clip_norm / (norm + 1e-6)), rtol=4 * np.finfo(dtype).eps)
+    # the squares of up to 40,000 numbers are added in an order that depends on the width of registers
+    np.testing.assert_allclose(step, g * min(1, clip_norm / (norm + 1e-6)), rtol=16 * np.finfo(dtype).eps)
 
 
 def test_a_gradient_that_is_what_moves_is_refused():

@@ -127,7 +127,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
             if self._loss() != needed:
                 raise ValueError(f"Learning rate '{self.learning_rate}' only works with loss '{needed}'.")
         if self._penalty() == "elasticnet" and self._l1_ratio() is None:
-            raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
+            raise InvalidParameterError("l1_ratio must be set when penalty is 'elasticnet'")
         if partial:  # a first call of partial_fit; fit warns when it has ended
             _ignored.warn_of(self, self._idle)
 
