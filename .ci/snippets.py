@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-OPTIONS = ["--allow-redefinition", "--ignore-missing-imports", "--check-untyped-defs"]
+OPTIONS = ["--follow-imports=silent", "--allow-redefinition", "--ignore-missing-imports", "--check-untyped-defs"]
 CALLS = ROOT / "tests" / "typed_calls.py"
 
 
