@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.sparse as sp
 from fusedgrad import schedules
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from . import strategies
@@ -109,6 +110,8 @@ def cases(draw, kinds=KINDS, rules=RULES):
         labels = draw(st.sampled_from([np.arange(k) - 1, np.array(list("ezbra")[:k])]))
         y = labels[codes]
         weight = draw(st.sampled_from([None, "balanced", "dict"]))
+        # The gradient of balanced classes of equal rows is zero, and rounding would decide on its sign.
+        assume(weight != "balanced" or np.ptp(X, axis=0).max() > 0)
         weights = dict(zip(np.unique(y).tolist(), (0.5, 1.5, 1.0), strict=False))
         params["class_weight"] = weights if weight == "dict" else weight
     else:

@@ -219,10 +219,10 @@ GOOD = {"metric": "accuracy", "margins": np.zeros((3, 4)), "y": np.zeros(3), "ou
         ({"outputs": 0}, "margins: expected"),
         ({"margins": np.zeros(4)}, "margins: expected"),
         ({"margins": np.zeros((0, 4))}, "margins: expected"),
-        ({"margins": np.zeros((3, 4), dtype=int)}, "margins: expected a C-contiguous array"),
-        ({"margins": np.asfortranarray(np.zeros((3, 4)))}, "margins: expected a C-contiguous array"),
-        ({"y": np.zeros(4)}, "y: expected a C-contiguous array of 3 elements"),
-        ({"y": np.zeros(3, dtype=np.float32)}, "y: expected a C-contiguous array of 3 elements"),
+        ({"margins": np.zeros((3, 4), dtype=int)}, "margins: expected an aligned, C-contiguous array"),
+        ({"margins": np.asfortranarray(np.zeros((3, 4)))}, "margins: expected an aligned, C-contiguous array"),
+        ({"y": np.zeros(4)}, "y: expected an aligned, C-contiguous array of 3 elements"),
+        ({"y": np.zeros(3, dtype=np.float32)}, "y: expected an aligned, C-contiguous array of 3 elements"),
         ({"y": np.full(3, 2.0)}, "y: expected codes"),
         ({"y": np.full(3, -1.0)}, "y: expected codes"),
         ({"y": np.full(3, 0.5)}, "y: expected codes"),
@@ -231,7 +231,7 @@ GOOD = {"metric": "accuracy", "margins": np.zeros((3, 4)), "y": np.zeros(3), "ou
         ({"metric": "roc_auc", "outputs": 2}, "two classes"),
         ({"link": "identity"}, "link: it does not belong"),
         ({"metric": "mse"}, "link: it does not belong"),
-        ({"metric": "mse", "link": "identity", "outputs": 2}, "y: expected a C-contiguous array of 6 elements"),
+        ({"metric": "mse", "link": "identity", "outputs": 2}, "y: expected an aligned, C-contiguous array of 6 elements"),
     ],
 )
 def test_what_is_refused(change, message):
