@@ -231,7 +231,10 @@ GOOD = {"metric": "accuracy", "margins": np.zeros((3, 4)), "y": np.zeros(3), "ou
         ({"metric": "roc_auc", "outputs": 2}, "two classes"),
         ({"link": "identity"}, "link: it does not belong"),
         ({"metric": "mse"}, "link: it does not belong"),
-        ({"metric": "mse", "link": "identity", "outputs": 2}, "y: expected an aligned, C-contiguous array of 6 elements"),
+        (
+            {"metric": "mse", "link": "identity", "outputs": 2},
+            "y: expected an aligned, C-contiguous array of 6 elements",
+        ),
     ],
 )
 def test_what_is_refused(change, message):
