@@ -95,7 +95,7 @@ public:
     }
 
     // Leaves the weights of the moment, or the best ones, in the output's arrays. Training can go on.
-    void publish() const {
+    void publish() {
         if (stop_ == Stop::none && !kept_ && !order_.empty()) write();
     }
 
@@ -128,11 +128,13 @@ private:
 
     void begin_epoch() {
         if (order_.empty()) {
-            weights_ = copy_of(output_.coef);
-            state_.w = weights_.data();
+            // A single epoch trains where its weights are wanted: a copy of a million of them takes longer than a row.
+            const bool in_place = plan_.max_iter == 1;
+            if (!in_place) weights_ = copy_of(output_.coef);
+            state_.w = in_place ? output_.coef : weights_.data();
             if (output_.average) {
-                average_ = copy_of(output_.average);
-                state_.average = average_.data();
+                if (!in_place) average_ = copy_of(output_.average);
+                state_.average = in_place ? output_.average : average_.data();
             }
             order_.resize(std::size_t(X_.rows));
             std::iota(order_.begin(), order_.end(), 0u);
@@ -234,18 +236,20 @@ private:
         return 1.0 - residual / spread;
     }
 
-    // The state itself stays as it is: folding its scale away would change the bits of what follows.
-    void write() const {
+    // The state itself stays as it is, for folding its scale away would change the bits of what follows; unless it is
+    // trained in place, when nothing follows.
+    void write() {
         State<T> copy = state_;
         copy.w = output_.coef;
-        std::copy_n(state_.w, state_.cols, copy.w);
+        if (copy.w != state_.w) std::copy_n(state_.w, state_.cols, copy.w);
         if (state_.average) {
             copy.average = output_.average;
-            std::copy_n(state_.average, state_.cols, copy.average);
+            if (copy.average != state_.average) std::copy_n(state_.average, state_.cols, copy.average);
             *output_.average_intercept = state_.average_intercept;
         }
         copy.settle();
         *output_.intercept = state_.intercept;
+        if (copy.w == state_.w) state_ = copy;
     }
 
     void finish() {

@@ -21,6 +21,7 @@ _POSITIVE = Number(low=0, high=np.inf, open_low=True, open_high=True)
 
 SLOWEST = 1e-6  # "adaptive" ends here, as in scikit-learn
 SAMPLE = 1024  # rows that the smoothness is estimated from
+_SMALL = 1 << 16  # numbers of sparse rows that are sooner multiplied with their zeros
 
 
 class LearningRate:
@@ -255,6 +256,7 @@ def spread(X: Any, weight: NDArray[Any] | None, *, batch: int, rows: NDArray[Any
     if sp.issparse(X):  # columns without a number have no part in it, and may be millions
         columns, indices = np.unique(X.indices, return_inverse=True)
         X = sp.csr_array((X.data, indices, X.indptr), shape=(X.shape[0], len(columns)))
+        X = X.toarray() if X.shape[0] * X.shape[1] <= _SMALL else X
     else:
         columns = np.arange(X.shape[1])
     # Squares must not overflow, so rows are measured in units of the largest number.

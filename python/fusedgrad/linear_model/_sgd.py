@@ -246,7 +246,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
                 )
             # The engine of single samples trains in the array; mini-batches have arrays of their own.
             own = not self._is_batched()
-            coef = coef_init.reshape(n_outputs, n_features).astype(X.dtype, order="C", copy=own)
+            coef = coef_init.reshape(n_outputs, n_features).astype(X.dtype, order="C" if own else "K", copy=own)
         intercept = np.zeros(n_outputs)
         if intercept_init is not None:
             intercept_init = np.asarray(intercept_init, dtype=float)
