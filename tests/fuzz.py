@@ -257,7 +257,7 @@ def stored(draw, X):
 
 
 def data(draw, estimator):
-    n = draw.pick(1, 2, 3, 5, 30, 30, 67)
+    n = draw.pick(1, 2, 3, 5, 30, 30, 67, 5000)  # the last one for several threads
     X = draw.rng.standard_normal((n, 12))
     size = draw.pick(*[1.0] * 12, 1e-300, 1e-30, 1e20, 1e200)
     if draw.chance(0.05):

@@ -1,4 +1,4 @@
-"""What a call of `partial_fit` may cost where weights are many: copies of all weights, counted by the memory they take."""
+"""What a call of `partial_fit` may cost where weights are many: copies of all weights, counted by their memory."""
 
 import tracemalloc
 

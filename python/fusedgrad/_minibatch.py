@@ -518,8 +518,8 @@ class _Training:
     def _unpadded(self, array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """Without columns that fill up a register it is a view, which changes as training goes on.
 
-        Coefficients are in Fortran's order, as the engine has them: to transpose millions takes longer than a batch, and
-        products with sparse rows want them so.
+        Coefficients are in Fortran's order, as the engine has them: to transpose millions takes longer than a batch,
+        and products with sparse rows want them so.
         """
         coef = np.asfortranarray(array[:-1, : self.n_outputs].T)
         return coef, array[-1, : self.n_outputs].astype(np.float64)
