@@ -110,7 +110,7 @@ def shared(draw):
     params = {"random_state": draw.pick(0, 7, 2**32 - 1), "early_stopping": draw.chance(0.2)}
     if draw.chance(0.2):
         params["validation_fraction"] = draw.pick(1e-9, 0.1, 0.5, 0.99)
-    if draw.chance(0.1):
+    if draw.chance(0.4 if params["early_stopping"] else 0.02):
         params["restore_best_weights"] = True
     if draw.chance(0.1):
         params["n_iter_no_change"] = extreme_whole(draw, draw.pick(1, 3))
@@ -127,8 +127,11 @@ def linear(draw, kind, *, grid=False):
         "fit_intercept": draw.chance(0.8),
         "max_iter": draw.whole(1, 4),
         "tol": draw.pick(None, 1e-3, 0.0, 1e300),
-        "learning_rate": draw.pick("constant", "optimal", "invscaling", "adaptive", "pa1", schedule(draw)),
+        "learning_rate": draw.pick("constant", "optimal", "invscaling", "adaptive", schedule(draw)),
     }
+    batched = grid or draw.chance(0.6)
+    if draw.chance(0.02 if batched else 0.2):
+        params |= {"learning_rate": "pa1", "loss": "hinge" if classifies else "epsilon_insensitive"}
     if not grid:
         params["alpha"] = draw.power(-6, 0) if draw.chance(0.9) else draw.pick(0.0, 1e-300, 1e300)
         params["eta0"] = rate(draw)
@@ -138,7 +141,7 @@ def linear(draw, kind, *, grid=False):
         params["epsilon"] = draw.pick(0.0, 0.1, 1e300)
     if classifies and draw.chance(0.3):
         params["class_weight"] = draw.pick("balanced", {0: 2.0}, {0: 1.0, 1: 0.0})
-    if draw.chance(0.6) or grid:
+    if batched:
         params["batch_size"] = draw.pick("full", extreme_whole(draw, draw.pick(2, 7, 32, 1000)))
         params["shuffle"] = draw.pick(True, False, "rows")
         params["positive"] = draw.chance(0.2)
@@ -167,11 +170,11 @@ def perceptron(draw, kind):
         "learning_rate_init": rate(draw),
         "max_iter": draw.whole(1, 3),
         "alpha": draw.pick(0.0, 1e-4, 1e300),
-        "dropout": draw.pick(0.0, 0.0, 0.5),
-        "batch_norm": draw.chance(0.2),
         "init": draw.pick(*L.initializers()),
-        "clip_norm": draw.pick(None, None, 1.0),
     }
+    if params["solver"] != "lbfgs" or draw.chance(0.1):
+        params |= {"dropout": draw.pick(0.0, 0.0, 0.5), "batch_norm": draw.chance(0.2)}
+        params["clip_norm"] = draw.pick(None, None, 1.0)
     if "Classifier" in kind:
         params["class_weight"] = draw.pick(None, None, "balanced", {0: 2.0})
     else:
@@ -257,23 +260,23 @@ def stored(draw, X):
 
 
 def data(draw, estimator):
-    n = draw.pick(1, 2, 3, 5, 30, 30, 67, 5000)  # the last one for several threads
+    n = draw.pick(1, 2, 5, *[30] * 4, *[67] * 4, 5000, 5000)  # the last one for several threads
     X = draw.rng.standard_normal((n, 12))
-    size = draw.pick(*[1.0] * 12, 1e-300, 1e-30, 1e20, 1e200)
+    size = draw.pick(*[1.0] * 30, 1e-300, 1e-30, 1e20, 1e200)
     if draw.chance(0.05):
         X[0, 0] = draw.pick(np.nan, np.inf)
     with np.errstate(over="ignore", invalid="ignore"):
         if hasattr(estimator, "predict_proba") or "Classifier" in type(estimator).__name__:
-            classes = draw.pick(1, 2, 2, 3, 5)
+            classes = draw.pick(*[2, 2, 3, 5] * 5, 1)
             y = draw.rng.integers(0, classes, n)
             if draw.chance(0.2):
                 y = np.array(["a", "b", "c", "d", "e"])[y]
         else:
-            y = np.abs(X[:, 0]) + 0.1 if draw.chance(0.8) else X[:, :2] * draw.pick(1.0, 1e30, 1e300)
+            y = np.abs(X[:, 0]) + 0.1 if draw.chance(0.8) else X[:, :2] * draw.pick(1.0, 1.0, 1.0, 1e30, 1e300)
         X = stored(draw, np.nan_to_num(X * size) if draw.chance(0.95) else X * size)
     weight = None
     if draw.chance(0.3):
-        weight = draw.rng.random(n) * draw.pick(1.0, 1e-30, 1e30, 0.0, -1.0)
+        weight = draw.rng.random(n) * draw.pick(*[1.0] * 10, 1e-30, 1e30, 0.0, -1.0)
     return X, y, weight
 
 
@@ -346,7 +349,8 @@ def case(seed):
     except ALLOWED as error:
         return None, error, None
     X, y, weight = data(draw, estimator)
-    partial = hasattr(estimator, "partial_fit") and draw.chance(0.3)
+    early = getattr(estimator, "early_stopping", False)
+    partial = hasattr(estimator, "partial_fit") and draw.chance(0.05 if early else 0.3)
     return estimator, (X, y, weight), partial
 
 
