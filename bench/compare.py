@@ -19,6 +19,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -30,6 +31,7 @@ from .kernels import KERNELS, compile_client
 COUNTS = Path(__file__).parent / "results" / "counts.json"
 COUNTED_ISA = "v3"
 PROCESSES, PAIRS = 3, 7
+PAUSE = 0.12  # seconds before a measurement, in which threads of the other build, and of BLAS, stop spinning
 CHANGED = {"seconds": 0.03, "instructions": 0.005}  # a change by more, in most pairs, is shown in bold
 
 # The finder of an editable installation would come before the path.
@@ -69,6 +71,7 @@ class Child:
 
     def ask(self, name: str) -> dict[str, Any]:
         """Return a measurement of a kernel."""
+        time.sleep(PAUSE)
         print(name, file=self.process.stdin, flush=True)
         return self.answer()
 

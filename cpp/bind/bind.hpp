@@ -11,6 +11,7 @@ void bind_session(pybind11::module_& m);
 void bind_network(pybind11::module_& m);
 void bind_minibatch(pybind11::module_& m);
 void bind_scores(pybind11::module_& m);
+void bind_linear_algebra(pybind11::module_& m);
 void bind_config(pybind11::module_& m);
 
 }  // namespace fg

@@ -2,7 +2,9 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <string_view>
 
 #include <Eigen/Core>
 
@@ -24,14 +26,15 @@ template <class T>
 bool all_finite_of(const T* x, Index n, int threads) {
     constexpr Index block = 1 << 16;
     const Index blocks = (n + block - 1) / block;
-    const int members =
-        Team::startable(int(std::clamp<Index>(threads, 1, std::max<Index>(1, std::min<Index>(blocks, 256)))));
+    static CallSize team_size;
     std::atomic<bool> finite{true};
-    Team::together(members, [&](int member) {
-        for (Index k = blocks * member / members; k < blocks * (member + 1) / members; ++k) {
-            if (!finite.load(std::memory_order_relaxed)) return;
-            if (!are_finite(x + k * block, std::min(block, n - k * block))) finite = false;
-        }
+    team_size.run(Team::most(double(blocks), threads), double(n), 1e-10 * double(n), [&](int members) {
+        Team::together(members, [&](int member) {
+            for (Index k = blocks * member / members; k < blocks * (member + 1) / members; ++k) {
+                if (!finite.load(std::memory_order_relaxed)) return;
+                if (!are_finite(x + k * block, std::min(block, n - k * block))) finite = false;
+            }
+        });
     });
     return finite;
 }
@@ -48,10 +51,25 @@ bool all_finite(const py::array& x, int threads) {
     return all_finite_of(data, n, threads);
 }
 
+constexpr std::array<std::string_view, 3> policies{"measured", "whole", "random"};  // as TeamSize::Policy has them
+
 }  // namespace
 
 void bind_config(py::module_& m) {
-    m.def("max_threads", [] { return omp_get_max_threads(); }, "Threads that OpenMP would use now.");
+    m.def("openmp_threads", [] { return omp_get_max_threads(); }, "Threads that OpenMP would use now.");
+    m.def("max_threads", &allowed_threads, "The same, within what set_usable_threads said.");
+    m.def(
+        "set_usable_threads", [](int threads) { usable_threads() = threads; }, py::arg("threads"),
+        "How many threads the process may use, whatever OpenMP says.");
+    m.def("team_policy", [] { return policies.at(std::size_t(TeamSize::policy().load())); });
+    m.def(
+        "set_team_policy",
+        [](const std::string& name) {
+            const auto found = std::find(policies.begin(), policies.end(), name);
+            require(found != policies.end(), "policy: must be measured, whole or random");
+            TeamSize::policy() = TeamSize::Policy(found - policies.begin());
+        },
+        py::arg("policy"), "How large teams are, for tests and measurements: measured, whole or random.");
     m.def("all_finite", &all_finite, py::arg("x"), py::arg("threads") = 1, "Whether no number is NaN or infinite.");
     m.def("build", [] {
         py::dict d;

@@ -11,5 +11,6 @@ PYBIND11_MODULE(FG_MODULE, m) {
     fg::bind_minibatch(m);
     fg::bind_network(m);
     fg::bind_scores(m);
+    fg::bind_linear_algebra(m);
     fg::bind_config(m);
 }

@@ -113,7 +113,8 @@ private:
 // side; those of a single row it takes from `ready`, and leaves there. (The GIL is held where that happens.)
 template <class T>
 py::array_t<T> predict(const Specs& specs, const Masking& masking, std::unique_ptr<Ready<T>>& ready,
-                       const py::list& trained, const py::list& kept, const py::object& X, Index last, int threads) {
+                       CallSize& team_size, const py::list& trained, const py::list& kept, const py::object& X,
+                       Index last, int threads) {
     const auto design = design_of<T>(X);
     const bool one_row = design->rows == 1;
     auto own = one_row ? std::move(ready) : nullptr;
@@ -136,14 +137,17 @@ py::array_t<T> predict(const Specs& specs, const Masking& masking, std::unique_p
         } else {
             const Index block = Inference<T>::rows_at_a_time(network, last);
             const Index blocks = (design->rows + block - 1) / block;
-            const double most = std::min(network.work() * double(design->rows) / 1e6, double(blocks));
-            const int members = Team::startable(int(std::clamp<double>(most, 1.0, std::max(threads, 1))));
-            std::vector<std::unique_ptr<Inference<T>>> inferences;
-            for (int m = 0; m < members; ++m) inferences.push_back(inference());
-            Team::together(members, [&](int m) {
-                const Index begin = blocks * m / members * block, end = blocks * (m + 1) / members * block;
-                inferences[std::size_t(m)]->run(*design, begin, std::min(end, design->rows),
-                                                to + begin * network.size_of(last), watch, m);
+            const double work = network.work() * double(design->rows);
+            const int most = Team::most(std::min(work / 1e6, double(blocks)), threads);
+            team_size.run(most, work, 1e-10 * work, [&](int members) {
+                std::vector<std::unique_ptr<Inference<T>>> inferences;
+                for (int m = 0; m < members; ++m) inferences.push_back(inference());
+                std::atomic<Index> next{0};  // a member whose processor is taken away holds up one block
+                Team::together(members, [&](int m) {
+                    for (Index k = next++; k < blocks && !watch.off(); k = next++)
+                        inferences[std::size_t(m)]->run(*design, k * block, std::min((k + 1) * block, design->rows),
+                                                        to + k * block * network.size_of(last), watch, m);
+                });
             });
         }
     }
@@ -263,8 +267,9 @@ public:
         const auto values = py::cast<py::array>(
             trained.empty() ? py::isinstance<py::tuple>(X) ? py::object(py::cast<py::tuple>(X)[0]) : X
                             : py::object(trained[0]));
-        if (values.itemsize() == 4) return predict<float>(specs_, masking_, ready32_, trained, kept, X, last, threads);
-        return predict<double>(specs_, masking_, ready64_, trained, kept, X, last, threads);
+        if (values.itemsize() == 4)
+            return predict<float>(specs_, masking_, ready32_, team_size_, trained, kept, X, last, threads);
+        return predict<double>(specs_, masking_, ready64_, team_size_, trained, kept, X, last, threads);
     }
 
 private:
@@ -279,6 +284,7 @@ private:
     const Masking masking_;
     std::unique_ptr<Ready<float>> ready32_;
     std::unique_ptr<Ready<double>> ready64_;
+    CallSize team_size_;
 };
 
 }  // namespace

@@ -1,6 +1,5 @@
 // The catalog of rules, and their steps on NumPy arrays. Everything is checked before anything changes; then all arrays
 // are swept as if they were one, with the GIL released.
-#include <omp.h>
 #include <pybind11/stl.h>
 
 #include <algorithm>
@@ -237,8 +236,13 @@ private:
         if (numbers == 0) return;
         const Piece& last = pieces.back();
         const Index blocks = last.first_block + (last.n + block - 1) / block;
-        const int limit = wanted > 0 ? wanted : numbers < enough ? 1 : omp_get_max_threads();
-        const int members = Team::startable(int(std::min<Index>(limit, blocks)));
+        const int limit = wanted > 0 ? wanted : numbers < enough ? 1 : allowed_threads();
+        const int most = Team::most(double(blocks), limit);
+        team_size_.run(most, double(numbers), 1e-9 * double(numbers),
+                       [&](int members) { move(pieces, tick, blocks, members); });
+    }
+
+    void move(const std::vector<Piece>& pieces, const Tick& tick, Index blocks, int members) const {
         // Calls f(piece, begin, end) for a member's share of all blocks.
         const auto share = [&](int member, const auto& f) {
             const Index low = blocks * member / members, high = blocks * (member + 1) / members;
@@ -307,6 +311,7 @@ private:
     const std::unique_ptr<Updater<double>> wide_;
     Penalty penalty_;
     const double clip_value_, clip_norm_;
+    mutable CallSize team_size_;
 };
 
 }  // namespace

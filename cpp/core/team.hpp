@@ -13,12 +13,15 @@
 #include <chrono>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <mutex>
 #include <system_error>
 #include <thread>
 #include <vector>
 
+#include "core/barrier.hpp"
 #include "core/base.hpp"
+#include "core/team_size.hpp"
 
 namespace fg {
 
@@ -38,40 +41,6 @@ inline bool& in_forked_child() {
 inline void watch_for_fork() {
     pthread_atfork(nullptr, nullptr, [] { in_forked_child() = true; });
 }
-
-// Where the members of a team wait for each other. They spin, because what they wait for takes a microsecond, and
-// yield when it does not (a member whose processor is taken away).
-class Barrier {
-public:
-    explicit Barrier(int members) : members_(members), missing_(members) {}
-
-    void wait() {
-        const unsigned round = round_.load(std::memory_order_relaxed);
-        if (missing_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-            missing_.store(members_, std::memory_order_relaxed);
-            round_.store(round + 1, std::memory_order_release);
-            return;
-        }
-        for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins) {
-            if (spins < 256) {  // some 10 microseconds
-                pause();
-            } else {
-                std::this_thread::yield();
-            }
-        }
-    }
-
-private:
-    static void pause() {
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#endif
-    }
-
-    const int members_;
-    alignas(64) std::atomic<int> missing_;
-    alignas(64) std::atomic<unsigned> round_{0};
-};
 
 // Work that can be called off in its midst. Member 0 looks about every 50 ms, between pieces of its work, whether
 // somebody wants that; the others hear of it. Whoever calls work off leaves it without a result.
@@ -124,6 +93,14 @@ private:
     std::exception_ptr first_;
 };
 
+// Threads that a team has unless it is told otherwise: OpenMP's limit (OMP_NUM_THREADS, omp_set_num_threads), within
+// what the process may use (processors, a container's quota), which the caller of the core knows.
+inline std::atomic<int>& usable_threads() {
+    static std::atomic<int> usable{std::numeric_limits<int>::max()};
+    return usable;
+}
+inline int allowed_threads() { return std::max(1, std::min(omp_get_max_threads(), usable_threads().load())); }
+
 class Team {
 public:
     explicit Team(int threads) : threads_(threads < 1 ? 1 : threads) {}
@@ -156,6 +133,12 @@ public:
         } else {
             all(threads, body);
         }
+    }
+
+    // Members for so many portions of work, at most one for each: as many as are allowed and can be had.
+    static int most(double portions, int threads) {
+        constexpr int most = 256;
+        return startable(int(std::clamp(portions, 1.0, double(std::clamp(threads, 1, most)))));
     }
 
     // As many threads as wanted, or as many as the process can start. libgomp ends the process where it cannot start
@@ -201,6 +184,7 @@ private:
             verdict.wait(open);
             if (verdict == complete) failure.guard([&] { body(member); });
         };
+        TeamSize::region_begins();
 #pragma omp parallel num_threads(threads)
         {
 #pragma omp single
@@ -217,6 +201,7 @@ private:
             begin(omp_get_thread_num());
         }
         pool() = threads;
+        TeamSize::region_ended(threads);
         for (auto& thread : missing) thread.join();
         failure.rethrow();
     }

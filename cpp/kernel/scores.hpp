@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/base.hpp"
+#include "core/buffer.hpp"
 #include "core/team.hpp"
 
 namespace fg {
@@ -74,12 +75,13 @@ double log_loss(Link link, const T* margins, Index outputs, Index code) {
 
 // ---- of some models over all rows ----
 
+// `sums` has room for the models, on lines that nobody else writes.
 template <class T, class OfRow>
-void row_means(const Margins<T>& margins, Index first, Index last, double* scores, OfRow of_row) {
-    std::fill(scores + first, scores + last, 0.0);
+void row_means(const Margins<T>& margins, Index first, Index last, double* sums, double* scores, OfRow of_row) {
+    std::fill_n(sums, last - first, 0.0);
     for (Index row = 0; row < margins.rows; ++row)
-        for (Index model = first; model < last; ++model) scores[model] += of_row(margins.at(row, model), row);
-    for (Index model = first; model < last; ++model) scores[model] /= double(margins.rows);
+        for (Index model = first; model < last; ++model) sums[model - first] += of_row(margins.at(row, model), row);
+    for (Index model = first; model < last; ++model) scores[model] = sums[model - first] / double(margins.rows);
 }
 
 // The share of pairs of a positive and a negative row in which the positive one has the larger margin, ties counted
@@ -132,51 +134,69 @@ inline double regression_score(Metric metric, const double* errors, const std::v
     return sum / double(spread.size());
 }
 
-// `errors` has room for all outputs of all models. The exponent is cut as in training.
+// `errors` has room for the outputs of the models, on lines that nobody else writes. The exponent is cut as in
+// training.
 template <class T>
 void regression_scores(Metric metric, Link link, const Margins<T>& margins, Index first, Index last, const T* y,
                        const std::vector<double>& spread, double* errors, double* scores) {
     const Index outputs = margins.outputs;
-    std::fill(errors + first * outputs, errors + last * outputs, 0.0);
+    std::fill_n(errors, (last - first) * outputs, 0.0);
     for (Index row = 0; row < margins.rows; ++row) {
         for (Index model = first; model < last; ++model) {
             const T* m = margins.at(row, model);
             for (Index k = 0; k < outputs; ++k) {
                 const double p = link == Link::exp ? std::exp(std::clamp(double(m[k]), -708.0, 708.0)) : m[k];
                 const double error = p - y[row * outputs + k];
-                errors[model * outputs + k] += error * error;
+                errors[(model - first) * outputs + k] += error * error;
             }
         }
     }
     for (Index model = first; model < last; ++model)
-        scores[model] = regression_score(metric, errors + model * outputs, spread, margins.rows);
+        scores[model] = regression_score(metric, errors + (model - first) * outputs, spread, margins.rows);
 }
 
-// One score a model. y holds a code of a class a row, or a target an output; codes must be valid. Members of the team
-// take models side by side.
+// Models first, ..., last - 1; y holds a code of a class a row, or a target an output. Scratch: a number a row, and a
+// double for each output of the models.
+template <class T>
+void score_some(Metric metric, Link link, const Margins<T>& margins, Index first, Index last, const T* y,
+                const std::vector<double>& spread, T* numbers, double* sums, double* scores) {
+    switch (metric) {
+        case Metric::accuracy:
+            return row_means(margins, first, last, sums, scores,
+                             [&](const T* m, Index row) { return double(is_hit(m, margins.outputs, Index(y[row]))); });
+        case Metric::log_loss:
+            return row_means(margins, first, last, sums, scores,
+                             [&](const T* m, Index row) { return log_loss(link, m, margins.outputs, Index(y[row])); });
+        case Metric::roc_auc:
+            for (Index model = first; model < last; ++model) scores[model] = roc_auc(margins, model, y, numbers);
+            return;
+        default:
+            return regression_scores(metric, link, margins, first, last, y, spread, sums, scores);
+    }
+}
+
+// One score a model; codes must be valid. Members of the team take models side by side.
 template <class T>
 void score_margins(Metric metric, Link link, const Margins<T>& margins, const T* y, int threads, double* scores) {
     const bool classes = metric == Metric::accuracy || metric == Metric::log_loss || metric == Metric::roc_auc;
-    const int members =
-        Team::startable(int(std::clamp<Index>(threads, 1, std::max<Index>(1, std::min<Index>(margins.models, 256)))));
-    // A member must not throw, so memory is taken before.
-    std::vector<T> sorted(metric == Metric::roc_auc ? members * margins.rows : 0);
-    std::vector<double> errors(classes ? 0 : margins.models * margins.outputs), squares;
+    const Index models = margins.models, sums = models * margins.outputs + 16;
+    const int most = Team::most(double(models), threads);
+    std::vector<double> squares;
     if (!classes) squares = spread(y, margins.rows, margins.outputs);
-    Team::together(members, [&](int member) {
-        const Index first = margins.models * member / members, last = margins.models * (member + 1) / members;
-        if (metric == Metric::accuracy) {
-            row_means(margins, first, last, scores,
-                      [&](const T* m, Index row) { return double(is_hit(m, margins.outputs, Index(y[row]))); });
-        } else if (metric == Metric::log_loss) {
-            row_means(margins, first, last, scores,
-                      [&](const T* m, Index row) { return log_loss(link, m, margins.outputs, Index(y[row])); });
-        } else if (metric == Metric::roc_auc) {
-            T* scratch = sorted.data() + member * margins.rows;
-            for (Index model = first; model < last; ++model) scores[model] = roc_auc(margins, model, y, scratch);
-        } else {
-            regression_scores(metric, link, margins, first, last, y, squares, errors.data(), scores);
-        }
+    // A member must not throw, so memory is taken before.
+    std::vector<Buffer<T>> numbers;
+    std::vector<Buffer<double>> own;
+    for (int member = 0; member < most; ++member) {
+        numbers.emplace_back(metric == Metric::roc_auc ? margins.rows : 0);
+        own.emplace_back(sums);
+    }
+    static CallSize team_size;
+    const double work = double(models) * double(margins.outputs) * double(margins.rows);
+    team_size.run(most, work, 5e-9 * work, [&](int members) {
+        Team::together(members, [&](int member) {
+            score_some(metric, link, margins, models * member / members, models * (member + 1) / members, y, squares,
+                       numbers[std::size_t(member)].data(), own[std::size_t(member)].data(), scores);
+        });
     });
 }
 

@@ -18,13 +18,16 @@ public:
         : MiniBatch<T>(X.rows, X.cols, double(X.cols), double(X.cols) * sizeof(T), std::move(stream),
                        std::move(models)),
           X_(X) {
-        // Chunks of at least 8192 multiply-adds (about a microsecond) and 32 rows, at most 64 of them; and partial
-        // gradients of at most 16 MB, if the chunks would not be fewer than two. All that of one model.
+        // Chunks of at least 8192 multiply-adds (about a microsecond) and 32 rows, at most 64 of them, or 256 of half a
+        // million; and partial gradients of at most 16 MB, if the chunks would not be fewer than two. All that of one
+        // model.
         const Index weights = this->size_, bytes = weights * Index(sizeof(T));
-        const Index least = std::max<Index>(32, 8192 / weights);
+        const auto fit = [&](Index chunks, Index multiply_adds) {
+            const Index least = std::max<Index>(32, multiply_adds / weights);
+            return chunks * least < this->batch_ && (chunks < 2 || 2 * chunks * bytes <= (16 << 20));
+        };
         Index chunks = 1;
-        while (chunks < 64 && chunks * least < this->batch_ && (chunks < 2 || 2 * chunks * bytes <= (16 << 20)))
-            chunks *= 2;
+        while (chunks < 256 && fit(chunks, chunks < 64 ? 8192 : 1 << 20)) chunks *= 2;
         chunk_ = (this->batch_ + chunks - 1) / chunks;
         chunks_ = (this->batch_ + chunk_ - 1) / chunk_;
 
@@ -51,13 +54,17 @@ public:
     }
 
 private:
-    void begin_epoch(int members) override {
-        while (int(margins_.size()) < members) {
+    void begin_epoch(int most_members) override {
+        while (int(margins_.size()) < most_members) {
             margins_.emplace_back(reach_ * widest_);
             wide_.emplace_back(is_long<T>(chunk_) ? (X_.cols + 1) * widest_ : 0);
         }
         stamps_ += std::uint64_t(this->batches());
         for (const auto& block : this->blocks_) this->pack(block);
+    }
+
+    void divide(int members) override {
+        if (Index(tasks_.size()) == members) return;
         tasks_.assign(std::size_t(members), {});
         std::vector<Task> shared;
         const bool small = chunks_ * all_ < 8192;  // too little to share

@@ -141,26 +141,16 @@ public:
         Index measured = 0;
         measured_ = &measured;
         const double work = length_ * double(batch_) * double(columns_);
-        const int members =
-            Team::startable(int(std::clamp(work / 8192.0, 1.0, double(std::clamp(threads, 1, most_threads)))));
-        begin_epoch(members);
-        scratch_.resize(std::max(scratch_.size(), std::size_t(members)));
+        const int most = Team::most(work / 8192.0, threads);
+        begin_epoch(most);
+        scratch_.resize(std::max(scratch_.size(), std::size_t(most)));
         for (auto& scratch : scratch_)
             if (!scratch.data() && several_) scratch = Buffer<T>(most_gathered);
         bool finite = true;
         for (bool wanted = true; wanted && finite && passed_.batches < batches();) {
             deadline_ = Watch::Clock::now() + Watch::pause;
-            Barrier barrier(members);
-            Team::together(members, [&](int member) {
-                Batch batch = batch_at(passed_.batches);
-                for (;;) {
-                    step(batch, member, members, barrier);
-                    if (member == 0) finite = close(batch);
-                    barrier.wait();
-                    if (!go_on_) break;
-                    batch = batch_at(batch.number + 1);
-                }
-            });
+            while (finite && passed_.batches < batches() && Watch::Clock::now() < deadline_ && !watch.off())
+                finite = some_steps(team_size_.members(most, 1e-9 * work));
             wanted = watch.look();
         }
         end_epoch();
@@ -176,8 +166,6 @@ public:
     double carry_after(const Model<T>& model) const { return model.carry[passed_.batches % 2]; }
 
 protected:
-    static constexpr int most_threads = 256;
-
     MiniBatch(Index all_rows, Index cols, double length, double row_bytes, Stream stream, std::vector<Model<T>> models)
         : models_(std::move(models)),
           stream_(std::move(stream)),
@@ -242,7 +230,9 @@ protected:
         if (clips_norm_) squares_.resize(models_.size() * std::size_t(norm_blocks()));
     }
 
-    virtual void begin_epoch(int members) = 0;
+    virtual void begin_epoch(int most_members) = 0;
+    // Cuts the work for so many members, at most those that the epoch has begun for; between any two steps.
+    virtual void divide(int members) = 0;
     // A member's part of a step. It waits at the barrier at least once; after the last wait it writes nothing that the
     // others read. Until a barrier behind which the weights begin to change, members may ask the watch whether the step
     // is called off; behind it they ask off(), which then is the same for all, and a step that is off changes nothing.
@@ -461,6 +451,27 @@ private:
         return {number, order_.data() + begin, std::min(batch_, n_ - begin)};
     }
 
+    // Steps until the deadline, or until the team changes its size. Whether some model is finite still.
+    bool some_steps(int members) {
+        divide(members);
+        bool finite = true;
+        Barrier barrier(members);
+        Team::together(members, [&](int member) {
+            Batch batch = batch_at(passed_.batches);
+            for (;;) {
+                step(batch, member, members, barrier);
+                if (member == 0) {
+                    finite = close(batch);
+                    go_on_ = team_size_.lap(double(batch.count)) && go_on_;
+                }
+                barrier.wait();
+                if (!go_on_) break;
+                batch = batch_at(batch.number + 1);
+            }
+        });
+        return finite;
+    }
+
     // Whether some model is finite still. A step that was called off does not count.
     bool close(const Batch& batch) {
         if (watch_->off()) {
@@ -493,6 +504,7 @@ private:
     Index* measured_ = nullptr;
     Watch::Clock::time_point deadline_;
     bool go_on_ = true;
+    TeamSize team_size_;
 };
 
 // Defined in inst/, one file a storage. `sorted`: whether the indices of each sparse row ascend.

@@ -121,42 +121,21 @@ public:
         order_ = order;
         rates_ = rates;
         first_step_ = first_step;
-        const int members = prepare_team(threads);
-        const Index last = epochs * batches();
+        const int most = make_room(threads);
+        last_ = epochs * batches();
         loss_sum_ = penalty_sum_ = 0.0;
         passed_.loss.reserve(std::size_t(epochs));
         passed_.penalty.reserve(std::size_t(epochs));
-        Index number = 0;
-        for (bool wanted = true; wanted && passed_.finite && number < last;) {
+        number_ = 0;
+        next_carry_ = carry;
+        const auto unfinished = [&] { return passed_.finite && number_ < last_; };
+        for (bool wanted = true; wanted && unfinished();) {
             deadline_ = Watch::Clock::now() + Watch::pause;
-            Barrier barrier(members);
-            const Index begin = number;
-            Index reached = begin;
-            Team::together(members, [&](int member) {
-                const FlushDenormals flush;
-                double carried = passed_.carry;
-                for (Index k = begin;; ++k) {
-                    const Step step = step_at(k, carried);
-                    run(step, member, members, barrier);
-                    carried = updater_->carry(step.tick);
-                    if (member == 0) {
-                        go_on_ = !watch_->off();
-                        if (go_on_) {
-                            close(step);
-                            reached = k + 1;
-                            next_carry_ = carried;
-                            go_on_ = passed_.finite && k + 1 < last && Watch::Clock::now() < deadline_;
-                        }
-                    }
-                    barrier.wait();
-                    if (!go_on_) break;
-                }
-            });
-            number = reached;
-            passed_.carry = next_carry_;
+            while (unfinished() && Watch::Clock::now() < deadline_ && !watch.off())
+                some_steps(team_size_.members(most, expected()));
             wanted = watch.look();
         }
-        passed_.batches = number;
+        passed_.batches = number_;
         return passed_;
     }
 
@@ -171,7 +150,8 @@ public:
         rates_ = nullptr;
         first_step_ = 1;
         wanted_gradient_ = gradient;
-        const int members = prepare_team(threads);
+        const int members = team_size_.members(make_room(threads), expected());
+        divide(members);
         for (Index k = 0; k < network_->nodes(); ++k) network_->layer(k).changed();
         Barrier barrier(members);
         Team::together(members, [&](int member) {
@@ -180,13 +160,14 @@ public:
             run(step, member, members, barrier);
             barrier.wait();
         });
+        team_size_.lap(double(batch_));
         wanted_gradient_ = nullptr;
         return {loss_of(step_at(0, 1.0)), penalty_of(step_at(0, 1.0))};
     }
 
 private:
     static constexpr double long_step = 5e8;  // multiply-adds of a pass forward, some 10 ms
-    static constexpr Index most_parts = 16;   // of a gradient
+    static constexpr Index most_parts = 16;   // of a gradient; four times as many if each has 256 rows
     static constexpr Index many_values = (1 << 17) / Index(sizeof(T));
     static constexpr Index long_row = 1 << 12;  // numbers of a row, into and out of a layer, that fill the cache soon
 
@@ -241,10 +222,41 @@ private:
         return side;
     }
 
-    int prepare_team(int threads) {
-        // A member needs some 10 microseconds of work in a step.
-        const double work = 3.0 * network_->work() * double(batch_);
-        const int members = Team::startable(int(std::clamp(work / 3e5, 1.0, double(std::clamp(threads, 1, 256)))));
+    // Steps until the deadline, or until the team changes its size.
+    void some_steps(int members) {
+        divide(members);
+        Barrier barrier(members);
+        const Index begin = number_;
+        Team::together(members, [&](int member) {
+            const FlushDenormals flush;
+            double carried = passed_.carry;
+            for (Index k = begin;; ++k) {
+                const Step step = step_at(k, carried);
+                run(step, member, members, barrier);
+                carried = updater_->carry(step.tick);
+                if (member == 0) {
+                    go_on_ = !watch_->off();
+                    if (go_on_) {
+                        close(step);
+                        number_ = k + 1;
+                        next_carry_ = carried;
+                        go_on_ = team_size_.lap(double(step.pass.rows)) && passed_.finite && number_ < last_ &&
+                                 Watch::Clock::now() < deadline_;
+                    }
+                }
+                barrier.wait();
+                if (!go_on_) break;
+            }
+        });
+        passed_.carry = next_carry_;
+    }
+
+    // Seconds of a step on one processor, about.
+    double expected() const { return 3e-10 * network_->work() * double(batch_); }
+
+    // Memory for as many members as pay, each with some 10 microseconds of work in a step; how many those are.
+    int make_room(int threads) {
+        const int members = Team::most(3.0 * network_->work() * double(batch_) / 3e5, threads);
         const auto is_long = [&](const FlatTile& tile) { return batch_ > tile.at_once; };
         const bool is_cut = std::is_same_v<T, float> && std::any_of(tiles_.begin(), tiles_.end(), is_long);
         while (int(team_.size()) < members) {
@@ -256,6 +268,11 @@ private:
             own.values = side_of(values_);
             own.slopes = side_of(slopes_);
         }
+        return members;
+    }
+
+    // Cuts the tiles for so many members, between any two steps.
+    void divide(int members) {
         double all = 0.0, so_far = 0.0;
         const auto cost = [&](const FlatTile& tile) {
             return (tile.part < 0 ? tile.cost * double(batch_) : 0.0) + 20.0 * double(tile.count);
@@ -270,7 +287,6 @@ private:
                 so_far += cost(tiles_[std::size_t(next++)]);
             own.end = next;
         }
-        return members;
     }
 
     // Whether layer k may write its output where its input was: nobody else wants that.
@@ -285,9 +301,10 @@ private:
         const auto& net = *network_;
         const double work = net.work(), small = std::clamp(5e4 / std::max(work, 1.0), 8.0, 64.0);
         Index block = Index(std::ceil(small / granule)) * granule;
-        while ((batch_ + block - 1) / block > most_parts) block += granule;
+        const auto parts_of = [this](Index rows) { return (batch_ + rows - 1) / rows; };
+        while (parts_of(block) > (block < 256 ? most_parts : 4 * most_parts)) block += granule;
         block_ = block;
-        const Index parts = (batch_ + block - 1) / block;
+        const Index parts = parts_of(block);
         if (parts < 2) return;
         std::vector<bool> chosen(std::size_t(net.nodes()));
         double share = 0.0;
@@ -729,6 +746,7 @@ private:
     std::vector<double> losses_, squares_, norms_;
 
     NetworkPassed passed_;
+    Index number_ = 0, last_ = 0;  // of the next step, and how many there are
     const std::uint32_t* order_ = nullptr;
     const double* rates_ = nullptr;
     Index first_step_ = 1;
@@ -736,6 +754,7 @@ private:
     double loss_sum_ = 0.0, penalty_sum_ = 0.0, next_carry_ = 1.0;
     Watch::Clock::time_point deadline_;
     bool go_on_ = true;
+    TeamSize team_size_;
 };
 
 }  // namespace fg

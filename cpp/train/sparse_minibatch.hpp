@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <numeric>
 #include <utility>
 
@@ -88,13 +89,12 @@ private:
     }
     Way way_of(const Block<T>& block) const { return ways_[std::size_t(block.models[0])]; }
 
-    void begin_epoch(int members) override {
+    void begin_epoch(int most_members) override {
         std::vector<Way> ways;
         for (const auto& model : this->models_) ways.push_back(must_sweep(model) ? Way::dense : usual_way(model));
         form(ways);
-        split_rows(members);
-        own_features(members);
-        touched_.resize(std::max(touched_.size(), std::size_t(members)));
+        split_rows(most_members);
+        touched_.resize(std::max(touched_.size(), std::size_t(most_members)));
         std::fill(scale_.begin(), scale_.end(), 1.0);
         std::fill(factor_.begin(), factor_.end(), T(1));
         std::fill(pull_.begin(), pull_.end(), T(1));
@@ -108,7 +108,6 @@ private:
             waiting_ = true;
         }
         forget(std::size_t(this->batches()));
-        own_tasks(members);
         if (waiting_) {  // so that no member needs memory within a step
             const auto most = std::size_t(std::min(X_.cols, this->batch_ * longest_));
             for (auto& touched : touched_) {
@@ -116,6 +115,11 @@ private:
                 touched.from.reserve(most);
             }
         }
+    }
+
+    void divide(int members) override {
+        own_features(members);
+        own_tasks(members);
     }
 
     // To wait has its price, about ten times that of a sweep for each feature touched; a sweep pays for every feature.
@@ -163,26 +167,32 @@ private:
     }
 
     // Where each row passes from the first part to the second, once for all epochs.
-    void split_rows(int members) {
+    void split_rows(int most_members) {
         if (parts_ == 1 || !split_.empty()) return;
         split_.resize(std::size_t(X_.rows));
-        Team::together(members, [&](int member) {
-            for (Index i = X_.rows * member / members; i < X_.rows * (member + 1) / members; ++i)
-                split_[std::size_t(i)] = std::uint32_t(below(X_.row(i), boundary_));
+        static CallSize team_size;
+        team_size.run(most_members, double(X_.rows), 5e-8 * double(X_.rows), [&](int members) {
+            Team::together(members, [&](int member) {
+                for (Index i = X_.rows * member / members; i < X_.rows * (member + 1) / members; ++i)
+                    split_[std::size_t(i)] = std::uint32_t(below(X_.row(i), boundary_));
+            });
         });
     }
 
     // Members own shares of the parts in turn: the first of part 0, the second of part 1, the third of part 0, ... A
     // single member owns all, and begins with the part that it read last.
     void own_features(int members) {
-        if (Index(shares_.size()) == members) return;
-        shares_.assign(std::size_t(members), {});
+        auto& shares = cuts_[members];
+        shares_ = shares.data();
+        if (!shares.empty()) return;
+        shares.resize(std::size_t(members));
+        shares_ = shares.data();
         for (Index part = parts_ - 1; part >= 0; --part) {
             const Index begin = part == 0 ? 0 : boundary_, end = part + 1 == parts_ ? X_.cols : boundary_;
             const Index owners = members == 1 ? 1 : (members - part + parts_ - 1) / parts_;
             const auto cuts = quantiles(begin, end, owners);
             for (Index q = 0; q < owners; ++q)
-                shares_[std::size_t((part + q * parts_) % members)].push_back(
+                shares[std::size_t((part + q * parts_) % members)].push_back(
                     {part, cuts[std::size_t(q)], cuts[std::size_t(q) + 1], owners == 1});
         }
     }
@@ -207,7 +217,7 @@ private:
     T* margins_of(const Block<T>& block) const { return margins_.data() + parts_ * this->batch_ * block.before; }
 
     void step(const Batch& batch, int member, int members, Barrier& barrier) override {
-        const auto& shares = shares_[std::size_t(member)];
+        const auto& shares = shares_[member];
         auto& touched = touched_[std::size_t(member)];
         if (waiting_) {
             touched.features.clear();
@@ -497,17 +507,18 @@ private:
     std::vector<Way> ways_;             // of the models
     Index parts_ = 1, boundary_ = 0;    // the features of the second part begin at the boundary
     std::vector<std::uint32_t> split_;  // (rows,): how many entries lie in the first part; empty if there is no second
-    std::vector<std::vector<Share>> shares_;  // by member
-    std::vector<std::vector<Task>> tasks_;    // by member
-    std::vector<Task> intercepts_;            // of the blocks that do not go the dense way
-    Buffer<T> margins_;                       // (blocks, parts, batch, width); then slopes, in the first part
-    Buffer<T> gradient_;                      // (blocks, features + 1, width)
-    Buffer<double> wide_;                     // the same, where weights are of type float
-    std::vector<T> sums_;                     // of slopes: (tiles, columns)
-    std::vector<double> scale_, next_;        // of the models, before and after the step
-    std::vector<T> factor_, pull_;            // of the columns: scale, and the factor of slopes
-    std::vector<Missed> missed_;              // by model
-    std::size_t clock_ = 0;                   // a model that waits, if any does: it counts the steps
+    std::map<int, std::vector<std::vector<Share>>> cuts_;  // by number of members: the shares of each
+    const std::vector<Share>* shares_ = nullptr;           // by member
+    std::vector<std::vector<Task>> tasks_;                 // by member
+    std::vector<Task> intercepts_;                         // of the blocks that do not go the dense way
+    Buffer<T> margins_;                 // (blocks, parts, batch, width); then slopes, in the first part
+    Buffer<T> gradient_;                // (blocks, features + 1, width)
+    Buffer<double> wide_;               // the same, where weights are of type float
+    std::vector<T> sums_;               // of slopes: (tiles, columns)
+    std::vector<double> scale_, next_;  // of the models, before and after the step
+    std::vector<T> factor_, pull_;      // of the columns: scale, and the factor of slopes
+    std::vector<Missed> missed_;        // by model
+    std::size_t clock_ = 0;             // a model that waits, if any does: it counts the steps
     bool waiting_ = false;
     Index longest_ = 0;                         // entries of a row, where models wait
     std::vector<std::uint32_t> reached_, all_;  // reached_: after how many steps a feature is up to date

@@ -10,6 +10,7 @@ import threadpoolctl
 
 from . import _core, _cpu
 from ._isa import built
+from ._threads import explained
 
 try:
     __version__ = version("fusedgrad")
@@ -30,7 +31,7 @@ def config() -> dict[str, Any]:
         "instruction set": f"{build['isa']} ({build['register_bits']}-bit registers)",
         "built for": " ".join(built()),
         "processor offers": " ".join(_cpu.levels()),
-        "threads": _core.max_threads(),
+        "threads": explained(),
         "compiler": build["compiler"],
         "eigen": build["eigen"],
         "openmp": build["openmp"],
@@ -44,7 +45,7 @@ def show_config() -> None:
     """Print version, active instruction set, threads, libraries and build.
 
     ``FUSEDGRAD_ISA=v2`` (or v3, v4) in the environment forces an instruction set; ``OMP_NUM_THREADS`` and
-    threadpoolctl set the threads.
+    threadpoolctl limit the threads, as the processors that the process may use and the quota of its container do.
     """
     for name, value in config().items():
         print(f"{name + ':':18}{value}")

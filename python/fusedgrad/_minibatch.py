@@ -106,7 +106,7 @@ class Pass:
         verbose: Sequence[int] = (),
         names: Sequence[str] = (),
     ):
-        shared = _Shared(tasks[0], check)
+        shared = _Shared(tasks[0], check, threads)
         self.task, self.shared, self.threads = tasks[0], shared, threads
         self.trainings = [_Training(task, shared) for task in tasks]
         for training, tells in zip(self.trainings, verbose, strict=False):
@@ -180,9 +180,9 @@ class Pass:
 class _Shared:
     """What the tasks of a pass have in common, each found once."""
 
-    def __init__(self, task: Task, check: Callable[[], None]):
+    def __init__(self, task: Task, check: Callable[[], None], threads: int):
         assert task.batches is not None
-        self.task, self.check = task, check
+        self.task, self.check, self.threads = task, check, threads
         held_out = None if task.validation is None else task.validation.held_out
         if task.rows is not None:
             self.rows = task.rows if held_out is None else task.rows[~held_out[task.rows]]
@@ -235,7 +235,7 @@ class _Shared:
 
     def scorer(self, task: Task, multinomial: bool) -> _Scorer:
         """Of the validation rows; copies of them are shared."""
-        self._scorer = _Scorer(task, multinomial, like=self._scorer)
+        self._scorer = _Scorer(task, multinomial, self.threads, like=self._scorer)
         return self._scorer
 
 
@@ -574,7 +574,7 @@ class _Training:
 class _Scorer:
     """Score and mean loss of the validation rows; `like` may have them already."""
 
-    def __init__(self, task: Task, multinomial: bool, like: _Scorer | None = None):
+    def __init__(self, task: Task, multinomial: bool, threads: int, like: _Scorer | None = None):
         validation = task.validation or Validation()
         if validation.held_out is None:
             self.X, self.y, self.weight = validation.X, validation.y, validation.sample_weight
@@ -582,12 +582,16 @@ class _Scorer:
             rows = np.flatnonzero(validation.held_out)
             self.X, self.y = (task.X[rows], task.y[rows]) if like is None else (like.X, like.y)
             self.weight = None if task.sample_weight is None else task.sample_weight[rows]
-        self.coded, self.multinomial = task.labels[0] >= 0, multinomial
+        self.coded, self.multinomial, self.threads = task.labels[0] >= 0, multinomial, threads
         self.loss = losses.get(task.plan["loss"], **task.plan["loss_parameters"])
         self.link = np.exp if task.plan["loss"] in losses.LOG_LINK else np.asarray
 
     def __call__(self, coef: NDArray[Any], intercept: NDArray[np.float64]) -> tuple[float, float]:
-        raw = np.asarray(self.X @ coef.T, dtype=np.float64) + intercept
+        if sp.issparse(self.X):
+            product = self.X @ coef.T
+        else:  # not by BLAS, whose threads would spin beside the next epoch's
+            product = _core.product(np.ascontiguousarray(self.X), np.ascontiguousarray(coef), self.threads)
+        raw = np.asarray(product, dtype=np.float64) + intercept
         n_outputs = raw.shape[1]
         if not self.coded:
             y = np.asarray(self.y, dtype=np.float64).reshape(raw.shape)

@@ -494,7 +494,9 @@ class Training:
 
     def is_finite(self) -> bool:
         """Whether the weights, as far as they can be multiplied with each other, and the loss of the last epoch are."""
-        return math.isfinite(np.dot(self.flat, self.flat)) and (not self.curve or math.isfinite(self.curve[-1]))
+        return math.isfinite(np.einsum("i,i", self.flat, self.flat)) and (
+            not self.curve or math.isfinite(self.curve[-1])
+        )
 
     def _certain(self) -> int:
         """How many epochs will happen in any case, and need no look in between."""

@@ -39,6 +39,7 @@ from ._checks import BOOLEAN, InvalidParameterError, Number, did_you_mean, wrong
 from ._minimize import MAXITER, minimize
 from ._parts import Part
 from ._rates import LearningRate
+from ._threads import allowed
 from .schedules import _number, _wrong_rate, as_schedule
 
 __all__ = [
@@ -227,6 +228,7 @@ class Optimizer(Part):
         ValueError, TypeError
             If an array cannot be trained in place. The message names it.
         """
+        allowed()  # steps without `n_jobs` use as many threads as were allowed at last
         arrays, count = self._stepper.arrays(params), self._stepper.slots
         return State(self._rule, [tuple(np.zeros(a.shape, a.dtype) for _ in range(count)) for a in arrays])
 
@@ -246,7 +248,8 @@ class Optimizer(Part):
         state : State
             What `init` returned; it is updated too.
         n_jobs : int or None, default=None
-            Threads; -1 for as many as OpenMP gives, -2 for one less, ... None: as many as the work justifies.
+            Threads at most; fewer are used where that is measured to be faster. None or -1: as many as the process may
+            use, see `fusedgrad.show_config`; -2 for one less, ...
 
         Raises
         ------
@@ -1020,8 +1023,8 @@ def get(name: str, **parameters: Any) -> Optimizer:
 
 
 def _threads(n_jobs: int) -> int:
-    """joblib's convention: -1 is as many as OpenMP gives, -2 one less."""
+    """joblib's convention: -1 is as many as the process may use, -2 one less."""
     if not Number(Integral).allows(n_jobs) or n_jobs == 0:
         raise InvalidParameterError(f"n_jobs must be an int other than 0, or None. Got {n_jobs!r} instead.")
-    wanted = n_jobs if n_jobs > 0 else max(1, _core.max_threads() + 1 + n_jobs)
+    wanted = n_jobs if n_jobs > 0 else max(1, allowed() + 1 + n_jobs)
     return min(wanted, _MOST_THREADS)

@@ -335,8 +335,8 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
     verbose : bool or int, default=False
         Whether to print a line an epoch.
     n_jobs : int or None, default=None
-        Threads. None: as many as the work justifies, at most what OpenMP allows; -1: all of those. Results are the same
-        bits for any number.
+        Threads at most; fewer are used where that is measured to be faster. None: as many as the process may use, see
+        `fusedgrad.show_config`; -1: the same; -2: one less, ... Results are the same bits for any number.
 
     Attributes
     ----------
@@ -570,8 +570,8 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
     verbose : bool or int, default=False
         Whether to print a line an epoch.
     n_jobs : int or None, default=None
-        Threads. None: as many as the work justifies, at most what OpenMP allows; -1: all of those. Results are the same
-        bits for any number.
+        Threads at most; fewer are used where that is measured to be faster. None: as many as the process may use, see
+        `fusedgrad.show_config`; -1: the same; -2: one less, ... Results are the same bits for any number.
 
     Attributes
     ----------

@@ -468,8 +468,8 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
     restore_best_weights : bool or None, default=None
         Keep the weights of the epoch with the best validation score. None: with `early_stopping`, as scikit-learn does.
     n_jobs : int or None, default=None
-        Threads. None: as many as the work justifies, at most what OpenMP allows; -1: all of those. Results are the same
-        bits for any number.
+        Threads at most; fewer are used where that is measured to be faster. None: as many as the process may use, see
+        `fusedgrad.show_config`; -1: the same; -2: one less, ... Results are the same bits for any number.
 
     Attributes
     ----------
@@ -746,8 +746,8 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
     restore_best_weights : bool or None, default=None
         Keep the weights of the epoch with the best validation score. None: with `early_stopping`, as scikit-learn does.
     n_jobs : int or None, default=None
-        Threads. None: as many as the work justifies, at most what OpenMP allows; -1: all of those. Results are the same
-        bits for any number.
+        Threads at most; fewer are used where that is measured to be faster. None: as many as the process may use, see
+        `fusedgrad.show_config`; -1: the same; -2: one less, ... Results are the same bits for any number.
 
     Attributes
     ----------
