@@ -77,16 +77,13 @@ public:
     template <class Body>
     void run(int most, double work, double expected, const Body& body) {
         int members = 1;
-        {
-            const std::lock_guard lock(mutex_);
-            members = size_.members(most, expected);
-        }
+        // Who finds somebody else measuring works alone: a lock that is held when the process forks is held for ever.
+        if (const std::unique_lock lock(mutex_, std::try_to_lock); lock) members = size_.members(most, expected);
         const auto begin = TeamSize::Clock::now();
         body(members);
         const std::chrono::duration<double> seconds = TeamSize::Clock::now() - begin;
         if (most <= 1) return;
-        const std::lock_guard lock(mutex_);
-        size_.called(work, seconds.count(), members);
+        if (const std::unique_lock lock(mutex_, std::try_to_lock); lock) size_.called(work, seconds.count(), members);
     }
 
 private:

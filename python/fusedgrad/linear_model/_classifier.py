@@ -83,10 +83,10 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
     epsilon : float in [0, inf), default=0.1
         Where 'huber' becomes linear; the width of the epsilon-insensitive tubes.
     n_jobs : int or None, default=None
-        Threads at most: for the classes of a multi-class fit, and for everything with mini-batches, where fewer are used
-        if that is measured to be faster. None: as many as the process may use (``OMP_NUM_THREADS``, threadpoolctl, its
-        processors, its container's quota; `fusedgrad.show_config` tells); -1: the same; -2: one less, ... Results are
-        the same bits for any number.
+        Threads at most: for the classes of a multi-class fit, and for everything with mini-batches, where fewer are
+        used if that is measured to be faster. None: as many as the process may use (``OMP_NUM_THREADS``, threadpoolctl,
+        its processors, its container's quota; `fusedgrad.show_config` tells); -1: the same; -2: one less, ... Results
+        are the same bits for any number.
     random_state : int, RandomState or None, default=None
         Shuffling and the validation split. Same value, same result, on any number of threads.
     learning_rate : str, float, schedule or callable, default='optimal'
