@@ -886,7 +886,10 @@ import ctypes, gc
 import numpy as np
 from fusedgrad import optimizers
 from fusedgrad import layers as L
+from fusedgrad import _core
 from tests.test_network_reference import WIDE, Case
+
+_core.set_team_policy("whole")  # changing teams end and start threads, which takes memory
 
 class Info(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in

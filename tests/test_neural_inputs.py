@@ -1495,7 +1495,7 @@ def interrupted(name, n, **params):
     }
 
 reports = [interrupted(name, n) for name in NAMES for n in (4_000, 400_000)]
-reports.append(interrupted("MLPClassifier", 4_000, solver="lbfgs", max_fun=10**8))
+reports.append(interrupted("MLPClassifier", 200_000, solver="lbfgs", max_fun=10**8))
 print(json.dumps(reports))
 """
 

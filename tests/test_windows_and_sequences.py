@@ -845,7 +845,10 @@ import numpy as np
 from fusedgrad import optimizers
 from fusedgrad import layers as L
 from fusedgrad.neural_network import NeuralRegressor
+from fusedgrad import _core
 from tests.test_windows_and_sequences import NETWORKS, Case
+
+_core.set_team_policy("whole")  # changing teams end and start threads, which takes memory
 
 class Info(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in
