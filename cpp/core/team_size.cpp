@@ -49,13 +49,16 @@ std::atomic<int> spinners{0};
 std::int64_t ticks() { return TeamSize::Clock::now().time_since_epoch() / std::chrono::nanoseconds(1); }
 
 #if defined(__linux__)
-// The fourth number of /proc/loadavg, which a read makes anew in a microsecond: threads that run or want to.
+// The fourth number of /proc/loadavg, which a read makes anew: threads that run or want to. It is opened each time (5
+// microseconds), for a process may close all its files.
 int wanting_to_run() {
-    static const int file = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+    const int file = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+    if (file < 0) return -1;
     char text[128]{};
+    const auto length = read(file, text, sizeof text - 1);
+    close(file);
     int running = -1;
-    if (file < 0 || pread(file, text, sizeof text - 1, 0) <= 0) return -1;
-    return std::sscanf(text, "%*f %*f %*f %d/", &running) == 1 ? running : -1;
+    return length > 0 && std::sscanf(text, "%*f %*f %*f %d/", &running) == 1 ? running : -1;
 }
 
 // Processors that nobody wants; less than zero where threads have to wait for each other. This process's spinning
