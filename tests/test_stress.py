@@ -7,11 +7,10 @@ import pytest
 from . import child
 
 STRESS = """
-import multiprocessing, os, signal, sys, threading, time, warnings
+import multiprocessing, os, signal, threading, warnings
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import scipy.sparse as sp
-from fusedgrad import schedules
 from fusedgrad.layers import BatchNorm, Dense
 from fusedgrad.linear_model import SGDClassifier
 from fusedgrad.neural_network import MLPClassifier, NeuralClassifier

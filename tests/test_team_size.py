@@ -134,7 +134,7 @@ def test_no_control_groups(tmp_path):
     assert _threads.quota(tmp_path) is None
 
 
-def test_a_quota_of_one_processor_means_one_thread(tmp_path, monkeypatch):
+def test_a_quota_of_one_processor_means_one_thread(monkeypatch):
     monkeypatch.setattr(_threads, "quota", lambda: 1.0)
     monkeypatch.setattr(_threads, "_looked_at", -np.inf)
     assert _threads.threads_for(None, None, 1e9) == 1
