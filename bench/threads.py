@@ -1,8 +1,10 @@
-"""What neighbours cost: ``python -m bench.threads [--neighbours 0 1 2 4] [--only NAME ...]``.
+"""What neighbours cost: ``python -m bench.threads [--neighbours 0 1 2 4 | --scaling] [--only NAME ...]``.
 
 Beside so many busy processes, each case runs with the default (`n_jobs=None`, a team as large as pays), on one thread,
 and with a team of all threads whatever it costs; in turn, so that all meet the same machine. The table shows the
 medians, and the default's over the better of the two others: how much is lost by not knowing which of them it will be.
+
+With `--scaling`: no neighbours; the default beside teams of 1, 2, 4, ... threads, for larger work as well.
 """
 
 from __future__ import annotations
@@ -41,8 +43,8 @@ def rows() -> tuple[Any, Any]:
     return data.dense(100_000, 100, "float32")
 
 
-def linear(batch_size: int) -> Work:
-    X, y = rows()
+def linear(batch_size: int, count: int = 100_000) -> Work:
+    X, y = rows() if count == 100_000 else data.dense(count, 100, "float32")
     return lambda n_jobs: SGDClassifier(
         "log_loss", batch_size=batch_size, max_iter=10, tol=None, random_state=0, n_jobs=n_jobs
     ).fit(X, y)
@@ -69,10 +71,12 @@ def grid() -> Work:
     return fit
 
 
-def perceptron(columns: int, units: tuple[int, ...], count: int, epochs: int, classes: int = 2) -> Work:
+def perceptron(
+    columns: int, units: tuple[int, ...], count: int, epochs: int, classes: int = 2, batch_size: int | str = "auto"
+) -> Work:
     X, y = data.dense(count, columns, "float32", classes=classes)
     return lambda n_jobs: MLPClassifier(
-        units, max_iter=epochs, n_iter_no_change=epochs + 1, random_state=0, n_jobs=n_jobs
+        units, batch_size=batch_size, max_iter=epochs, n_iter_no_change=epochs + 1, random_state=0, n_jobs=n_jobs
     ).fit(X, y)
 
 
@@ -118,6 +122,10 @@ CASES: dict[str, Callable[[], Work]] = {
     "GRU": sequences,
     "Adam, a million": adam,
 }
+LARGER: dict[str, Callable[[], Work]] = {
+    "linear, batches of 65,536": lambda: linear(65_536, 500_000),
+    "perceptron 1,024-1,024, batches of 2,048": lambda: perceptron(200, (1024, 1024), 8_192, 3, 10, 2_048),
+}
 
 
 @contextlib.contextmanager
@@ -146,7 +154,7 @@ def seconds(work: Work, n_jobs: Any, policy: Any) -> float:
 
 def measure(name: str, count: int, rounds: int) -> table.Row:
     """Return medians and their ratio beside so many neighbours."""
-    work, whole = CASES[name](), _core.max_threads()
+    work, whole = {**CASES, **LARGER}[name](), _core.max_threads()
     ways = {"default": (None, "measured"), "one": (1, "measured"), "all": (whole, "whole")}
     runs: dict[str, list[float]] = {way: [] for way in ways}
     with neighbours(count):
@@ -165,6 +173,20 @@ def measure(name: str, count: int, rounds: int) -> table.Row:
     }
 
 
+def scaling(name: str, rounds: int) -> table.Row:
+    """Return medians with teams of 1, 2, 4, ... threads, and with the default."""
+    work, most = {**CASES, **LARGER}[name](), _core.max_threads()
+    sizes = [size for k in range(most.bit_length()) if (size := 1 << k) < most] + [most]
+    ways: dict[str, Any] = {"default": (None, "measured"), **{str(size): (size, "whole") for size in sizes}}
+    runs: dict[str, list[float]] = {way: [] for way in ways}
+    work(1)
+    for _ in range(rounds):
+        for way, how in ways.items():
+            time.sleep(PAUSE)
+            runs[way].append(seconds(work, *how))
+    return {"description": name, "runs": runs, **{way: median(each) for way, each in runs.items()}}
+
+
 COLUMNS: table.Columns = {
     "case": lambda row: row["description"],
     "neighbours": lambda row: str(row["neighbours"]),
@@ -179,19 +201,27 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.threads", description="What busy neighbours cost.")
     parser.add_argument("--neighbours", type=int, nargs="+", default=[0, 1, 2, 4], metavar="N")
-    parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), metavar="NAME")
+    parser.add_argument("--scaling", action="store_true", help="teams of 1, 2, 4, ... threads, without neighbours")
+    parser.add_argument("--only", nargs="+", choices=[*CASES, *LARGER], metavar="NAME")
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="runs of each way (default: 9)")
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write all times here")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     measured = []
-    for count in arguments.neighbours:
-        for name in arguments.only:
-            print(f"{name}, {count} neighbours ...", file=sys.stderr, flush=True)
-            measured.append(measure(name, count, arguments.rounds))
-    print(table.grid(measured, COLUMNS))
-    within = sum(row["ratio"] <= LOST for row in measured)
-    print(f"\n{_core.max_threads()} threads. {within} of {len(measured)} within {LOST}.")
+    if arguments.scaling:
+        for name in arguments.only or [*CASES, *LARGER]:
+            print(f"{name} ...", file=sys.stderr, flush=True)
+            measured.append(scaling(name, arguments.rounds))
+        ways: table.Columns = {way: lambda row, way=way: table.duration(row[way]) for way in measured[0]["runs"]}
+        print(table.grid(measured, {"case": lambda row: row["description"], **ways}))
+    else:
+        for count in arguments.neighbours:
+            for name in arguments.only or CASES:
+                print(f"{name}, {count} neighbours ...", file=sys.stderr, flush=True)
+                measured.append(measure(name, count, arguments.rounds))
+        print(table.grid(measured, COLUMNS))
+        within = sum(row["ratio"] <= LOST for row in measured)
+        print(f"\n{_core.max_threads()} threads. {within} of {len(measured)} within {LOST}.")
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
 

@@ -55,17 +55,15 @@ Csr<T, I> csr_view(const py::tuple& X, int threads = 1) {
     require(valid, "X.indptr: row pointers must not decrease and must stay within X.indices");
     const Index first = view.indptr[0], count = view.indptr[rows] - first;
     std::atomic<bool> within{true};
-    static CallSize team_size;
+    static TeamSize::Memory sizes;
     const int most = Team::most(1.0 + double(count / (1 << 20)), threads);
-    team_size.run(most, double(count), 5e-10 * double(count), [&](int members) {
-        Team::together(members, [&](int member) {
-            I low = 0, high = 0;
-            for (Index k = first + count * member / members; k < first + count * (member + 1) / members; ++k) {
-                low = std::min(low, view.indices[k]);
-                high = std::max(high, view.indices[k]);
-            }
-            if (low < 0 || Index(high) >= std::max<Index>(cols, 1)) within = false;
-        });
+    Team::call(sizes, most, 5e-10 * double(count), [&](int member, int members) {
+        I low = 0, high = 0;
+        for (Index k = first + count * member / members; k < first + count * (member + 1) / members; ++k) {
+            low = std::min(low, view.indices[k]);
+            high = std::max(high, view.indices[k]);
+        }
+        if (low < 0 || Index(high) >= std::max<Index>(cols, 1)) within = false;
     });
     require(within, "X.indices: a column index is out of range");
     return view;

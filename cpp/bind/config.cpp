@@ -26,15 +26,13 @@ template <class T>
 bool all_finite_of(const T* x, Index n, int threads) {
     constexpr Index block = 1 << 16;
     const Index blocks = (n + block - 1) / block;
-    static CallSize team_size;
+    static TeamSize::Memory sizes;
     std::atomic<bool> finite{true};
-    team_size.run(Team::most(double(blocks), threads), double(n), 1e-10 * double(n), [&](int members) {
-        Team::together(members, [&](int member) {
-            for (Index k = blocks * member / members; k < blocks * (member + 1) / members; ++k) {
-                if (!finite.load(std::memory_order_relaxed)) return;
-                if (!are_finite(x + k * block, std::min(block, n - k * block))) finite = false;
-            }
-        });
+    Team::call(sizes, Team::most(double(blocks), threads), 1e-10 * double(n), [&](int member, int members) {
+        for (Index k = blocks * member / members; k < blocks * (member + 1) / members; ++k) {
+            if (!finite.load(std::memory_order_relaxed)) return;
+            if (!are_finite(x + k * block, std::min(block, n - k * block))) finite = false;
+        }
     });
     return finite;
 }

@@ -113,7 +113,7 @@ private:
 // side; those of a single row it takes from `ready`, and leaves there. (The GIL is held where that happens.)
 template <class T>
 py::array_t<T> predict(const Specs& specs, const Masking& masking, std::unique_ptr<Ready<T>>& ready,
-                       CallSize& team_size, const py::list& trained, const py::list& kept, const py::object& X,
+                       TeamSize::Memory& sizes, const py::list& trained, const py::list& kept, const py::object& X,
                        Index last, int threads) {
     const auto design = design_of<T>(X);
     const bool one_row = design->rows == 1;
@@ -139,7 +139,7 @@ py::array_t<T> predict(const Specs& specs, const Masking& masking, std::unique_p
             const Index blocks = (design->rows + block - 1) / block;
             const double work = network.work() * double(design->rows);
             const int most = Team::most(std::min(work / 1e6, double(blocks)), threads);
-            team_size.run(most, work, 1e-10 * work, [&](int members) {
+            TeamSize::call(sizes, most, 1e-10 * work, [&](int members) {
                 std::vector<std::unique_ptr<Inference<T>>> inferences;
                 for (int m = 0; m < members; ++m) inferences.push_back(inference());
                 std::atomic<Index> next{0};  // a member whose processor is taken away holds up one block
@@ -268,8 +268,8 @@ public:
             trained.empty() ? py::isinstance<py::tuple>(X) ? py::object(py::cast<py::tuple>(X)[0]) : X
                             : py::object(trained[0]));
         if (values.itemsize() == 4)
-            return predict<float>(specs_, masking_, ready32_, team_size_, trained, kept, X, last, threads);
-        return predict<double>(specs_, masking_, ready64_, team_size_, trained, kept, X, last, threads);
+            return predict<float>(specs_, masking_, ready32_, sizes_, trained, kept, X, last, threads);
+        return predict<double>(specs_, masking_, ready64_, sizes_, trained, kept, X, last, threads);
     }
 
 private:
@@ -284,7 +284,7 @@ private:
     const Masking masking_;
     std::unique_ptr<Ready<float>> ready32_;
     std::unique_ptr<Ready<double>> ready64_;
-    CallSize team_size_;
+    TeamSize::Memory sizes_;
 };
 
 }  // namespace

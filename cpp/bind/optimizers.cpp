@@ -238,7 +238,7 @@ private:
         const Index blocks = last.first_block + (last.n + block - 1) / block;
         const int limit = wanted > 0 ? wanted : numbers < enough ? 1 : allowed_threads();
         const int most = Team::most(double(blocks), limit);
-        team_size_.run(most, double(numbers), 1e-9 * double(numbers),
+        TeamSize::call(sizes_, most, 1e-9 * double(numbers),
                        [&](int members) { move(pieces, tick, blocks, members); });
     }
 
@@ -311,7 +311,7 @@ private:
     const std::unique_ptr<Updater<double>> wide_;
     Penalty penalty_;
     const double clip_value_, clip_norm_;
-    mutable CallSize team_size_;
+    mutable TeamSize::Memory sizes_;
 };
 
 }  // namespace

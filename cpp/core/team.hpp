@@ -135,6 +135,15 @@ public:
         }
     }
 
+    // The same in a region of as many as pay, at most `most`, for work that takes about `expected` seconds alone. Calls
+    // body(member, members).
+    template <class Body>
+    static void call(TeamSize::Memory& memory, int most, double expected, const Body& body) {
+        TeamSize::call(memory, most, expected, [&](int members) {
+            together(members, [&](int member) { body(member, members); });
+        });
+    }
+
     // Members for so many portions of work, at most one for each: as many as are allowed and can be had.
     static int most(double portions, int threads) {
         constexpr int most = 256;

@@ -9,17 +9,21 @@
 //     trial of less would cost too much.
 //   * A trial may lose a fraction of a millisecond against the size before it, then it is over; one that gains is kept.
 //   * The larger size is tried again after some milliseconds of steps without success, then after twice as many, up to
-//     a second; once a second even where no processor is idle, for two threads get more of a full machine than one. The
-//     smaller size is tried every second.
+//     a second. The smaller size is tried every second.
+//   * Where every processor has a neighbour, two threads get more of the machine than one, and waste some of it. So the
+//     larger size is tried there, too, but less often, and patiently: a trial goes through some slices of the scheduler.
 //   * A size in use is compared, step by step, with what the next smaller one took. Where it has lost a millisecond
 //     since it last was even, the smaller one is tried.
 //   * A single step may be slow for reasons of its own (memory that is touched for the first time): it does not count
 //     if no thread has to wait for a processor.
+//   * Most fits are shorter than all that. So what a fit has found is where the next of its kind begins, if less than a
+//     second lies between them; after a pause it begins with no fewer members than that.
 //
 // Measurements are in DECISIONS.md.
 #include "core/team_size.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <utility>
@@ -33,10 +37,13 @@ namespace fg {
 
 namespace {
 
-constexpr double longest_wait = 1.0;  // seconds between trials
-constexpr double lost = 1e-3;         // that tell that a smaller team is better
-constexpr double price = 3e-4;        // that a trial may lose
-constexpr double lasting = 0.1;       // after which a size has stood the test
+constexpr double longest_wait = 1.0;   // seconds between trials
+constexpr double shortest_wait = 0.05;  // between trials that are made anyway
+constexpr double lost = 1e-3;          // that tell that a smaller team is better
+constexpr double price = 3e-4;         // that a trial may lose
+constexpr double slices = 1.2e-2;      // after which three threads have had a processor in turn: both, on a full machine
+constexpr double lasting = 0.1;        // after which a size has stood the test
+constexpr double forgotten = 1.0;      // after which neighbours may have come or gone
 constexpr double long_step = 2e-3;
 constexpr double glance = 2e-3;   // seconds between two looks at the processors
 constexpr int unknown = 1 << 20;  // how many processors are idle
@@ -49,8 +56,8 @@ std::atomic<int> spinners{0};
 std::int64_t ticks() { return TeamSize::Clock::now().time_since_epoch() / std::chrono::nanoseconds(1); }
 
 #if defined(__linux__)
-// The fourth number of /proc/loadavg, which a read makes anew: threads that run or want to. It is opened each time (5
-// microseconds), for a process may close all its files.
+// The fourth number of /proc/loadavg, which a read makes anew: threads that run or want to, and for some milliseconds
+// those that did. It is opened each time (5 microseconds), for a process may close all its files.
 int wanting_to_run() {
     const int file = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
     if (file < 0) return -1;
@@ -87,40 +94,60 @@ std::atomic<TeamSize::Policy>& TeamSize::policy() {
     return chosen;
 }
 
-void TeamSize::Pace::add(double more_seconds, double more_work) {
+void TeamSize::Pace::add(double more_seconds, double more_expected) {
     constexpr double window = 0.1;
     if (seconds > window) {
-        work *= window / seconds;
+        expected *= window / seconds;
         seconds = window;
     }
     seconds += more_seconds;
-    work += more_work;
+    expected += more_expected;
     ++steps;
 }
+
+// ---- The memory ----
+
+namespace {
+
+std::size_t place_of(double expected, std::size_t places) {
+    return std::size_t(std::clamp(std::log2(std::max(expected, 1e-6) / 1e-6), 0.0, double(places - 1)));
+}
+
+}  // namespace
+
+TeamSize::State TeamSize::Memory::recall(double expected) {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    return lock ? states_[place_of(expected, states_.size())] : State{};
+}
+
+void TeamSize::Memory::keep(const State& state, double expected) {
+    if (const std::unique_lock lock(mutex_, std::try_to_lock); lock)
+        states_[place_of(expected, states_.size())] = state;
+}
+
+TeamSize::~TeamSize() {
+    if (now_.most > 1) memory_.keep(now_, expected_);
+}
+
+// ---- From one step to the next ----
 
 int TeamSize::members(int most, double expected) {
     if (most <= 1) return 1;
     if (policy() == Policy::whole) return most;
     if (policy() == Policy::random) return 1 + int(random_number() % unsigned(most));
-    if (most != most_) begin(most, expected);
-    const int wanted = trial_ > 0 ? trial_ : size_;
-    fresh_ = wanted != std::exchange(last_, wanted);
-    at_ = Clock::now();
+    if (most != now_.most) begin(most, expected);
+    const int wanted = now_.trial > 0 ? now_.trial : now_.size;
+    now_.fresh = wanted != std::exchange(now_.last, wanted);
+    now_.at = Clock::now();
     return wanted;
 }
 
-bool TeamSize::lap(double work) {
-    calls_ = false;
+bool TeamSize::lap(double expected) {
     if (policy() != Policy::measured) return policy() == Policy::whole || random_number() % 2 == 0;
-    if (most_ <= 1) return true;
+    if (now_.most <= 1) return true;
     const auto now = Clock::now();
-    const std::chrono::duration<double> seconds = now - std::exchange(at_, now);
-    return measure(work, seconds.count());
-}
-
-void TeamSize::called(double work, double seconds, int members) {
-    calls_ = true;
-    if (policy() == Policy::measured && most_ > 1 && members == last_) measure(work, seconds);
+    const std::chrono::duration<double> seconds = now - std::exchange(now_.at, now);
+    return measure(expected, seconds.count());
 }
 
 void TeamSize::region_begins() { spin_until = 0; }
@@ -131,109 +158,143 @@ void TeamSize::region_ended(int members) {
 }
 
 void TeamSize::begin(int most, double expected) {
-    *this = TeamSize{};
-    most_ = most;
+    const State before = memory_.recall(expected);
+    const bool known = before.most == most;
+    const std::chrono::duration<double> pause = Clock::now() - before.at;
+    const bool calls = now_.calls;
+    expected_ = expected;
+    if (known && pause.count() < forgotten) {
+        now_ = before;
+        now_.trial = 0;
+        if (!calls) now_.last = 0;
+        forgive();
+        return;
+    }
+    now_ = State{};
+    now_.most = most;
+    now_.calls = calls;
     const int idle = idle_processors();
-    wait_ = first_wait_ = idle == unknown ? 0.02 : 0.002;
-    anyway_at_ = longest_wait;
-    smaller_at_ = std::max(0.02, 30.0 * expected);
-    size_ = idle == unknown ? (expected > long_step ? most : 1) : std::clamp(1 + idle, 1, most);
+    now_.wait = now_.first_wait = idle == unknown ? 0.02 : 0.002;
+    now_.anyway_at = now_.anyway_wait = shortest_wait;
+    now_.smaller_at = std::max(0.02, 30.0 * expected);
+    now_.size = idle == unknown ? (expected > long_step ? most : 1) : std::clamp(1 + idle, 1, most);
+    if (known) now_.size = std::max(now_.size, before.size);
 }
 
-bool TeamSize::measure(double work, double seconds) {
-    worked_ += seconds;
+bool TeamSize::measure(double expected, double seconds) {
+    now_.worked += seconds;
     // The first step of a size wakes threads and moves data between caches; but on a crowded machine it tells.
-    if (std::exchange(fresh_, false) && (seconds < lost || is_calm())) return true;
-    return trial_ > 0 ? keep_trying(seconds, work) : stay(seconds, work);
+    if (std::exchange(now_.fresh, false) && (seconds < lost || now_.patient || is_calm())) return true;
+    return now_.trial > 0 ? keep_trying(seconds, expected) : stay(seconds, expected);
 }
 
-// Whether threads have to wait for processors. Between calls the others of the team are not among those that run.
-bool TeamSize::is_crowded() const { return idle_processors() < (calls_ ? last_ - 1 : 0); }
+// Whether threads have to wait for processors.
+bool TeamSize::is_crowded() const { return idle_processors() < others_that_sleep(); }
 
-bool TeamSize::is_calm() const { return idle_processors() != unknown && !is_crowded(); }
+bool TeamSize::is_calm() const {
+    const int idle = idle_processors();
+    return idle != unknown && idle >= others_that_sleep();
+}
 
 // Whether a step was slow for reasons of its own, such as memory that is touched for the first time.
 bool TeamSize::is_excused(double seconds, double usual) const {
     return seconds > 0.5 * lost && seconds > 2.5 * usual && is_calm();
 }
 
-bool TeamSize::stay(double seconds, double work) {
-    if (pace_.steps > 0 && is_excused(seconds, pace_.cost() * work)) return true;
-    pace_.add(seconds, work);
-    const int smaller = (size_ + 1) / 2;
-    if (size_ > 1 && smaller_cost_ > 0.0) {
-        regretted_.add(seconds, work);
-        regret_ += seconds - work * smaller_cost_;
-        if (regret_ <= 0.0) forgive();
-        if (regret_ > lost + 0.25 * seconds) return try_out(smaller, regretted_.cost());
+bool TeamSize::stay(double seconds, double expected) {
+    auto& pace = now_.pace;
+    if (pace.steps > 0 && is_excused(seconds, pace.cost() * expected)) return true;
+    pace.add(seconds, expected);
+    const int smaller = (now_.size + 1) / 2;
+    if (now_.size > 1 && now_.smaller_cost > 0.0) {
+        now_.regretted.add(seconds, expected);
+        now_.regret += seconds - expected * now_.smaller_cost;
+        if (now_.regret <= 0.0) forgive();
+        if (now_.regret > (now_.stands_patiently ? slices : lost) + 0.25 * seconds)
+            return try_out(smaller, now_.regretted.cost(), now_.stands_patiently);
     }
-    const bool known = pace_.seconds > long_step || (pace_.steps > 2 && pace_.seconds > 1e-4);
+    const bool known = pace.seconds > long_step || (pace.steps > 2 && pace.seconds > 1e-4);
     if (!known) return true;
-    if (size_ > 1 && worked_ >= smaller_at_) return try_out(smaller, pace_.cost());
-    if (worked_ < look_at_) return true;
-    look_at_ = worked_ + glance;
-    if (size_ > 1 && smaller_cost_ == 0.0 && is_crowded()) return try_out(smaller, pace_.cost());
-    if (size_ == most_ || worked_ < larger_at_) return true;
-    const int idle = idle_processors() - (calls_ ? size_ - 1 : 0);
-    if (idle > 0) return try_out(std::min(most_, size_ + idle), pace_.cost());
-    return worked_ < anyway_at_ || try_out(std::min(most_, 2 * size_), pace_.cost());
+    if (now_.size > 1 && now_.worked >= now_.smaller_at) return try_out(smaller, pace.cost(), now_.stands_patiently);
+    if (now_.worked < now_.look_at) return true;
+    now_.look_at = now_.worked + glance;
+    if (now_.size > 1 && now_.smaller_cost == 0.0 && is_crowded()) return try_out(smaller, pace.cost(), false);
+    if (now_.size == now_.most) return true;
+    const int idle = idle_processors() - (now_.calls ? now_.size - 1 : 0);
+    if (idle > 0 && now_.worked >= now_.larger_at)
+        return try_out(std::min(now_.most, now_.size + idle), pace.cost(), false);
+    now_.full_looks = idle < 0 || idle == unknown ? now_.full_looks + 1 : 0;
+    if (now_.full_looks < 10 || now_.worked < now_.anyway_at) return true;
+    return try_out(std::min(now_.most, 2 * now_.size), pace.cost(), true);
 }
 
-bool TeamSize::try_out(int size, double reference) {
-    trial_ = size;
-    tried_ = {};
-    reference_ = reference;
+bool TeamSize::try_out(int size, double reference, bool patient) {
+    now_.trial = size;
+    now_.tried = {};
+    now_.reference = reference;
+    now_.patient = patient;
     return false;
 }
 
-bool TeamSize::keep_trying(double seconds, double work) {
-    if (is_excused(seconds, reference_ * work)) return true;
-    tried_.add(seconds, work);
-    const double gain = tried_.work * reference_ - tried_.seconds;
-    if (gain < -price) return give_up();
-    if (tried_.steps > 1 && tried_.seconds > 2e-3 && gain > 0.05 * tried_.seconds) return adopt();
-    if (tried_.steps > 2 && tried_.seconds > 2e-2) return gain >= 0.0 && trial_ < size_ ? adopt() : give_up();
+bool TeamSize::keep_trying(double seconds, double expected) {
+    auto& tried = now_.tried;
+    if (is_excused(seconds, now_.reference * expected)) return true;
+    tried.add(seconds, expected);
+    const double gain = tried.expected * now_.reference - tried.seconds;
+    if (gain < -(now_.patient ? slices : price)) return give_up();
+    const double enough = now_.patient ? slices : 2e-3, worth = now_.patient ? 0.25 : 0.05;
+    if (tried.steps > 1 && tried.seconds > enough && gain > worth * tried.seconds) return adopt();
+    if (tried.steps > 2 && tried.seconds > 2e-2) return gain >= 0.0 && now_.trial < now_.size ? adopt() : give_up();
     return true;
 }
 
 bool TeamSize::give_up() {
-    if (trial_ > size_) {
+    if (now_.trial > now_.size) {
         put_off();
     } else {
-        smaller_cost_ = tried_.cost();
-        smaller_at_ = worked_ + std::max(longest_wait, 50.0 * tried_.seconds);
+        now_.smaller_cost = now_.tried.cost();
+        now_.smaller_at = now_.worked + std::max(longest_wait, 50.0 * now_.tried.seconds);
     }
-    trial_ = 0;
+    now_.trial = 0;
+    now_.patient = false;
     forgive();
     return false;
 }
 
 bool TeamSize::adopt() {
-    if (trial_ > size_) {
-        smaller_cost_ = pace_.cost();
-        smaller_at_ = worked_ + longest_wait;
-        since_ = worked_;
+    if (now_.trial > now_.size) {
+        now_.smaller_cost = now_.pace.cost();
+        now_.smaller_at = now_.worked + longest_wait;
+        now_.since = now_.worked;
+        now_.stands_patiently = now_.patient;
     } else {
-        if (worked_ - since_ > lasting) wait_ = first_wait_;
+        if (now_.worked - now_.since > lasting) {
+            now_.wait = now_.first_wait;
+            now_.anyway_wait = shortest_wait;
+        }
+        now_.patient = now_.stands_patiently;
         put_off();
-        smaller_cost_ = 0.0;
+        now_.smaller_cost = 0.0;
+        now_.stands_patiently = false;
     }
-    size_ = std::exchange(trial_, 0);
-    pace_ = tried_;
+    now_.patient = false;
+    now_.size = std::exchange(now_.trial, 0);
+    now_.pace = now_.tried;
     forgive();
     return true;
 }
 
 // A larger team has not been worth it.
 void TeamSize::put_off() {
-    larger_at_ = worked_ + wait_;
-    anyway_at_ = worked_ + longest_wait;
-    wait_ = std::min(longest_wait, 2.0 * wait_);
+    auto& wait = now_.patient ? now_.anyway_wait : now_.wait;
+    now_.anyway_at = std::max(now_.anyway_at, now_.worked + now_.anyway_wait);
+    if (!now_.patient) now_.larger_at = now_.worked + wait;
+    wait = std::min(longest_wait, (now_.patient ? 4.0 : 2.0) * wait);
 }
 
 void TeamSize::forgive() {
-    regretted_ = {};
-    regret_ = 0.0;
+    now_.regretted = {};
+    now_.regret = 0.0;
 }
 
 }  // namespace fg

@@ -22,16 +22,14 @@ void product(const T* x, Index rows, Index cols, const T* w, Index outputs, T* o
     const Eigen::Map<const RowMajor<T>> W(w, outputs, cols);
     const Index blocks = (rows + block - 1) / block;
     const double work = double(rows) * double(cols) * double(outputs);
-    static CallSize team_size;
+    static TeamSize::Memory sizes;
     const int most = Team::most(std::min(double(blocks), work / 1e5), threads);
-    team_size.run(most, work, 3e-10 * work, [&](int members) {
-        Team::together(members, [&](int member) {
-            for (Index k = blocks * member / members; k < blocks * (member + 1) / members; ++k) {
-                const Index begin = k * block, count = std::min(block, rows - begin);
-                const Eigen::Map<const RowMajor<T>> X(x + begin * cols, count, cols);
-                Eigen::Map<RowMajor<T>>(out + begin * outputs, count, outputs).noalias() = X * W.transpose();
-            }
-        });
+    Team::call(sizes, most, 3e-10 * work, [&](int member, int members) {
+        for (Index k = blocks * member / members; k < blocks * (member + 1) / members; ++k) {
+            const Index begin = k * block, count = std::min(block, rows - begin);
+            const Eigen::Map<const RowMajor<T>> X(x + begin * cols, count, cols);
+            Eigen::Map<RowMajor<T>>(out + begin * outputs, count, outputs).noalias() = X * W.transpose();
+        }
     });
 }
 

@@ -190,13 +190,11 @@ void score_margins(Metric metric, Link link, const Margins<T>& margins, const T*
         numbers.emplace_back(metric == Metric::roc_auc ? margins.rows : 0);
         own.emplace_back(sums);
     }
-    static CallSize team_size;
+    static TeamSize::Memory sizes;
     const double work = double(models) * double(margins.outputs) * double(margins.rows);
-    team_size.run(most, work, 5e-9 * work, [&](int members) {
-        Team::together(members, [&](int member) {
-            score_some(metric, link, margins, models * member / members, models * (member + 1) / members, y, squares,
-                       numbers[std::size_t(member)].data(), own[std::size_t(member)].data(), scores);
-        });
+    Team::call(sizes, most, 5e-9 * work, [&](int member, int members) {
+        score_some(metric, link, margins, models * member / members, models * (member + 1) / members, y, squares,
+                   numbers[std::size_t(member)].data(), own[std::size_t(member)].data(), scores);
     });
 }
 

@@ -15,8 +15,8 @@ template <class T>
 class DenseMiniBatch final : public MiniBatch<T> {
 public:
     DenseMiniBatch(const Dense<T>& X, Stream stream, std::vector<Model<T>> models)
-        : MiniBatch<T>(X.rows, X.cols, double(X.cols), double(X.cols) * sizeof(T), std::move(stream),
-                       std::move(models)),
+        : MiniBatch<T>(TeamSize::Memory::of<DenseMiniBatch>(), X.rows, X.cols, double(X.cols),
+                       double(X.cols) * sizeof(T), std::move(stream), std::move(models)),
           X_(X) {
         // Chunks of at least 8192 multiply-adds (about a microsecond) and 32 rows, at most 64 of them, or 256 of half a
         // million; and partial gradients of at most 16 MB, if the chunks would not be fewer than two. All that of one

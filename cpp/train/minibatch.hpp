@@ -140,8 +140,7 @@ public:
         every_ = (batches() + moments - 1) / moments;
         Index measured = 0;
         measured_ = &measured;
-        const double work = length_ * double(batch_) * double(columns_);
-        const int most = Team::most(work / 8192.0, threads);
+        const int most = Team::most(work(batch_) / 8192.0, threads);
         begin_epoch(most);
         scratch_.resize(std::max(scratch_.size(), std::size_t(most)));
         for (auto& scratch : scratch_)
@@ -150,7 +149,7 @@ public:
         for (bool wanted = true; wanted && finite && passed_.batches < batches();) {
             deadline_ = Watch::Clock::now() + Watch::pause;
             while (finite && passed_.batches < batches() && Watch::Clock::now() < deadline_ && !watch.off())
-                finite = some_steps(team_size_.members(most, 1e-9 * work));
+                finite = some_steps(team_size_.members(most, 1e-9 * work(batch_)));
             wanted = watch.look();
         }
         end_epoch();
@@ -166,7 +165,8 @@ public:
     double carry_after(const Model<T>& model) const { return model.carry[passed_.batches % 2]; }
 
 protected:
-    MiniBatch(Index all_rows, Index cols, double length, double row_bytes, Stream stream, std::vector<Model<T>> models)
+    MiniBatch(TeamSize::Memory& sizes, Index all_rows, Index cols, double length, double row_bytes, Stream stream,
+              std::vector<Model<T>> models)
         : models_(std::move(models)),
           stream_(std::move(stream)),
           n_(stream_.listed.empty() ? all_rows : Index(stream_.listed.size())),
@@ -178,7 +178,8 @@ protected:
           batch_(std::clamp<Index>(stream_.batch, 1, n_)),
           length_(std::max(1.0, length)),
           row_bytes_(row_bytes),
-          order_(std::size_t(n_)) {
+          order_(std::size_t(n_)),
+          team_size_(sizes) {
         for (auto& model : models_) {
             model.updater = make_updater<T>(model.recipe.rule);
             clips_norm_ = clips_norm_ || model.recipe.clip_norm != no_limit;
@@ -446,6 +447,9 @@ protected:
 private:
     static constexpr Index most_gathered = 4096;
 
+    // Multiply-adds of a pass over so many rows.
+    double work(Index rows) const { return length_ * double(rows) * double(columns_); }
+
     Batch batch_at(Index number) const {
         const Index begin = number * batch_;
         return {number, order_.data() + begin, std::min(batch_, n_ - begin)};
@@ -462,7 +466,7 @@ private:
                 step(batch, member, members, barrier);
                 if (member == 0) {
                     finite = close(batch);
-                    go_on_ = team_size_.lap(double(batch.count)) && go_on_;
+                    go_on_ = team_size_.lap(1e-9 * work(batch.count)) && go_on_;
                 }
                 barrier.wait();
                 if (!go_on_) break;

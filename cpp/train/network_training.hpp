@@ -160,7 +160,7 @@ public:
             run(step, member, members, barrier);
             barrier.wait();
         });
-        team_size_.lap(double(batch_));
+        team_size_.lap(expected());
         wanted_gradient_ = nullptr;
         return {loss_of(step_at(0, 1.0)), penalty_of(step_at(0, 1.0))};
     }
@@ -240,7 +240,7 @@ private:
                         close(step);
                         number_ = k + 1;
                         next_carry_ = carried;
-                        go_on_ = team_size_.lap(double(step.pass.rows)) && passed_.finite && number_ < last_ &&
+                        go_on_ = team_size_.lap(expected(step.pass.rows)) && passed_.finite && number_ < last_ &&
                                  Watch::Clock::now() < deadline_;
                     }
                 }
@@ -252,7 +252,8 @@ private:
     }
 
     // Seconds of a step on one processor, about.
-    double expected() const { return 3e-10 * network_->work() * double(batch_); }
+    double expected(Index rows) const { return 3e-10 * network_->work() * double(rows); }
+    double expected() const { return expected(batch_); }
 
     // Memory for as many members as pay, each with some 10 microseconds of work in a step; how many those are.
     int make_room(int threads) {
@@ -754,7 +755,7 @@ private:
     double loss_sum_ = 0.0, penalty_sum_ = 0.0, next_carry_ = 1.0;
     Watch::Clock::time_point deadline_;
     bool go_on_ = true;
-    TeamSize team_size_;
+    TeamSize team_size_{TeamSize::Memory::of<NetworkTraining>()};
 };
 
 }  // namespace fg

@@ -50,8 +50,8 @@ private:
     static constexpr bool is_wide = std::is_same_v<T, double>;
 
     SparseMiniBatch(const Csr<T, I>& X, bool sorted, double length, Stream stream, std::vector<Model<T>> models)
-        : MiniBatch<T>(X.rows, X.cols, length, length * double(sizeof(T) + sizeof(I)), std::move(stream),
-                       std::move(models)),
+        : MiniBatch<T>(TeamSize::Memory::of<SparseMiniBatch>(), X.rows, X.cols, length,
+                       length * double(sizeof(T) + sizeof(I)), std::move(stream), std::move(models)),
           X_(X),
           sorted_(sorted) {
         parts_ = sorted && length >= 8.0 ? 2 : 1;
@@ -170,12 +170,10 @@ private:
     void split_rows(int most_members) {
         if (parts_ == 1 || !split_.empty()) return;
         split_.resize(std::size_t(X_.rows));
-        static CallSize team_size;
-        team_size.run(most_members, double(X_.rows), 5e-8 * double(X_.rows), [&](int members) {
-            Team::together(members, [&](int member) {
-                for (Index i = X_.rows * member / members; i < X_.rows * (member + 1) / members; ++i)
-                    split_[std::size_t(i)] = std::uint32_t(below(X_.row(i), boundary_));
-            });
+        static TeamSize::Memory sizes;
+        Team::call(sizes, most_members, 5e-8 * double(X_.rows), [&](int member, int members) {
+            for (Index i = X_.rows * member / members; i < X_.rows * (member + 1) / members; ++i)
+                split_[std::size_t(i)] = std::uint32_t(below(X_.row(i), boundary_));
         });
     }
 
