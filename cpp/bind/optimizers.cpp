@@ -238,8 +238,7 @@ private:
         const Index blocks = last.first_block + (last.n + block - 1) / block;
         const int limit = wanted > 0 ? wanted : numbers < enough ? 1 : allowed_threads();
         const int most = Team::most(double(blocks), limit);
-        TeamSize::call(sizes_, most, 1e-9 * double(numbers),
-                       [&](int members) { move(pieces, tick, blocks, members); });
+        TeamSize::call(sizes_, most, 1e-9 * double(numbers), [&](int members) { move(pieces, tick, blocks, members); });
     }
 
     void move(const std::vector<Piece>& pieces, const Tick& tick, Index blocks, int members) const {

@@ -139,9 +139,8 @@ public:
     // body(member, members).
     template <class Body>
     static void call(TeamSize::Memory& memory, int most, double expected, const Body& body) {
-        TeamSize::call(memory, most, expected, [&](int members) {
-            together(members, [&](int member) { body(member, members); });
-        });
+        TeamSize::call(memory, most, expected,
+                       [&](int members) { together(members, [&](int member) { body(member, members); }); });
     }
 
     // Members for so many portions of work, at most one for each: as many as are allowed and can be had.

@@ -11,11 +11,12 @@
 //   * The larger size is tried again after some milliseconds of steps without success, then after twice as many, up to
 //     a second. The smaller size is tried every second.
 //   * Where every processor has a neighbour, two threads get more of the machine than one, and waste some of it. So the
-//     larger size is tried there, too, but less often, and patiently: a trial goes through some slices of the scheduler.
-//   * A size in use is compared, step by step, with what the next smaller one took. Where it has lost a millisecond
-//     since it last was even, the smaller one is tried.
+//     larger size is tried there, too, but less often, and patiently: a trial goes through some slices of the
+//     scheduler.
+//   * A size in use is compared, step by step, with what half of it took, or one alone. Where it has lost a millisecond
+//     since it last was even, the better of them is tried.
 //   * A single step may be slow for reasons of its own (memory that is touched for the first time): it does not count
-//     if no thread has to wait for a processor.
+//     if no thread has to wait for a processor, and if few steps are so.
 //   * Most fits are shorter than all that. So what a fit has found is where the next of its kind begins, if less than a
 //     second lies between them; after a pause it begins with no fewer members than that.
 //
@@ -38,12 +39,13 @@ namespace fg {
 namespace {
 
 constexpr double longest_wait = 1.0;   // seconds between trials
-constexpr double shortest_wait = 0.05;  // between trials that are made anyway
+constexpr double shortest_wait = 0.2;  // between trials that are made anyway
 constexpr double lost = 1e-3;          // that tell that a smaller team is better
 constexpr double price = 3e-4;         // that a trial may lose
-constexpr double slices = 1.2e-2;      // after which three threads have had a processor in turn: both, on a full machine
-constexpr double lasting = 0.1;        // after which a size has stood the test
-constexpr double forgotten = 1.0;      // after which neighbours may have come or gone
+constexpr double slices = 1.2e-2;  // after which three threads have had a processor in turn: both, on a full machine
+constexpr double slice = 8e-3;     // that a patient trial may lose: one or two slices
+constexpr double lasting = 0.1;    // after which a size has stood the test; on a full machine, five times that
+constexpr double forgotten = 1.0;  // after which neighbours may have come or gone
 constexpr double long_step = 2e-3;
 constexpr double glance = 2e-3;   // seconds between two looks at the processors
 constexpr int unknown = 1 << 20;  // how many processors are idle
@@ -165,8 +167,8 @@ void TeamSize::begin(int most, double expected) {
     expected_ = expected;
     if (known && pause.count() < forgotten) {
         now_ = before;
-        now_.trial = 0;
-        if (!calls) now_.last = 0;
+        if (calls) return;
+        now_.trial = now_.last = 0;
         forgive();
         return;
     }
@@ -197,28 +199,34 @@ bool TeamSize::is_calm() const {
 }
 
 // Whether a step was slow for reasons of its own, such as memory that is touched for the first time.
-bool TeamSize::is_excused(double seconds, double usual) const {
-    return seconds > 0.5 * lost && seconds > 2.5 * usual && is_calm();
+// Few are: in a fifth of the time.
+bool TeamSize::is_excused(double seconds, double usual) {
+    const bool is = seconds > 0.5 * lost && seconds > 2.5 * usual && now_.worked >= now_.excused_at && is_calm();
+    if (is) now_.excused_at = now_.worked + 4.0 * seconds;
+    return is;
 }
 
 bool TeamSize::stay(double seconds, double expected) {
     auto& pace = now_.pace;
     if (pace.steps > 0 && is_excused(seconds, pace.cost() * expected)) return true;
     pace.add(seconds, expected);
-    const int smaller = (now_.size + 1) / 2;
-    if (now_.size > 1 && now_.smaller_cost > 0.0) {
+    const int half = (now_.size + 1) / 2;
+    const bool half_known = now_.smaller_cost > 0.0, alone_known = now_.alone_cost > 0.0;
+    const bool alone_is_better = alone_known && (!half_known || now_.alone_cost < now_.smaller_cost);
+    const int smaller = alone_is_better ? 1 : half;
+    if (now_.size > 1 && (half_known || alone_known)) {
         now_.regretted.add(seconds, expected);
-        now_.regret += seconds - expected * now_.smaller_cost;
+        now_.regret += seconds - expected * (alone_is_better ? now_.alone_cost : now_.smaller_cost);
         if (now_.regret <= 0.0) forgive();
-        if (now_.regret > (now_.stands_patiently ? slices : lost) + 0.25 * seconds)
+        if (now_.regret > (now_.stands_patiently ? slice : lost) + 0.25 * seconds)
             return try_out(smaller, now_.regretted.cost(), now_.stands_patiently);
     }
     const bool known = pace.seconds > long_step || (pace.steps > 2 && pace.seconds > 1e-4);
     if (!known) return true;
-    if (now_.size > 1 && now_.worked >= now_.smaller_at) return try_out(smaller, pace.cost(), now_.stands_patiently);
+    if (now_.size > 1 && now_.worked >= now_.smaller_at) return try_out(half, pace.cost(), now_.stands_patiently);
     if (now_.worked < now_.look_at) return true;
     now_.look_at = now_.worked + glance;
-    if (now_.size > 1 && now_.smaller_cost == 0.0 && is_crowded()) return try_out(smaller, pace.cost(), false);
+    if (now_.size > 1 && !half_known && is_crowded()) return try_out(half, pace.cost(), false);
     if (now_.size == now_.most) return true;
     const int idle = idle_processors() - (now_.calls ? now_.size - 1 : 0);
     if (idle > 0 && now_.worked >= now_.larger_at)
@@ -231,6 +239,7 @@ bool TeamSize::stay(double seconds, double expected) {
 bool TeamSize::try_out(int size, double reference, bool patient) {
     now_.trial = size;
     now_.tried = {};
+    now_.tried_from = now_.worked;
     now_.reference = reference;
     now_.patient = patient;
     return false;
@@ -238,10 +247,12 @@ bool TeamSize::try_out(int size, double reference, bool patient) {
 
 bool TeamSize::keep_trying(double seconds, double expected) {
     auto& tried = now_.tried;
+    const bool others_still_spin = now_.worked < now_.tried_from + spinning && ticks() < spin_until;
+    if (now_.trial == 1 && others_still_spin && !is_calm()) return true;
     if (is_excused(seconds, now_.reference * expected)) return true;
     tried.add(seconds, expected);
     const double gain = tried.expected * now_.reference - tried.seconds;
-    if (gain < -(now_.patient ? slices : price)) return give_up();
+    if (gain < -(now_.patient ? slice : price)) return give_up();
     const double enough = now_.patient ? slices : 2e-3, worth = now_.patient ? 0.25 : 0.05;
     if (tried.steps > 1 && tried.seconds > enough && gain > worth * tried.seconds) return adopt();
     if (tried.steps > 2 && tried.seconds > 2e-2) return gain >= 0.0 && now_.trial < now_.size ? adopt() : give_up();
@@ -252,7 +263,8 @@ bool TeamSize::give_up() {
     if (now_.trial > now_.size) {
         put_off();
     } else {
-        now_.smaller_cost = now_.tried.cost();
+        if (now_.trial == (now_.size + 1) / 2) now_.smaller_cost = now_.tried.cost();
+        if (now_.trial == 1) now_.alone_cost = now_.tried.cost();
         now_.smaller_at = now_.worked + std::max(longest_wait, 50.0 * now_.tried.seconds);
     }
     now_.trial = 0;
@@ -263,15 +275,15 @@ bool TeamSize::give_up() {
 
 bool TeamSize::adopt() {
     if (now_.trial > now_.size) {
-        now_.smaller_cost = now_.pace.cost();
+        now_.smaller_cost = now_.size <= (now_.trial + 1) / 2 ? now_.pace.cost() : 0.0;
+        if (now_.size == 1) now_.alone_cost = now_.pace.cost();
         now_.smaller_at = now_.worked + longest_wait;
         now_.since = now_.worked;
         now_.stands_patiently = now_.patient;
     } else {
-        if (now_.worked - now_.since > lasting) {
-            now_.wait = now_.first_wait;
-            now_.anyway_wait = shortest_wait;
-        }
+        const double stood = now_.worked - now_.since;
+        if (stood > lasting) now_.wait = now_.first_wait;
+        if (stood > 5.0 * lasting) now_.anyway_wait = shortest_wait;
         now_.patient = now_.stands_patiently;
         put_off();
         now_.smaller_cost = 0.0;

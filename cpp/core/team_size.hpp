@@ -65,16 +65,17 @@ private:
         bool fresh = false;                           // the next step is the first of its size
         bool patient = false;                         // trial, or size: made although threads wait for processors
         bool stands_patiently = false;
-        Clock::time_point at{};                       // when the last step ended
-        Pace pace, tried;                             // of the size in use; of the trial
-        double reference = 0.0;                       // the cost that a trial is compared with
-        double worked = 0.0;                          // seconds of all steps, by which all that follows is timed
+        Clock::time_point at{};                    // when the last step ended
+        Pace pace, tried;                          // of the size in use; of the trial
+        double reference = 0.0, tried_from = 0.0;  // the cost that a trial is compared with, and when it began
+        double worked = 0.0;                       // seconds of all steps, by which all that follows is timed
+        double excused_at = 0.0;                   // when the next slow step may be excused
         // The larger size: when to look for idle processors, and when to try it on them, or anyway; how long to wait
         // after the next failure.
         double look_at = 0.0, larger_at = 0.0, wait = 0.0, first_wait = 0.0, anyway_at = 0.0, anyway_wait = 0.0;
-        // The smaller size: what it costs (0: unknown), when to try it, since when the larger is in use, and what that
-        // has lost since it last was even.
-        double smaller_cost = 0.0, smaller_at = 0.0, since = 0.0, regret = 0.0;
+        // Smaller sizes: what half the members cost, or fewer, and one alone (0: unknown); when to try them; since when
+        // the larger size is in use, and what it has lost since it last was even.
+        double smaller_cost = 0.0, alone_cost = 0.0, smaller_at = 0.0, since = 0.0, regret = 0.0;
         Pace regretted;
     };
 
@@ -83,7 +84,7 @@ private:
     int others_that_sleep() const { return now_.calls ? now_.last - 1 : 0; }
     bool is_crowded() const;
     bool is_calm() const;
-    bool is_excused(double seconds, double usual) const;
+    bool is_excused(double seconds, double usual);
     bool stay(double seconds, double expected);
     bool try_out(int size, double reference, bool patient);
     bool keep_trying(double seconds, double expected);
