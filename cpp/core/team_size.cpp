@@ -198,8 +198,8 @@ bool TeamSize::is_calm() const {
     return idle != unknown && idle >= others_that_sleep();
 }
 
-// Whether a step was slow for reasons of its own, such as memory that is touched for the first time.
-// Few are: in a fifth of the time.
+// Whether a step was slow for reasons of its own, such as memory that is touched for the first time. Excused steps take
+// at most a fifth of the time, or a team that is slow now and then would stay for ever.
 bool TeamSize::is_excused(double seconds, double usual) {
     const bool is = seconds > 0.5 * lost && seconds > 2.5 * usual && now_.worked >= now_.excused_at && is_calm();
     if (is) now_.excused_at = now_.worked + 4.0 * seconds;
@@ -247,6 +247,7 @@ bool TeamSize::try_out(int size, double reference, bool patient) {
 
 bool TeamSize::keep_trying(double seconds, double expected) {
     auto& tried = now_.tried;
+    // Those that the trial does without take processors for some milliseconds more.
     const bool others_still_spin = now_.worked < now_.tried_from + spinning && ticks() < spin_until;
     if (now_.trial == 1 && others_still_spin && !is_calm()) return true;
     if (is_excused(seconds, now_.reference * expected)) return true;

@@ -63,13 +63,13 @@ private:
         bool calls = false;                           // steps are calls: the others sleep or spin between them
         int full_looks = 0;                           // so many in a row have found a neighbour on every processor
         bool fresh = false;                           // the next step is the first of its size
-        bool patient = false;                         // trial, or size: made although threads wait for processors
-        bool stands_patiently = false;
-        Clock::time_point at{};                    // when the last step ended
-        Pace pace, tried;                          // of the size in use; of the trial
-        double reference = 0.0, tried_from = 0.0;  // the cost that a trial is compared with, and when it began
-        double worked = 0.0;                       // seconds of all steps, by which all that follows is timed
-        double excused_at = 0.0;                   // when the next slow step may be excused
+        bool patient = false;                         // the trial is made although no processor is idle
+        bool stands_patiently = false;                // so was the one that led to the size in use
+        Clock::time_point at{};                       // when the last step ended
+        Pace pace, tried;                             // of the size in use; of the trial
+        double reference = 0.0, tried_from = 0.0;     // the cost that a trial is compared with, and when it began
+        double worked = 0.0;                          // seconds of all steps, by which all that follows is timed
+        double excused_at = 0.0;                      // when the next slow step may be excused
         // The larger size: when to look for idle processors, and when to try it on them, or anyway; how long to wait
         // after the next failure.
         double look_at = 0.0, larger_at = 0.0, wait = 0.0, first_wait = 0.0, anyway_at = 0.0, anyway_wait = 0.0;
