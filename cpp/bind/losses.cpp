@@ -4,7 +4,7 @@
 #include "bind/arrays.hpp"
 #include "bind/bind.hpp"
 #include "bind/fields.hpp"
-#include "parts/catalog.hpp"
+#include "parts/losses.hpp"
 
 namespace fg {
 

@@ -6,6 +6,7 @@
 #include "bind/fields.hpp"
 #include "bind/goals.hpp"
 #include "kernel/activate.hpp"
+#include "parts/activations.hpp"
 #include "train/network_training.hpp"
 
 namespace fg {

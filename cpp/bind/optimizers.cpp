@@ -10,6 +10,7 @@
 #include "bind/fields.hpp"
 #include "bind/gil.hpp"
 #include "core/team.hpp"
+#include "parts/rules.hpp"
 #include "train/updater.hpp"
 
 namespace fg {
@@ -252,7 +253,7 @@ private:
             }
         };
         double factor = 1.0;
-        if (clip_norm_ < infinity) {
+        if (clip_norm_ < no_limit) {
             std::vector<double> squares(std::size_t(blocks), 0.0);
             Team::together(members, [&](int member) {
                 share(member,
@@ -275,21 +276,9 @@ private:
         for (Index i = begin; i < end; i += block) {
             const Index n = std::min(block, end - i);
             squares[std::size_t(piece.first_block + i / block)] =
-                piece.bytes == 4 ? square(reinterpret_cast<const float*>(piece.g) + i, n)
-                                 : square(reinterpret_cast<const double*>(piece.g) + i, n);
+                piece.bytes == 4 ? sum_of_squares(reinterpret_cast<const float*>(piece.g) + i, n, clip_value_)
+                                 : sum_of_squares(reinterpret_cast<const double*>(piece.g) + i, n, clip_value_);
         }
-    }
-
-    template <class T>
-    double square(const T* g, Index n) const {
-        const double high = clip_value_;
-        double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-        for (Index i = 0; i < n; ++i) {
-            const double x = std::fabs(double(g[i])), cut = x > high ? high : x;
-            sum += cut * cut;
-        }
-        return sum;
     }
 
     // min(max(g, -limit), limit) * factor, as the sweep takes it: scaled first.
@@ -298,14 +287,13 @@ private:
                Index end) const {
         Gradient<T> gradient{reinterpret_cast<const T*>(piece.g)};
         gradient.scale = factor;
-        gradient.limit = clip_value_ == infinity ? infinity : clip_value_ * factor;
+        gradient.limit = clip_value_ == no_limit ? no_limit : clip_value_ * factor;
         Flat<T> flat;
         flat.w = reinterpret_cast<T*>(piece.w);
         for (int s = 0; s < 3; ++s) flat.slot[s] = reinterpret_cast<T*>(piece.slot[s]);
         updater.sweep(tick, penalty_, gradient, flat, begin, end);
     }
 
-    static constexpr double infinity = std::numeric_limits<double>::infinity();
     const std::unique_ptr<Updater<float>> narrow_;
     const std::unique_ptr<Updater<double>> wide_;
     Penalty penalty_;

@@ -9,6 +9,7 @@
 #include "bind/arrays.hpp"
 #include "bind/bind.hpp"
 #include "bind/gil.hpp"
+#include "parts/losses.hpp"
 #include "train/sequential_job.hpp"
 
 namespace fg {

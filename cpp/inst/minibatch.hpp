@@ -17,7 +17,7 @@ std::unique_ptr<MiniBatch<T>> make_minibatch(const Csr<T, I>& X, bool sorted, St
     return std::make_unique<SparseMiniBatch<T, I>>(X, sorted, std::move(stream), std::move(models));
 }
 
-#define FG_INSTANTIATE_MINIBATCH(T, ...) \
+#define FG_INSTANTIATE(T, ...) \
     template std::unique_ptr<MiniBatch<T>> make_minibatch(const __VA_ARGS__&, bool, Stream, std::vector<Model<T>>);
 
 }  // namespace fg

@@ -1,6 +1,7 @@
 // Layers, cells and activations enter here, for the type that a file of this folder names.
 #pragma once
 
+#include "parts/activations.hpp"
 #include "parts/cell/gru.hpp"
 #include "parts/cell/lstm.hpp"
 #include "parts/cell/simple.hpp"
@@ -92,6 +93,6 @@ std::unique_ptr<Layer<T>> make_layer(const NodeSpec& spec, Index number, bool fi
     throw BadArgument("there is no layer named " + spec.name);
 }
 
-#define FG_INSTANTIATE_NETWORK(T) template std::unique_ptr<Layer<T>> make_layer(const NodeSpec&, Index, bool);
+#define FG_INSTANTIATE(T) template std::unique_ptr<Layer<T>> make_layer(const NodeSpec&, Index, bool);
 
 }  // namespace fg

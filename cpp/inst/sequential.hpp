@@ -1,6 +1,7 @@
 // The loss enters here: every loss of the catalog, for the storage that a file of this folder names.
 #pragma once
 
+#include "parts/losses.hpp"
 #include "train/sequential_job.hpp"
 
 namespace fg {
@@ -58,7 +59,7 @@ std::unique_ptr<SequentialJob<View>> make_sequential_job(const View& X, const Ta
     return job;
 }
 
-#define FG_INSTANTIATE_SEQUENTIAL(...)                                                                                \
+#define FG_INSTANTIATE(...)                                                                                           \
     template std::unique_ptr<SequentialJob<__VA_ARGS__>> make_sequential_job(                                         \
         const __VA_ARGS__&, const Targets<__VA_ARGS__::Scalar>&, const std::uint8_t*, const Validation<__VA_ARGS__>*, \
         const Plan&, const Output<__VA_ARGS__::Scalar>&, double);

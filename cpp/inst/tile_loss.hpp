@@ -2,6 +2,7 @@
 // names.
 #pragma once
 
+#include "parts/losses.hpp"
 #include "train/minibatch.hpp"
 
 namespace fg {
@@ -32,7 +33,7 @@ std::unique_ptr<BlockLoss<T>> make_block_loss(const PartSpec& loss, bool multino
     return made;
 }
 
-#define FG_INSTANTIATE_TILE_LOSS(T)                                                         \
+#define FG_INSTANTIATE(T)                                                                   \
     template std::unique_ptr<TileLoss<T>> make_tile_loss(const PartSpec&, bool, Goals<T>&); \
     template std::unique_ptr<BlockLoss<T>> make_block_loss(const PartSpec&, bool, std::vector<Goals<T>>, Index);
 

@@ -1,6 +1,7 @@
 // The rule enters here: every rule of the catalog, for the type that a file of this folder names.
 #pragma once
 
+#include "parts/rules.hpp"
 #include "train/updater.hpp"
 
 namespace fg {
@@ -57,6 +58,6 @@ std::unique_ptr<Updater<T>> make_updater(const PartSpec& rule) {
     return updater;
 }
 
-#define FG_INSTANTIATE_UPDATER(T) template std::unique_ptr<Updater<T>> make_updater(const PartSpec&);
+#define FG_INSTANTIATE(T) template std::unique_ptr<Updater<T>> make_updater(const PartSpec&);
 
 }  // namespace fg

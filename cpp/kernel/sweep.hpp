@@ -21,6 +21,7 @@
 #include "core/base.hpp"
 #include "core/denormals.hpp"
 #include "core/math.hpp"
+#include "kernel/clip.hpp"
 #include "parts/rule/tick.hpp"
 
 namespace fg {
@@ -34,22 +35,15 @@ struct Penalty {
     bool none() const { return l2 == 0.0 && l1 == 0.0 && coupled == 0.0 && decay == 0.0 && !positive; }
 };
 
-// What shortens a gradient of this sum of squares to a norm: limit / (norm + 1e-6), at most 1, as in torch's
-// clip_grad_norm_. A norm that is NaN makes every entry NaN, and is seen.
-inline double norm_factor(double squares, double limit) {
-    const double factor = limit / (std::sqrt(squares) + 1e-6);
-    return factor > 1.0 ? 1.0 : factor;
-}
-
 // The gradient as a sum of `parts` arrays that lie `stride` numbers apart.
 template <class T>
 struct Gradient {
     const T* g = nullptr;
     Index parts = 1, stride = 0;
     double scale = 1.0;
-    double limit = std::numeric_limits<double>::infinity();
+    double limit = no_limit;
 
-    bool plain() const { return parts == 1 && scale == 1.0 && limit == std::numeric_limits<double>::infinity(); }
+    bool plain() const { return parts == 1 && scale == 1.0 && limit == no_limit; }
 
     // out[0..n) = entries begin, ..., begin + n - 1; summed in the order of the parts.
     void collect(Index begin, Index n, T* FG_RESTRICT out) const {
@@ -61,7 +55,7 @@ struct Gradient {
         }
         const T factor = T(scale);
         for (Index i = 0; i < n; ++i) out[i] *= factor;
-        if (limit == std::numeric_limits<double>::infinity()) return;
+        if (limit == no_limit) return;
         const T high = T(limit);
         for (Index i = 0; i < n; ++i) out[i] = out[i] > high ? high : out[i] < -high ? -high : out[i];
     }

@@ -29,8 +29,6 @@
 
 namespace fg {
 
-inline constexpr double no_limit = std::numeric_limits<double>::infinity();
-
 // What a model is made of, apart from its arrays.
 struct Recipe {
     PartSpec loss, rule;
@@ -422,11 +420,8 @@ protected:
     static constexpr Index norm_block = 4096;
     Index norm_blocks() const { return (size_ + norm_block - 1) / norm_block; }
     double block_square(const T* g, Index k) const {
-        double sum = 0.0;
-        const Index end = std::min(size_, (k + 1) * norm_block);
-#pragma omp simd reduction(+ : sum)
-        for (Index i = k * norm_block; i < end; ++i) sum += double(g[i]) * double(g[i]);
-        return sum;
+        const Index begin = k * norm_block;
+        return sum_of_squares(g + begin, std::min(size_, begin + norm_block) - begin);
     }
     // The piece of `total` items that a member owns, cut at multiples of `grain`.
     static std::pair<Index, Index> share(Index total, int member, int members, Index grain) {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "core/team.hpp"
-#include "parts/catalog.hpp"
+#include "parts/spec.hpp"
 #include "parts/layer/add.hpp"
 #include "parts/layer/layer.hpp"
 

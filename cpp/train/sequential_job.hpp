@@ -13,7 +13,7 @@
 #include "core/rng.hpp"
 #include "core/team.hpp"
 #include "kernel/sequential.hpp"
-#include "parts/catalog.hpp"
+#include "parts/spec.hpp"
 
 namespace fg {
 

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "kernel/waiting.hpp"
-#include "parts/catalog.hpp"
+#include "parts/spec.hpp"
 
 namespace fg {
 

@@ -1,5 +1,0 @@
-#include "inst/minibatch.hpp"
-
-namespace fg {
-FG_INSTANTIATE_MINIBATCH(float, Csr<float, std::int64_t>)
-}

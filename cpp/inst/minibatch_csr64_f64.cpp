@@ -1,5 +1,0 @@
-#include "inst/minibatch.hpp"
-
-namespace fg {
-FG_INSTANTIATE_MINIBATCH(double, Csr<double, std::int64_t>)
-}

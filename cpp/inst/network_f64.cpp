@@ -1,5 +1,0 @@
-#include "inst/network.hpp"
-
-namespace fg {
-FG_INSTANTIATE_NETWORK(double)
-}

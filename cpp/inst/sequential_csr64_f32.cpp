@@ -1,5 +1,0 @@
-#include "inst/sequential.hpp"
-
-namespace fg {
-FG_INSTANTIATE_SEQUENTIAL(Csr<float, std::int64_t>)
-}

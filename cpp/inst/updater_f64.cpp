@@ -1,5 +1,0 @@
-#include "inst/updater.hpp"
-
-namespace fg {
-FG_INSTANTIATE_UPDATER(double)
-}
