@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "core/team.hpp"
-#include "parts/spec.hpp"
 #include "parts/layer/add.hpp"
 #include "parts/layer/layer.hpp"
+#include "parts/spec.hpp"
 
 namespace fg {
 
