@@ -17,27 +17,9 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from fusedgrad import layers, optimizers, schedules
+from fusedgrad import layers as L
+from fusedgrad import optimizers, schedules
 from fusedgrad._config import config
-from fusedgrad.layers import (
-    GRU,
-    LSTM,
-    Activation,
-    AvgPool2D,
-    BatchNorm,
-    Conv1D,
-    Conv2D,
-    Dense,
-    Dropout,
-    Embedding,
-    Flatten,
-    GlobalAvgPool2D,
-    LayerNorm,
-    Masking,
-    MaxPool2D,
-    Residual,
-    SimpleRNN,
-)
 from fusedgrad.linear_model import SGDClassifier, SGDOneClassSVM, SGDRegressor, fit_many
 from fusedgrad.neural_network import MLPClassifier, MLPRegressor, NeuralClassifier
 
@@ -59,19 +41,22 @@ VALUE_LOSSES = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilo
 VALUE_LOSSES += ("quantile", "poisson", "gamma")
 STORAGES = {"dense": X, "sparse": SPARSE}
 NETS: dict[str, tuple[Any, list[Any]]] = {
-    "batch norm": (X, [Dense(12, "relu"), BatchNorm(), Dense(9, "tanh")]),
-    "layer norm": (X, [Dense(12), LayerNorm(), Activation("gelu")]),
-    "dropout": (X, [Dense(12, "relu"), Dropout(0.3)]),
-    "residual": (X, [Dense(12, "relu"), Residual([Dense(12, "tanh"), Dense(12)])]),
-    "sparse input": (SPARSE, [Dense(12, "relu")]),
-    "conv, max pool": (IMAGES, [Conv2D(4, 3, activation="relu"), MaxPool2D(2), Flatten()]),
-    "conv, batch norm, average pool": (IMAGES, [Conv2D(4, 3, padding="same"), BatchNorm(), AvgPool2D(3), Flatten()]),
-    "global average": (IMAGES, [Conv2D(4, 3, stride=2), GlobalAvgPool2D()]),
-    "conv of sequences": (STEPS, [Conv1D(6, 3, activation="relu"), Flatten()]),
-    "simple recurrent": (STEPS, [SimpleRNN(6)]),
-    "GRU, both ways": (STEPS, [Masking(0.0), GRU(6, bidirectional=True)]),
-    "LSTM of LSTM": (STEPS, [LSTM(6, return_sequences=True), LSTM(5)]),
-    "embedding": (WORDS, [Embedding(30, 6, padding=0), GRU(5)]),
+    "batch norm": (X, [L.Dense(12, "relu"), L.BatchNorm(), L.Dense(9, "tanh")]),
+    "layer norm": (X, [L.Dense(12), L.LayerNorm(), L.Activation("gelu")]),
+    "dropout": (X, [L.Dense(12, "relu"), L.Dropout(0.3)]),
+    "residual": (X, [L.Dense(12, "relu"), L.Residual([L.Dense(12, "tanh"), L.Dense(12)])]),
+    "sparse input": (SPARSE, [L.Dense(12, "relu")]),
+    "conv, max pool": (IMAGES, [L.Conv2D(4, 3, activation="relu"), L.MaxPool2D(2), L.Flatten()]),
+    "conv, average pool": (
+        IMAGES,
+        [L.Conv2D(4, 3, padding="same"), L.BatchNorm(), L.AvgPool2D(3), L.Flatten()],
+    ),
+    "global average": (IMAGES, [L.Conv2D(4, 3, stride=2), L.GlobalAvgPool2D()]),
+    "conv of sequences": (STEPS, [L.Conv1D(6, 3, activation="relu"), L.Flatten()]),
+    "simple recurrent": (STEPS, [L.SimpleRNN(6)]),
+    "GRU, both ways": (STEPS, [L.Masking(0.0), L.GRU(6, bidirectional=True)]),
+    "LSTM of LSTM": (STEPS, [L.LSTM(6, return_sequences=True), L.LSTM(5)]),
+    "embedding": (WORDS, [L.Embedding(30, 6, padding=0), L.GRU(5)]),
 }
 RATES = (
     *("optimal", "invscaling", "adaptive", "polynomial", "linear", "cosine", "one_cycle"),
@@ -165,8 +150,8 @@ def fits() -> Iterator[tuple[str, Callable[[], Results]]]:
             yield named(f"{rate}, one sample a step, {dtype}", linear, SGDClassifier, X, SIGNS, dtype, **options)
         for name, (data, parts) in NETS.items():
             yield named(f"{name}, {dtype}", network, data, parts, dtype)
-        for activation in layers.activations():
-            yield named(f"{activation}, {dtype}", network, X, [Dense(9, activation)], dtype)
+        for activation in L.activations():
+            yield named(f"{activation}, {dtype}", network, X, [L.Dense(9, activation)], dtype)
         for solver in ("adam", "sgd", "lbfgs"):
             yield named(f"perceptron, {solver}, {dtype}", perceptron, MLPClassifier, CODES, dtype, solver=solver)
         for loss in ("squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma"):

@@ -39,12 +39,12 @@ LOST = 1.15  # times the better of one and all threads that the default may take
 
 
 @functools.cache
-def rows() -> tuple[Any, Any]:
-    return data.dense(100_000, 100, "float32")
+def rows(count: int = 100_000) -> tuple[Any, Any]:
+    return data.dense(count, 100, "float32")
 
 
 def linear(batch_size: int, count: int = 100_000) -> Work:
-    X, y = rows() if count == 100_000 else data.dense(count, 100, "float32")
+    X, y = rows(count)
     return lambda n_jobs: SGDClassifier(
         "log_loss", batch_size=batch_size, max_iter=10, tol=None, random_state=0, n_jobs=n_jobs
     ).fit(X, y)

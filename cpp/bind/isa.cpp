@@ -5,15 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "bind/levels.hpp"
+
 PYBIND11_MODULE(_cpu, m) {
     m.doc() = "x86-64 levels that this processor can run, best first";
     m.def("levels", [] {
         std::vector<std::string> levels;
 #if defined(__x86_64__)
-        __builtin_cpu_init();
-        if (__builtin_cpu_supports("x86-64-v4")) levels.emplace_back("v4");
-        if (__builtin_cpu_supports("x86-64-v3")) levels.emplace_back("v3");
-        if (__builtin_cpu_supports("x86-64-v2")) levels.emplace_back("v2");
+        for (int level = fg::best_level(); level >= 2; --level) levels.push_back("v" + std::to_string(level));
 #else
         levels.emplace_back("base");
 #endif
