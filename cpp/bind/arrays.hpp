@@ -48,25 +48,26 @@ Csr<T, I> csr_view(const py::tuple& X, int threads = 1) {
                indptr = py::cast<py::array>(X[2]);
     const Index cols = py::cast<Index>(X[3]), rows = indptr.size() - 1, stored = indices.size();
     require(rows >= 0 && data.size() >= stored, "X: not a valid CSR matrix");
-    Csr<T, I> view{data_of<T>(data, data.size(), "X.data"), data_of<I>(indices, stored, "X.indices"),
-                   data_of<I>(indptr, rows + 1, "X.indptr"), rows, cols};
-    bool valid = view.indptr[0] >= 0 && Index(view.indptr[rows]) <= stored;
-    for (Index i = 0; i < rows; ++i) valid &= view.indptr[i] <= view.indptr[i + 1];
+    const auto* const values = data_of<T>(data, data.size(), "X.data");
+    const auto* const columns = data_of<I>(indices, stored, "X.indices");
+    const auto* const begins = data_of<I>(indptr, rows + 1, "X.indptr");
+    bool valid = begins[0] >= 0 && Index(begins[rows]) <= stored;
+    for (Index i = 0; i < rows; ++i) valid &= begins[i] <= begins[i + 1];
     require(valid, "X.indptr: row pointers must not decrease and must stay within X.indices");
-    const Index first = view.indptr[0], count = view.indptr[rows] - first;
+    const Index first = begins[0], count = begins[rows] - first;
     std::atomic<bool> within{true};
     static TeamSize::Memory sizes;
     const int most = Team::most(1.0 + double(count / (1 << 20)), threads);
     Team::call(sizes, most, 5e-10 * double(count), [&](int member, int members) {
         I low = 0, high = 0;
         for (Index k = first + count * member / members; k < first + count * (member + 1) / members; ++k) {
-            low = std::min(low, view.indices[k]);
-            high = std::max(high, view.indices[k]);
+            low = std::min(low, columns[k]);
+            high = std::max(high, columns[k]);
         }
         if (low < 0 || Index(high) >= std::max<Index>(cols, 1)) within = false;
     });
     require(within, "X.indices: a column index is out of range");
-    return view;
+    return {values, columns, begins, rows, cols};
 }
 
 }  // namespace fg

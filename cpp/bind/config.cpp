@@ -79,8 +79,13 @@ void bind_config(py::module_& m) {
 #else
             "gcc " __VERSION__;
 #endif
+#if EIGEN_MAJOR_VERSION >= 5  // since when the first number is 3 for ever, and says nothing
+        d["eigen"] =
+            FG_STRING(EIGEN_MAJOR_VERSION) "." FG_STRING(EIGEN_MINOR_VERSION) "." FG_STRING(EIGEN_PATCH_VERSION);
+#else
         d["eigen"] =
             FG_STRING(EIGEN_WORLD_VERSION) "." FG_STRING(EIGEN_MAJOR_VERSION) "." FG_STRING(EIGEN_MINOR_VERSION);
+#endif
         d["openmp"] = _OPENMP;
         return d;
     });

@@ -48,26 +48,26 @@ class MiniBatchOf final : public AnyMiniBatch {
 
 public:
     MiniBatchOf(const View& X, const py::dict& a) {
-        require(X.rows > 0 && X.rows <= 0x7fffffff, "X: the number of rows must be between 1 and 2^31 - 1");
-        require(X.cols > 0, "X: must have at least one column");
+        require(X.rows() > 0 && X.rows() <= 0x7fffffff, "X: the number of rows must be between 1 and 2^31 - 1");
+        require(X.cols() > 0, "X: must have at least one column");
         Stream stream;
         if (!a["rows"].is_none()) {
             const auto listed = py::cast<py::array>(a["rows"]);
             const auto* const first = data_of<std::uint32_t>(listed, listed.size(), "rows");
             stream.listed.assign(first, first + listed.size());
             require(!stream.listed.empty(), "rows: none is left to train on");
-            for (const auto row : stream.listed) require(Index(row) < X.rows, "rows: a number is out of range");
+            for (const auto row : stream.listed) require(Index(row) < X.rows(), "rows: a number is out of range");
         }
         stream.batch = py::cast<Index>(a["batch_size"]);
         stream.shuffle = shuffle_of(py::cast<int>(a["shuffle"]));
         stream.seed = py::cast<std::uint64_t>(a["seed"]);
-        const auto goals = goals_of<T>(a, X.rows);
-        const Index size = (X.cols + 1) * goals.width;
+        const auto goals = goals_of<T>(a, X.rows());
+        const Index size = (X.cols() + 1) * goals.width;
         std::vector<Model<T>> models;
         for (const auto& each : py::cast<py::list>(a["models"])) {
             const auto d = py::cast<py::dict>(each);
             Model<T> model{recipe_of(d), goals, {}};
-            weigh(model.goals, d, X.rows);
+            weigh(model.goals, d, X.rows());
             model.flat = flat_of<T>(d, size, model.recipe.rule);
             models.push_back(std::move(model));
         }

@@ -115,27 +115,27 @@ class SessionOf final : public AnySession {
 
 public:
     SessionOf(const View& X, const View* X_val, const py::dict& a) : plan_(plan_of(py::cast<py::dict>(a["plan"]))) {
-        require(X.rows > 0 && X.rows <= 0x7fffffff, "X: the number of rows must be between 1 and 2^31 - 1");
-        require(X.cols > 0, "X: must have at least one column");
+        require(X.rows() > 0 && X.rows() <= 0x7fffffff, "X: the number of rows must be between 1 and 2^31 - 1");
+        require(X.cols() > 0, "X: must have at least one column");
         Targets<T> targets;
-        targets.y = data_of<T>(py::cast<py::array>(a["y"]), X.rows, "y");
-        targets.weight = optional_data_of<T>(a["sample_weight"], X.rows, "sample_weight");
-        const auto* held_out = optional_data_of<bool>(a["held_out"], X.rows, "held_out");
+        targets.y = data_of<T>(py::cast<py::array>(a["y"]), X.rows(), "y");
+        targets.weight = optional_data_of<T>(a["sample_weight"], X.rows(), "sample_weight");
+        const auto* held_out = optional_data_of<bool>(a["held_out"], X.rows(), "held_out");
         if (X_val) {
-            require(X_val->cols == X.cols, "X_val: must have as many columns as X");
-            validation_.X = *X_val;
-            validation_.count = X_val->rows;
-            validation_.y = data_of<T>(py::cast<py::array>(a["y_val"]), X_val->rows, "y_val");
-            validation_.weight = optional_data_of<T>(a["sample_weight_val"], X_val->rows, "sample_weight_val");
+            require(X_val->cols() == X.cols(), "X_val: must have as many columns as X");
+            validation_.X.emplace(*X_val);
+            validation_.count = X_val->rows();
+            validation_.y = data_of<T>(py::cast<py::array>(a["y_val"]), X_val->rows(), "y_val");
+            validation_.weight = optional_data_of<T>(a["sample_weight_val"], X_val->rows(), "sample_weight_val");
         } else if (held_out) {
-            validation_.X = X;
+            validation_.X.emplace(X);
             validation_.y = targets.y;
             validation_.weight = targets.weight;
-            for (Index i = 0; i < X.rows; ++i)
+            for (Index i = 0; i < X.rows(); ++i)
                 if (held_out[i]) validation_.rows.push_back(std::uint32_t(i));
             validation_.count = Index(validation_.rows.size());
         }
-        require(!held_out || validation_.count < X.rows, "held_out: no row is left to train on");
+        require(!held_out || validation_.count < X.rows(), "held_out: no row is left to train on");
 
         const auto labels = py::cast<std::vector<int>>(a["labels"]);
         const auto seeds = py::cast<std::vector<std::uint32_t>>(a["seeds"]);
@@ -145,14 +145,14 @@ public:
         auto coef = py::cast<py::array>(a["coef"]);
         auto intercept = py::cast<py::array>(a["intercept"]);
         Output<T> output;
-        T* const w = mutable_data_of<T>(coef, Index(outputs) * X.cols, "coef");
+        T* const w = mutable_data_of<T>(coef, Index(outputs) * X.cols(), "coef");
         double* const b = mutable_data_of<double>(intercept, Index(outputs), "intercept");
         T* average = nullptr;
         double* average_b = nullptr;
         if (!a["average_coef"].is_none()) {
             auto array = py::cast<py::array>(a["average_coef"]);
             auto intercepts = py::cast<py::array>(a["average_intercept"]);
-            average = mutable_data_of<T>(array, Index(outputs) * X.cols, "average_coef");
+            average = mutable_data_of<T>(array, Index(outputs) * X.cols(), "average_coef");
             average_b = mutable_data_of<double>(intercepts, Index(outputs), "average_intercept");
         }
         told_.resize(outputs);
@@ -160,11 +160,11 @@ public:
             targets.label = labels[k];
             targets.side_weight[0] = T(weights[k].first);
             targets.side_weight[1] = T(weights[k].second);
-            output.coef = w + Index(k) * X.cols;
+            output.coef = w + Index(k) * X.cols();
             output.intercept = b + k;
             output.seed = seeds[k];
             if (average) {
-                output.average = average + Index(k) * X.cols;
+                output.average = average + Index(k) * X.cols();
                 output.average_intercept = average_b + k;
             }
             jobs_.push_back(make_sequential_job(X, targets, reinterpret_cast<const std::uint8_t*>(held_out),

@@ -9,6 +9,8 @@
 #include <unistd.h>
 #endif
 
+#include "core/compiler.hpp"
+
 namespace fg {
 
 // Members spin, because what they wait for takes a microsecond as a rule; then they sleep. They never yield: a
@@ -29,7 +31,7 @@ public:
         }
         for (int k = 0; k < spins; ++k) {
             if (round_.load(std::memory_order_acquire) != round) return;
-            pause();
+            pause_briefly();
         }
         sleepers_.fetch_add(1);
         while (round_.load() == round) sleep(round);
@@ -39,12 +41,6 @@ public:
 private:
     // Some 0.3 milliseconds, the waits of a recurrent network's steps: who sleeps takes up to 0.1 to wake.
     static constexpr int spins = 1 << 14;
-
-    static void pause() {
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#endif
-    }
 
 #if defined(__linux__)
     // std::atomic's own wait() yields before it sleeps.

@@ -20,10 +20,17 @@ private:
     const unsigned before_;
 #elif defined(__aarch64__)
 public:
-    FlushDenormals() : before_(__builtin_aarch64_get_fpcr64()) { __builtin_aarch64_set_fpcr64(before_ | (1ull << 24)); }
-    ~FlushDenormals() { __builtin_aarch64_set_fpcr64(before_); }
+    FlushDenormals() : before_(control()) { set_control(before_ | (1ull << 24)); }
+    ~FlushDenormals() { set_control(before_); }
 
 private:
+    static unsigned long long control() {
+        unsigned long long bits;
+        __asm__ __volatile__("mrs %0, fpcr" : "=r"(bits));
+        return bits;
+    }
+    static void set_control(unsigned long long bits) { __asm__ __volatile__("msr fpcr, %0" : : "r"(bits)); }
+
     const unsigned long long before_;
 #endif
 };

@@ -75,7 +75,7 @@ inline void row_order(std::uint32_t* order, Index n, Index batch, double row_byt
         if (k >= ahead) std::swap(start[k - ahead], start[drawn[k % ahead]]);
         if (k + 1 >= blocks) continue;
         drawn[k % ahead] = k + Index(random.below(std::uint64_t(blocks - k)));
-        __builtin_prefetch(start + drawn[k % ahead], 1);
+        prefetch_to_write(start + drawn[k % ahead]);
     }
     if (block == 1) return;
     for (const std::uint32_t begin : starts) {

@@ -1,17 +1,15 @@
-// Storage of a design matrix X as the kernels see it: a view hands out rows, a row knows how to meet a
-// weight vector. Dense and sparse rows answer the same calls, so no kernel is written twice.
+// Storage of a design matrix X as the kernels see it: a map of Eigen, which hands out its samples (rows); a sample
+// knows how to meet a weight vector. Dense and sparse samples answer the same calls, so no kernel is written twice.
 #pragma once
+
+#include "core/pack.hpp"
+
+#include <Eigen/SparseCore>
 
 #include <algorithm>
 #include <cmath>
 
-#include "core/lanes.hpp"
-
 namespace fg {
-
-// What __builtin_prefetch calls locality: caches in which a line is wanted. The second has room for more requests at a
-// time than the first.
-inline constexpr int every_cache = 3, second_cache = 2;
 
 // Asks for the lines of a row; beyond a kilobyte the hardware follows the stream by itself. This and its
 // callers are always inlined: GCC takes a function that only prefetches for one without effect, and drops it.
@@ -19,7 +17,7 @@ template <int where = every_cache>
 FG_INLINE void prefetch_bytes(const void* p, Index bytes) {
     const char* line = static_cast<const char*>(p);
     const char* end = line + std::min<Index>(bytes, 1024);
-    for (; line < end; line += 64) __builtin_prefetch(line, 0, where);
+    for (; line < end; line += 64) prefetch_line<where>(line);
 }
 
 template <class T>
@@ -45,26 +43,28 @@ struct DenseRow {
 };
 
 template <class T>
-struct Dense {
+using RowMajor = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+template <class T>
+struct Dense : Eigen::Map<const RowMajor<T>> {
     using Scalar = T;
     using Row = DenseRow<T>;
     static constexpr bool dense = true;
 
-    const T* data;
-    Index rows, cols;
+    Dense(const T* data, Index rows, Index cols) : Eigen::Map<const RowMajor<T>>(data, rows, cols) {}
 
-    FG_INLINE Row row(Index i) const { return {data + i * cols, cols}; }
-    double mean_length() const { return double(cols); }
+    FG_INLINE Row sample(Index i) const { return {this->data() + i * this->cols(), this->cols()}; }
+    double mean_length() const { return double(this->cols()); }
 
-    Index row_bytes() const { return cols * Index(sizeof(T)); }
-    Index bytes() const { return rows * row_bytes(); }
+    Index row_bytes() const { return this->cols() * Index(sizeof(T)); }
+    Index bytes() const { return this->rows() * row_bytes(); }
 
-    // Rows that come in any order are asked for in stages: where they are (sparse rows), three leads ahead of their
+    // Samples that come in any order are asked for in stages: where they are (sparse ones), three leads ahead of their
     // use; for the second-level cache, two leads; for the first, one: about 4 KB.
     Index lead() const { return std::clamp<Index>(4096 / std::max<Index>(1, row_bytes()), 1, 16); }
     FG_INLINE void prefetch_place(Index) const {}
-    FG_INLINE void prefetch_far(Index i) const { prefetch_bytes<second_cache>(data + i * cols, row_bytes()); }
-    FG_INLINE void prefetch(Index i) const { prefetch_bytes(data + i * cols, row_bytes()); }
+    FG_INLINE void prefetch_far(Index i) const { prefetch_bytes<second_cache>(sample(i).x, row_bytes()); }
+    FG_INLINE void prefetch(Index i) const { prefetch_bytes(sample(i).x, row_bytes()); }
 };
 
 template <class T, class I>
@@ -79,8 +79,8 @@ struct CsrRow {
         for (; k + 4 <= n; k += 4)
             for (int c = 0; c < 4; ++c) chain[c] += w[index[k + c]] * x[k + c];
         for (; k < n; ++k) chain[0] += w[index[k]] * x[k];
-        const auto square = sums<1, T>(n, [this](Index i, auto width, auto* s) __attribute__((always_inline)) {
-            const auto v = load_wide<decltype(width)::value>(x + i);
+        const auto square = sums<1, T>(n, [this](Index i, auto width, auto* s) FG_INLINED {
+            const Pack<T> v = load_wide<decltype(width)::value>(x + i);
             s[0] += v * v;
         });
         return {(chain[0] + chain[1]) + (chain[2] + chain[3]), square[0]};
@@ -96,37 +96,40 @@ struct CsrRow {
     }
 };
 
-// A row that stores a column twice counts it as two features of equal weight, as their sum would.
+// A sample that stores a column twice counts it as two features of equal weight, as their sum would.
 template <class T, class I>
-struct Csr {
+struct Csr : Eigen::Map<const Eigen::SparseMatrix<T, Eigen::RowMajor, I>> {
     using Scalar = T;
     using Row = CsrRow<T, I>;
     static constexpr bool dense = false;
 
-    const T* data;
-    const I* indices;
-    const I* indptr;
-    Index rows, cols;
+    Csr(const T* values, const I* columns, const I* begins, Index rows, Index cols)
+        : Eigen::Map<const Eigen::SparseMatrix<T, Eigen::RowMajor, I>>(rows, cols, Index(begins[rows] - begins[0]),
+                                                                       begins, columns, values) {}
 
-    FG_INLINE Row row(Index i) const {
-        const Index begin = Index(indptr[i]);
-        return {data + begin, indices + begin, Index(indptr[i + 1]) - begin};
+    const T* values() const { return this->valuePtr(); }
+    const I* columns() const { return this->innerIndexPtr(); }
+    const I* begins() const { return this->outerIndexPtr(); }  // one more than samples; the first need not be 0
+
+    FG_INLINE Row sample(Index i) const {
+        const Index begin = Index(begins()[i]);
+        return {values() + begin, columns() + begin, Index(begins()[i + 1]) - begin};
     }
-    double mean_length() const { return rows ? double(indptr[rows] - indptr[0]) / double(rows) : 0.0; }
+    double mean_length() const { return this->rows() ? double(this->nonZeros()) / double(this->rows()) : 0.0; }
 
-    Index bytes() const { return Index(indptr[rows] - indptr[0]) * Index(sizeof(T) + sizeof(I)); }
+    Index bytes() const { return Index(this->nonZeros()) * Index(sizeof(T) + sizeof(I)); }
 
     Index lead() const { return 6; }
-    FG_INLINE void prefetch_place(Index i) const { __builtin_prefetch(indptr + i); }
-    FG_INLINE void prefetch_far(Index i) const { prefetch_row<second_cache>(i); }
-    FG_INLINE void prefetch(Index i) const { prefetch_row<every_cache>(i); }
+    FG_INLINE void prefetch_place(Index i) const { prefetch_line(begins() + i); }
+    FG_INLINE void prefetch_far(Index i) const { prefetch_sample<second_cache>(i); }
+    FG_INLINE void prefetch(Index i) const { prefetch_sample<every_cache>(i); }
 
 private:
     template <int where>
-    FG_INLINE void prefetch_row(Index i) const {
-        const Row r = row(i);
-        prefetch_bytes<where>(r.x, r.n * Index(sizeof(T)));
-        prefetch_bytes<where>(r.index, r.n * Index(sizeof(I)));
+    FG_INLINE void prefetch_sample(Index i) const {
+        const Row row = sample(i);
+        prefetch_bytes<where>(row.x, row.n * Index(sizeof(T)));
+        prefetch_bytes<where>(row.index, row.n * Index(sizeof(I)));
     }
 };
 

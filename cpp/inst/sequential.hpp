@@ -35,7 +35,7 @@ protected:
         for (Index i = 0; i < rows.count; ++i) {
             const Index row = rows.row(i);
             const double weight = targets.sample_weight(row);
-            sum += weight * loss_.at(targets.target(row), this->margin(rows.X, row)).value;
+            sum += weight * loss_.at(targets.target(row), this->margin(*rows.X, row)).value;
             total += weight;
         }
         return sum / total;

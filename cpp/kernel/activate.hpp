@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "core/buffer.hpp"
-#include "core/lanes.hpp"
+#include "core/pack.hpp"
 
 namespace fg {
 

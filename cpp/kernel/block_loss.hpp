@@ -99,8 +99,8 @@ private:
             T* const p = P + i * width_;
             T* const values = lane[i % L];
             for (Index c = 0; c < width_; c += N) {
-                const auto margin = load<N>(p + c), w = load<N>(weight + c);
-                const auto point = loss_.at(load<N>(y + c), margin);
+                const Pack<T, N> margin = load<N>(p + c), w = load<N>(weight + c);
+                const Point<Pack<T, N>> point = loss_.template at<Pack<T, N>>(load<N>(y + c), margin);
                 store<N>(p + c, w * factor * point.slope);
                 store<N>(values + c, load<N>(values + c) + (w * point.value + T(0) * margin));
             }

@@ -21,7 +21,7 @@ void gathered_tile(const T* data, const Index* row, const Index* FG_RESTRICT col
     tile.begin(start, columns);
     for (Index q = 0; q < k; ++q) {
         const Index far = column[q];
-        tile.add(panel + q * (V * lanes<T>), [&](int r) __attribute__((always_inline)) { return at[r][far]; });
+        tile.add(panel + q * (V * lanes<T>), [&](int r) FG_INLINED { return at[r][far]; });
     }
     tile.end(c, stride, columns);
 }

@@ -11,7 +11,7 @@
 
 #include <algorithm>
 
-#include "core/lanes.hpp"
+#include "core/pack.hpp"
 
 namespace fg {
 
@@ -20,7 +20,7 @@ template <class T>
 inline constexpr Index panel_columns = 2 * lanes<T>;
 
 // Rows of A at a time: as many as there are registers for, two each.
-inline constexpr int group_rows = register_bytes == 64 ? 12 : register_bytes == 32 ? 6 : 4;
+inline constexpr int group_rows = register_bytes == 64 ? 12 : register_count == 32 ? 8 : register_bytes == 32 ? 6 : 4;
 
 // Rows of B whose part of a panel is 16 KB, which leaves room for rows of A in the first-level cache.
 template <class T>
@@ -82,14 +82,9 @@ void pack_transposed(const T* FG_RESTRICT B, Index stride, Index k, Index n, Ind
         const T* FG_RESTRICT const from = B + j * stride;
         Index q = 0;
         for (; q + 4 <= k; q += 4) {
-            const auto a = load<4>(from + q), b = load<4>(from + stride + q), c = load<4>(from + 2 * stride + q),
-                       d = load<4>(from + 3 * stride + q);
-            const auto ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), ba = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-            const auto cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), dc = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-            store<4>(to + q * width, __builtin_shufflevector(ab, cd, 0, 1, 4, 5));
-            store<4>(to + (q + 1) * width, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
-            store<4>(to + (q + 2) * width, __builtin_shufflevector(ba, dc, 0, 1, 4, 5));
-            store<4>(to + (q + 3) * width, __builtin_shufflevector(ba, dc, 2, 3, 6, 7));
+            const auto square =
+                load_transposed(from + q, from + stride + q, from + 2 * stride + q, from + 3 * stride + q);
+            for (Index r = 0; r < 4; ++r) store<4>(to + (q + r) * width, square[std::size_t(r)]);
         }
         for (; q < k; ++q)
             for (Index r = 0; r < 4; ++r) to[q * width + r] = from[r * stride + q];
@@ -120,12 +115,11 @@ namespace detail {
 template <int R, int V, class T>
 struct Tile {
     static constexpr int L = lanes<T>;
-    Vector<T, L> s[R][V];
+    Pack<T> s[R][V];
 
     FG_INLINE void begin(StartAt<T> start, Index columns) {
         if (!start.data) {
-            for (int r = 0; r < R; ++r)
-                for (int v = 0; v < V; ++v) s[r][v] = Vector<T, L>{};
+            clear(s);
         } else if (columns == V * L) {
             for (int r = 0; r < R; ++r)
                 for (int v = 0; v < V; ++v) s[r][v] = load<L>(start.data + r * start.row + v * L);
@@ -139,7 +133,7 @@ struct Tile {
     // at(r): the entry of A that a row of the panel is multiplied by.
     template <class At>
     FG_INLINE void add(const T* panel, At&& at) {
-        Vector<T, L> b[V];
+        Pack<T> b[V];
         for (int v = 0; v < V; ++v) b[v] = load<L>(panel + v * L);
         for (int r = 0; r < R; ++r) {
             const T x = at(r);
@@ -165,14 +159,13 @@ FG_INLINE void product_tile(const T* FG_RESTRICT a, Index row, Index column, con
     Tile<R, V, T> tile;
     tile.begin(start, columns);
     for (Index q = 0; q < k; ++q)
-        tile.add(panel + q * (V * lanes<T>),
-                 [&](int r) __attribute__((always_inline)) { return a[r * row + q * column]; });
+        tile.add(panel + q * (V * lanes<T>), [&](int r) FG_INLINED { return a[r * row + q * column]; });
     tile.end(c, stride, columns);
 }
 
 template <int V, class T>
 void product_panel(Left<T> a, const T* panel, Index m, Index k, StartAt<T> start, T* c, Index stride, Index columns) {
-    const auto rows = [&](Index i, auto count) __attribute__((always_inline)) {
+    const auto rows = [&](Index i, auto count) FG_INLINED {
         constexpr int R = decltype(count)::value;
         product_tile<R, V>(a.data + i * a.row, a.row, a.column, panel, k,
                            {start.data ? start.data + i * start.row : nullptr, start.row}, c + i * stride, stride,
@@ -226,11 +219,11 @@ namespace detail {
 template <class T, class Visit>
 FG_INLINE void combine_rows(const Visit& visit, const T* B, Index n, const T* start, T* c) {
     constexpr int L = lanes<T>, V = 8;
-    const auto columns = [&](Index j, auto registers) __attribute__((always_inline)) {
+    const auto columns = [&](Index j, auto registers) FG_INLINED {
         constexpr int R = decltype(registers)::value;
-        Vector<T, L> s[R];
-        for (int r = 0; r < R; ++r) s[r] = start ? load<L>(start + j + r * L) : Vector<T, L>{};
-        visit([&](Index k, T x) __attribute__((always_inline)) {
+        Pack<T> s[R];
+        for (int r = 0; r < R; ++r) s[r] = start ? load<L>(start + j + r * L) : zero<Pack<T>>();
+        visit([&](Index k, T x) FG_INLINED {
             const T* const b = B + k * n + j;
             for (int r = 0; r < R; ++r) s[r] += x * load<L>(b + r * L);
         });
@@ -240,11 +233,11 @@ FG_INLINE void combine_rows(const Visit& visit, const T* B, Index n, const T* st
     for (; j + V * L <= n; j += V * L) columns(j, Width<V>{});
     for (; j + 4 * L <= n; j += 4 * L) columns(j, Width<4>{});
     for (; j + 2 * L <= n; j += 2 * L) columns(j, Width<2>{});
-    tail<L>(j, n - j, [&](Index k, auto width) __attribute__((always_inline)) {
+    tail<L>(j, n - j, [&](Index k, auto width) FG_INLINED {
         // Whole registers here too: of sums of single numbers the compiler makes other roundings.
         constexpr int N = decltype(width)::value;
-        Vector<T, L> s = start ? load_wide<N>(start + k) : Vector<T, L>{};
-        visit([&](Index q, T x) __attribute__((always_inline)) { s += x * load_wide<N>(B + q * n + k); });
+        Pack<T> s = start ? load_wide<N>(start + k) : zero<Pack<T>>();
+        visit([&](Index q, T x) FG_INLINED { s += x * load_wide<N>(B + q * n + k); });
         alignas(64) T rest[L];
         store<L>(rest, s);
         std::copy_n(rest, N, c + k);
@@ -258,7 +251,7 @@ void multiply_rows(Left<T> a, const T* B, Index m, Index n, Index k, const T* st
     for (Index i = 0; i < m; ++i) {
         const T* const row = a.data + i * a.row;
         detail::combine_rows(
-            [&](auto&& f) __attribute__((always_inline)) {
+            [&](auto&& f) FG_INLINED {
                 for (Index q = 0; q < k; ++q) f(q, row[q * a.column]);
             },
             B, n, start, c + i * n);
@@ -269,7 +262,7 @@ void multiply_rows(Left<T> a, const T* B, Index m, Index n, Index k, const T* st
 template <class T>
 void sum_products(const T* factors, const T* B, Index m, Index n, T* c) {
     detail::combine_rows(
-        [&](auto&& f) __attribute__((always_inline)) {
+        [&](auto&& f) FG_INLINED {
             for (Index i = 0; i < m; ++i) f(i, factors[i]);
         },
         B, n, static_cast<const T*>(nullptr), c);
@@ -279,7 +272,7 @@ void sum_products(const T* factors, const T* B, Index m, Index n, T* c) {
 template <class T>
 void sum_rows(const T* rows, Index m, Index n, T* c) {
     detail::combine_rows(
-        [&](auto&& f) __attribute__((always_inline)) {
+        [&](auto&& f) FG_INLINED {
             for (Index i = 0; i < m; ++i) f(i, T(1));
         },
         rows, n, static_cast<const T*>(nullptr), c);
@@ -287,7 +280,7 @@ void sum_rows(const T* rows, Index m, Index n, T* c) {
 
 template <class Row, class T>
 void multiply_sparse(const Row& row, const T* B, Index n, const T* start, T* c) {
-    detail::combine_rows([&](auto&& f) __attribute__((always_inline)) { row.each(f); }, B, n, start, c);
+    detail::combine_rows([&](auto&& f) FG_INLINED { row.each(f); }, B, n, start, c);
 }
 
 }  // namespace fg

@@ -2,18 +2,14 @@
 // second after a product, and would take a processor from the steps that follow.
 #pragma once
 
-#include <Eigen/Core>
-
 #include <algorithm>
 #include <cmath>
 
 #include "core/base.hpp"
 #include "core/team.hpp"
+#include "core/view.hpp"
 
 namespace fg {
-
-template <class T>
-using RowMajor = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 // out (rows, outputs) = X W', for X (rows, cols) and W (outputs, cols).
 template <class T>

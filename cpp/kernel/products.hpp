@@ -57,13 +57,13 @@ struct Tile {
     void advance(const Dense<T>& X, const std::uint32_t* rows, Index rows_count, const std::uint32_t* coming,
                  Index coming_count, bool foreseen) {
         count = rows_count;
-        cols = X.cols;
+        cols = X.cols();
         if (foreseen) {
             std::copy_n(next, count, x);
         } else {
-            for (Index i = 0; i < count; ++i) x[i] = X.row(rows[i]).x;
+            for (Index i = 0; i < count; ++i) x[i] = X.sample(rows[i]).x;
         }
-        for (Index i = 0; i < coming_count; ++i) next[i] = X.row(coming[i]).x;
+        for (Index i = 0; i < coming_count; ++i) next[i] = X.sample(coming[i]).x;
         for (Index i = coming_count; i < count; ++i) next[i] = next[coming_count - 1];
     }
 };
@@ -75,7 +75,7 @@ inline constexpr Index line = 64 / Index(sizeof(T));
 // Asks for the line of memory in which x[j] is.
 template <class T>
 FG_INLINE void ask_line(const T* x, Index j) {
-    __builtin_prefetch(x + j, 0, second_cache);
+    prefetch_line<second_cache>(x + j);
 }
 
 // The same, if x[j] begins a line, or would if the row began with one.
@@ -91,30 +91,31 @@ template <class T>
 void margins_one(const Tile<T>& tile, const T* FG_RESTRICT w, T b, T* FG_RESTRICT p) {
     constexpr int L = lanes<T>;
     const Index cols = tile.cols;
-    by_groups<8>(tile.count, [&](Index i, auto group) __attribute__((always_inline)) {
+    by_groups<8>(tile.count, [&](Index i, auto group) FG_INLINED {
         constexpr int R = decltype(group)::value, asked = std::min(R, Tile<T>::asked_in_margins);
         const T *x[R], *next[asked];
         for (int r = 0; r < R; ++r) x[r] = tile.x[i + r];
         for (int r = 0; r < asked; ++r) next[r] = tile.next[i + r];
-        Vector<T, L> s[R]{};
+        Pack<T> s[R];
+        clear(s);
         Index j = 0;
         for (; j + L <= cols; j += L) {
-            const auto v = load<L>(w + j);
+            const Pack<T> v = load<L>(w + j);
             for (int r = 0; r < R; ++r) {
                 s[r] += v * load<L>(x[r] + j);
                 if (r < asked) ask(next[r], j);
             }
         }
         for (int r = 0; r < asked; ++r) ask(next[r], j);
-        tail<L / 2>(j, cols - j, [&](Index k, auto width) __attribute__((always_inline)) {
+        tail<L / 2>(j, cols - j, [&](Index k, auto width) FG_INLINED {
             constexpr int N = decltype(width)::value;
-            const auto v = load_wide<N>(w + k);
+            const Pack<T> v = load_wide<N>(w + k);
             for (int r = 0; r < R; ++r) s[r] += v * load_wide<N>(x[r] + k);
         });
         if constexpr (R % 4 == 0 && L >= 4) {
-            for (int r = 0; r < R; r += 4) store<4>(p + i + r, sums_of<T, L>(s[r], s[r + 1], s[r + 2], s[r + 3]) + b);
+            for (int r = 0; r < R; r += 4) store<4>(p + i + r, sums_of(s[r], s[r + 1], s[r + 2], s[r + 3]) + b);
         } else {
-            for (int r = 0; r < R; ++r) p[i + r] = sum<T, L>(s[r]) + b;
+            for (int r = 0; r < R; ++r) p[i + r] = sum(s[r]) + b;
         }
     });
 }
@@ -123,14 +124,14 @@ void margins_one(const Tile<T>& tile, const T* FG_RESTRICT w, T b, T* FG_RESTRIC
 template <class T>
 void gradient_one(const Tile<T>& tile, const T* FG_RESTRICT s, T* FG_RESTRICT g) {
     constexpr int L = lanes<T>;
-    by_groups<8>(tile.count, [&](Index i, auto group) __attribute__((always_inline)) {
+    by_groups<8>(tile.count, [&](Index i, auto group) FG_INLINED {
         constexpr int R = decltype(group)::value;
         const T *x[R], *next[R];
         for (int r = 0; r < R; ++r) x[r] = tile.x[i + r];
         for (int r = 0; r < R; ++r) next[r] = tile.next[i + r];
-        const auto add = [&](Index j, auto width) __attribute__((always_inline)) {
+        const auto add = [&](Index j, auto width) FG_INLINED {
             constexpr int N = decltype(width)::value;
-            auto v = load<N>(g + j);
+            Pack<T, N> v = load<N>(g + j);
             for (int r = 0; r < R; ++r) {
                 v += s[i + r] * load<N>(x[r] + j);
                 if (r >= Tile<T>::asked_in_margins) ask(next[r], j);
@@ -147,18 +148,18 @@ void gradient_one(const Tile<T>& tile, const T* FG_RESTRICT s, T* FG_RESTRICT g)
 template <class T>
 FG_INLINE double total(const T* p, Index n) {
     constexpr int D = lanes<double>;
-    Vector<double, D> s{};
+    Pack<double> s = zero<Pack<double>>();
     Index i = 0;
-    for (; i + D <= n; i += D) s += __builtin_convertvector(load<D>(p + i), Vector<double, D>);
+    for (; i + D <= n; i += D) s += load_as<D, double>(p + i);
     for (int lane = 0; i < n; ++i, ++lane) s[lane] += double(p[i]);
-    return sum<double, D>(s);
+    return sum(s);
 }
 
 // ---- dense rows, several outputs ----
 
 // How many registers of columns a group of rows meets at once: as many as there is room for.
 template <class T>
-inline constexpr int columns_at_once = register_bytes == 64 ? 2 : 1;
+inline constexpr int columns_at_once = register_count == 32 ? 2 : 1;
 
 // Calls f(first column, Width<registers>) for all columns.
 template <int N, class T, class F>
@@ -177,12 +178,12 @@ template <int N, class T>
 void add_margins(const Tile<T>& tile, const T* FG_RESTRICT W, Index width, T* FG_RESTRICT P) {
     for (Index begin = 0; begin < tile.cols; begin += feature_block) {
         const Index end = std::min(tile.cols, begin + feature_block);
-        by_columns<N, T>(width, [&](Index c, auto registers) __attribute__((always_inline)) {
+        by_columns<N, T>(width, [&](Index c, auto registers) FG_INLINED {
             constexpr int V = decltype(registers)::value;
-            by_groups<8>(tile.count, [&](Index i, auto group) __attribute__((always_inline)) {
+            by_groups<8>(tile.count, [&](Index i, auto group) FG_INLINED {
                 constexpr int R = decltype(group)::value;
                 const T* x[R];
-                Vector<T, N> s[R][V];
+                Pack<T, N> s[R][V];
                 for (int r = 0; r < R; ++r) {
                     x[r] = tile.x[i + r];
                     for (int v = 0; v < V; ++v) s[r][v] = load<N>(P + (i + r) * width + c + v * N);
@@ -190,7 +191,7 @@ void add_margins(const Tile<T>& tile, const T* FG_RESTRICT W, Index width, T* FG
                 for (Index j = begin; j < end;) {
                     for (int r = 0; r < R && r < Tile<T>::asked_in_margins && c == 0; ++r) ask(tile.next[i + r], j);
                     for (const Index until = std::min(end, j + line<T>); j < until; ++j) {
-                        Vector<T, N> w[V];
+                        Pack<T, N> w[V];
                         for (int v = 0; v < V; ++v) w[v] = load<N>(W + j * width + c + v * N);
                         for (int r = 0; r < R; ++r)
                             for (int v = 0; v < V; ++v) s[r][v] += x[r][j] * w[v];
@@ -240,66 +241,67 @@ void margins_by_lanes(const Tile<T>& tile, const T* FG_RESTRICT W, const T* FG_R
                       T* FG_RESTRICT P) {
     constexpr int L = lanes<T>;
     const Index whole = tile.cols / L * L;
-    by_columns<N, T>(width, [&](Index c, auto registers) __attribute__((always_inline)) {
+    by_columns<N, T>(width, [&](Index c, auto registers) FG_INLINED {
         constexpr int V = decltype(registers)::value;
-        by_groups<register_bytes == 64 ? 8 / V : 4>(
-            tile.count, [&](Index i, auto group) __attribute__((always_inline)) {
-                constexpr int R = decltype(group)::value;
-                const T* x[R];
-                for (int r = 0; r < R; ++r) x[r] = tile.x[i + r];
-                Vector<T, N> waiting[6][R][V];  // sums that wait for the other half of their tree
-                const T* FG_RESTRICT w = W + c;
-                const auto add = [&](Vector<T, N>(&s)[R][V], Index j) __attribute__((always_inline)) {
-                    Vector<T, N> at[V];
-                    for (int v = 0; v < V; ++v) at[v] = load<N>(w + v * N);
-                    for (int r = 0; r < R; ++r)
-                        for (int v = 0; v < V; ++v) s[r][v] += x[r][j] * at[v];
-                    w += width;
-                };
-                for (int place = 0; place < L / 2; ++place) {
-                    const int lane = lane_at<T>(place);
-                    for (Index j = place * line<T>; j < tile.cols && c == 0; j += L / 2 * line<T>)
-                        for (int r = 0; r < R; ++r) ask_line(tile.next[i + r], j);
-                    Vector<T, N> s[R][V]{}, upper[R][V]{};
-                    for (Index j = lane; j < whole; j += L) {
-                        add(s, j);
-                        add(upper, j + L / 2);
-                    }
-                    if (whole < tile.cols)
-                        tail<L / 2>(whole, tile.cols - whole, [&](Index j, auto n) __attribute__((always_inline)) {
-                            if (lane < decltype(n)::value) add(s, j + lane);
-                        });
-                    for (int r = 0; r < R; ++r)
-                        for (int v = 0; v < V; ++v) s[r][v] += upper[r][v];
-                    int level = 0;
-                    for (; (place >> level) & 1; ++level)
-                        for (int r = 0; r < R; ++r)
-                            for (int v = 0; v < V; ++v) s[r][v] = waiting[level][r][v] + s[r][v];
-                    for (int r = 0; r < R; ++r)
-                        for (int v = 0; v < V; ++v) waiting[level][r][v] = s[r][v];
-                    if (place + 1 < L / 2) continue;
-                    for (int r = 0; r < R; ++r)
-                        for (int v = 0; v < V; ++v)
-                            store<N>(P + (i + r) * width + c + v * N, s[r][v] + load<N>(b + c + v * N));
+        by_groups<register_bytes == 64 ? 8 / V : 4>(tile.count, [&](Index i, auto group) FG_INLINED {
+            constexpr int R = decltype(group)::value;
+            const T* x[R];
+            for (int r = 0; r < R; ++r) x[r] = tile.x[i + r];
+            Pack<T, N> waiting[6][R][V];  // sums that wait for the other half of their tree
+            const T* FG_RESTRICT w = W + c;
+            const auto add = [&](Pack<T, N>(&s)[R][V], Index j) FG_INLINED {
+                Pack<T, N> at[V];
+                for (int v = 0; v < V; ++v) at[v] = load<N>(w + v * N);
+                for (int r = 0; r < R; ++r)
+                    for (int v = 0; v < V; ++v) s[r][v] += x[r][j] * at[v];
+                w += width;
+            };
+            for (int place = 0; place < L / 2; ++place) {
+                const int lane = lane_at<T>(place);
+                for (Index j = place * line<T>; j < tile.cols && c == 0; j += L / 2 * line<T>)
+                    for (int r = 0; r < R; ++r) ask_line(tile.next[i + r], j);
+                Pack<T, N> s[R][V], upper[R][V];
+                clear(s);
+                clear(upper);
+                for (Index j = lane; j < whole; j += L) {
+                    add(s, j);
+                    add(upper, j + L / 2);
                 }
-            });
+                if (whole < tile.cols)
+                    tail<L / 2>(whole, tile.cols - whole, [&](Index j, auto n) FG_INLINED {
+                        if (lane < decltype(n)::value) add(s, j + lane);
+                    });
+                for (int r = 0; r < R; ++r)
+                    for (int v = 0; v < V; ++v) s[r][v] += upper[r][v];
+                int level = 0;
+                for (; (place >> level) & 1; ++level)
+                    for (int r = 0; r < R; ++r)
+                        for (int v = 0; v < V; ++v) s[r][v] = waiting[level][r][v] + s[r][v];
+                for (int r = 0; r < R; ++r)
+                    for (int v = 0; v < V; ++v) waiting[level][r][v] = s[r][v];
+                if (place + 1 < L / 2) continue;
+                for (int r = 0; r < R; ++r)
+                    for (int v = 0; v < V; ++v)
+                        store<N>(P + (i + r) * width + c + v * N, s[r][v] + load<N>(b + c + v * N));
+            }
+        });
     });
 }
 
 // G (features, width) += X' S. The sums of a few features stay in registers while rows pass by.
 template <int N, class T>
 void add_gradient(const Tile<T>& tile, const T* FG_RESTRICT S, Index width, T* FG_RESTRICT G) {
-    by_groups<8>(tile.cols, [&](Index j, auto group) __attribute__((always_inline)) {
+    by_groups<8>(tile.cols, [&](Index j, auto group) FG_INLINED {
         constexpr int F = decltype(group)::value;
-        by_columns<N, T>(width, [&](Index c, auto registers) __attribute__((always_inline)) {
+        by_columns<N, T>(width, [&](Index c, auto registers) FG_INLINED {
             constexpr int V = decltype(registers)::value;
             T* const g = G + j * width + c;
-            Vector<T, N> s[F][V];
+            Pack<T, N> s[F][V];
             for (int f = 0; f < F; ++f)
                 for (int v = 0; v < V; ++v) s[f][v] = load<N>(g + f * width + v * N);
             for (Index i = 0; i < tile.count; ++i) {
                 const T* const x = tile.x[i] + j;
-                Vector<T, N> slope[V];
+                Pack<T, N> slope[V];
                 for (int v = 0; v < V; ++v) slope[v] = load<N>(S + i * width + c + v * N);
                 for (int f = 0; f < F; ++f)
                     for (int v = 0; v < V; ++v) s[f][v] += x[f] * slope[v];
@@ -324,17 +326,11 @@ void add_rows(const T* FG_RESTRICT P, Index count, Index width, T* FG_RESTRICT s
 template <int N, class T>
 void add_totals(const T* P, Index count, Index width, double* sums) {
     constexpr int D = lanes<double>, M = std::min(N, D);
-    using Column = Vector<double, M>;
+    using Column = Pack<double, M>;
     for (Index c = 0; c < width; c += M) {
-        Column lane[D]{};
-        const auto add = [&](Index i, int l) __attribute__((always_inline)) {
-            const auto p = load<M>(P + (i + l) * width + c);
-            if constexpr (M == 1) {
-                lane[l] += double(p);
-            } else {
-                lane[l] += __builtin_convertvector(p, Column);
-            }
-        };
+        Column lane[D];
+        clear(lane);
+        const auto add = [&](Index i, int l) FG_INLINED { lane[l] += load_as<M, double>(P + (i + l) * width + c); };
         Index i = 0;
         for (; i + D <= count; i += D)
             for (int l = 0; l < D; ++l) add(i, l);
@@ -355,38 +351,22 @@ struct PartOf {
     const std::uint32_t* split;
     Index part;
 
-    FG_INLINE CsrRow<T, I> row(Index i) const {
-        const auto r = X.row(i);
+    FG_INLINE CsrRow<T, I> sample(Index i) const {
+        const auto r = X.sample(i);
         if (!split) return r;
         const Index s = Index(split[i]);
         return part == 0 ? CsrRow<T, I>{r.x, r.index, s} : CsrRow<T, I>{r.x + s, r.index + s, r.n - s};
     }
     FG_INLINE void prefetch(Index i) const {
-        const auto r = row(i);
+        const auto r = sample(i);
         prefetch_bytes(r.x, r.n * Index(sizeof(T)));
         prefetch_bytes(r.index, r.n * Index(sizeof(I)));
     }
     FG_INLINE void prefetch_place(Index i) const {
         X.prefetch_place(i);
-        if (split) __builtin_prefetch(split + i);
+        if (split) prefetch_line(split + i);
     }
 };
-
-// N numbers as type T: of type double they are rounded.
-template <int N, class T, class A>
-FG_INLINE Vector<T, N> load_as(const A* p) {
-    if constexpr (std::is_same_v<T, A>) {
-        return load<N>(p);
-    } else if constexpr (N == 1) {
-        return T(*p);
-    } else if constexpr (N <= lanes<A>) {
-        return __builtin_convertvector(load<N>(p), Vector<T, N>);
-    } else {
-        return [&]<int... K>(std::integer_sequence<int, K...>) __attribute__((always_inline)) {
-            return __builtin_shufflevector(load_as<N / 2, T>(p), load_as<N / 2, T>(p + N / 2), K...);
-        }(std::make_integer_sequence<int, N>{});
-    }
-}
 
 // P (count, width) = X W; rows[0..known) may be asked for ahead. W may be of type double where X is of type float.
 template <int N, class T, class I, class A>
@@ -398,11 +378,12 @@ void margins(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, Inde
             X.prefetch_place(rows[i + 2 * lead]);
             X.prefetch(rows[i + lead]);
         }
-        const auto row = X.row(rows[i]);
+        const auto row = X.sample(rows[i]);
         for (Index c = 0; c < width; c += N) {
-            Vector<T, N> s[4]{};
-            const auto add = [&](Vector<T, N>& sum, Index k) __attribute__((always_inline)) {
-                const auto w = load_as<N, T>(W + Index(row.index[k]) * width + c);
+            Pack<T, N> s[4];
+            clear(s);
+            const auto add = [&](Pack<T, N>& sum, Index k) FG_INLINED {
+                const Pack<T, N> w = load_as<N, T>(W + Index(row.index[k]) * width + c);
                 if constexpr (N == 1) {
                     sum = multiply_add(row.x[k], w, sum);
                 } else {
@@ -444,7 +425,7 @@ FG_INLINE void each_within(const PartOf<T, I>& X, const std::uint32_t* rows, Ind
             X.prefetch_place(rows[i + 2 * lead]);
             X.prefetch(rows[i + lead]);
         }
-        const auto row = X.row(rows[i]);
+        const auto row = X.sample(rows[i]);
         const auto at = f(i);
         if (share.whole || sorted) {
             const Index end = share.whole ? row.n : below(row, share.end);
@@ -462,19 +443,18 @@ template <int N, class T, class I>
 void add_gradient(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, const Share& share, bool sorted,
                   const T* S, Index outputs_width, double* G) {
     const Index width = N == 1 ? 1 : outputs_width;
-    each_within(X, rows, count, share, sorted, [=](Index i) __attribute__((always_inline)) {
+    each_within(X, rows, count, share, sorted, [=](Index i) FG_INLINED {
         if constexpr (N == 1) {
-            return [s = double(S[i]), G](Index j, T x)
-                       __attribute__((always_inline)) { G[j] = multiply_add(double(x), s, G[j]); };
+            return [s = double(S[i]), G](Index j, T x) FG_INLINED { G[j] = multiply_add(double(x), s, G[j]); };
         } else {
-            return [s = S + i * width, G, width](Index j, T x) __attribute__((always_inline)) {
+            return [s = S + i * width, G, width](Index j, T x) FG_INLINED {
                 constexpr int D = std::min(N, lanes<double>);
                 for (Index c = 0; c < width; c += D) {
                     double* const g = G + j * width + c;
                     if constexpr (D == 1) {
                         *g = multiply_add(double(x), double(s[c]), *g);
                     } else {
-                        const auto slope = __builtin_convertvector(load<D>(s + c), Vector<double, D>);
+                        const Pack<double, D> slope = load_as<D, double>(s + c);
                         store<D>(g, load<D>(g) + double(x) * slope);
                     }
                 }

@@ -50,8 +50,8 @@ struct Targets {
     // By index, not by branch: which class comes next cannot be predicted.
     double target(Index i) const { return label < 0 ? double(y[i]) : side[y[i] == T(label)]; }
     FG_INLINE void prefetch(Index i) const {
-        __builtin_prefetch(y + i);
-        if (weight) __builtin_prefetch(weight + i);
+        prefetch_line(y + i);
+        if (weight) prefetch_line(weight + i);
     }
     double sample_weight(Index i) const { return weight ? double(weight[i]) : 1.0; }
 };
@@ -150,12 +150,12 @@ struct Samples {
     template <class Loss>
     double total(const Loss& loss, int n) const {
         constexpr int L = lanes<double>;
-        Vector<double, L> sums{};
+        Pack<double> sums = zero<Pack<double>>();
         int k = 0;
-        for (; k + L <= n; k += L) sums += loss.at(load<L>(y + k), load<L>(margin + k)).value;
+        for (; k + L <= n; k += L) sums += loss.template at<Pack<double>>(load<L>(y + k), load<L>(margin + k)).value;
         double rest = 0.0;
-        for (; k < n; ++k) rest += loss.at(Lone{y[k]}, Lone{margin[k]}).value[0];
-        return sum<double, L>(sums) + rest;
+        for (; k < n; ++k) rest += loss.at(all<Lone>(y[k]), all<Lone>(margin[k])).value[0];
+        return sum(sums) + rest;
     }
 };
 
@@ -178,7 +178,7 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
     Samples<T> samples;
     double margin = 0.0, square = 0.0;
     if constexpr (Ahead) {
-        const auto first = X.row(order[0]).dot_square(s.w);
+        const auto first = X.sample(order[0]).dot_square(s.w);
         margin = double(first[0]) * s.scale + s.intercept;
         square = double(first[1]);
     }
@@ -195,10 +195,10 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
             }
             if (i + Samples<T>::size < known) targets.prefetch(order[i + Samples<T>::size]);
 
-            const auto x = X.row(order[i]);
+            const auto x = X.sample(order[i]);
             [[maybe_unused]] std::array<T, 3> next;
             if constexpr (Ahead) {
-                next = X.row(order[i + 1 < count ? i + 1 : i]).dot_square_cross(s.w, x);
+                next = X.sample(order[i + 1 < count ? i + 1 : i]).dot_square_cross(s.w, x);
             } else {
                 const auto here = x.dot_square(s.w);
                 margin = double(here[0]) * s.scale + s.intercept;
@@ -206,7 +206,7 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
             }
 
             samples.margin[k] = margin;
-            const Point<Lone> point = loss.at(Lone{samples.y[k], samples.y[k]}, Lone{margin, margin});
+            const Point<Lone> point = loss.at(all<Lone>(samples.y[k]), all<Lone>(margin));
             double slope, pull = samples.pull[k];  // update = slope * pull
             if (passive) {
                 if (rate == Rate::pa1 && square == 0.0) {
@@ -222,8 +222,8 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
                                           : point.value[0] / (square + 0.5 / eta0);
             } else {
                 s.penalty += 0.5 * l2 * s.square + l1 * s.absolute + offset_rate * s.intercept;
-                slope = (Loss::bounded ? point.slope
-                                       : smaller<Lone>(largest_slope, larger<Lone>(-largest_slope, point.slope)))[0];
+                slope = Loss::bounded ? point.slope[0]
+                                      : smaller<Lone>(largest_slope, larger<Lone>(-largest_slope, point.slope))[0];
             }
             if constexpr (requires { loss.least(0.0); }) {
                 slope = point.slope[0];

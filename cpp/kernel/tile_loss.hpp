@@ -29,8 +29,8 @@ struct Goals {
     double smoothing = 0.0;  // of the softmax: the share of the target that all classes have in equal parts
 
     FG_INLINE void prefetch(Index row) const {
-        __builtin_prefetch(code ? code + row : y + row * outputs);
-        if (weight) __builtin_prefetch(weight + row * weight_stride);
+        prefetch_line(code ? code + row : y + row * outputs);
+        if (weight) prefetch_line(weight + row * weight_stride);
     }
     FG_INLINE T weight_of(Index row) const { return weight[row * weight_stride]; }
 };
@@ -133,7 +133,7 @@ private:
     // Margins become slopes; returns the sum of the losses.
     double evaluate(Index n, T factor, T* y, T* weight, T* p) const {
         constexpr int L = lanes<T>;
-        Vector<T, L> sums{};
+        Pack<T> sums = zero<Pack<T>>();
         Index k = 0;
         for (; k + L <= n; k += L) sums += points(load<L>(y + k), load<L>(weight + k), factor, p + k);
         if (k < n) {
@@ -144,13 +144,13 @@ private:
             sums += points(load<L>(y + k), load<L>(weight + k), factor, rest);
             std::copy_n(rest, n - k, p + k);
         }
-        return double(sum<T, L>(sums));
+        return double(sum(sums));
     }
 
-    FG_INLINE Vector<T, lanes<T>> points(Vector<T, lanes<T>> y, Vector<T, lanes<T>> weight, T factor, T* p) const {
+    FG_INLINE Pack<T> points(const Pack<T>& y, const Pack<T>& weight, T factor, T* p) const {
         constexpr int L = lanes<T>;
-        const auto margin = load<L>(p);
-        const auto point = loss_.at(y, margin);
+        const Pack<T> margin = load<L>(p);
+        const Point<Pack<T>> point = loss_.template at<Pack<T>>(y, margin);
         store<L>(p, weight * factor * point.slope);
         return weight * point.value + T(0) * margin;
     }
@@ -211,17 +211,16 @@ private:
 
     template <int N>
     FG_INLINE static T maximum(const T* row, Index width) {
-        const auto greater = [](auto a, auto b) __attribute__((always_inline)) { return a > b ? a : b; };
-        auto top = load<N>(row);
-        for (Index k = N; k < width; k += N) top = greater(top, load<N>(row + k));
-        return reduced<T, N>(top, greater);
+        Pack<T, N> top = load<N>(row);
+        for (Index k = N; k < width; k += N) top = largest<Pack<T, N>>(top, load<N>(row + k));
+        return largest(top);
     }
 
     // Margins become e^(p - largest), next to nothing in the padding; returns the sum, which is at least 1.
     template <int N>
     FG_INLINE static T exponentials(T* row, T largest, Index width) {
-        using V = Vector<T, N>;
-        V sums{};
+        using V = Pack<T, N>;
+        V sums = zero<V>();
         for (Index k = 0; k < width; k += N) {
             const V margin = load<N>(row + k);
             const auto [over, under] = exp_minus<V>(largest - margin);
@@ -229,7 +228,7 @@ private:
             store<N>(row + k, e);
             sums += e + T(0) * margin;
         }
-        return fg::sum<T, N>(sums);
+        return fg::sum(sums);
     }
 };
 

@@ -15,8 +15,8 @@ template <class T>
 class DenseMiniBatch final : public MiniBatch<T> {
 public:
     DenseMiniBatch(const Dense<T>& X, Stream stream, std::vector<Model<T>> models)
-        : MiniBatch<T>(TeamSize::Memory::of<DenseMiniBatch>(), X.rows, X.cols, double(X.cols),
-                       double(X.cols) * sizeof(T), std::move(stream), std::move(models)),
+        : MiniBatch<T>(TeamSize::Memory::of<DenseMiniBatch>(), X.rows(), X.cols(), double(X.cols()),
+                       double(X.cols()) * sizeof(T), std::move(stream), std::move(models)),
           X_(X) {
         // Chunks of at least 8192 multiply-adds (about a microsecond) and 32 rows, at most 64 of them, or 256 of half a
         // million; and partial gradients of at most 16 MB, if the chunks would not be fewer than two. All that of one
@@ -33,18 +33,18 @@ public:
 
         std::vector<std::uint32_t> place;  // single outputs of several models, see margins_by_lanes
         if (this->outputs_ == 1 && this->models_.size() > 1) {
-            place.resize(std::size_t(X.cols) + 1, std::uint32_t(X.cols));
+            place.resize(std::size_t(X.cols()) + 1, std::uint32_t(X.cols()));
             std::uint32_t next = 0;
-            each_by_lanes<T>(X.cols, [&](Index j) { place[std::size_t(j)] = next++; });
+            each_by_lanes<T>(X.cols(), [&](Index j) { place[std::size_t(j)] = next++; });
         }
         this->form_blocks([](Index) { return 0; }, std::move(place));
-        all_ = (X.cols + 1) * this->columns_;
+        all_ = (X.cols() + 1) * this->columns_;
         stride_ = (all_ + 15) / 16 * 16;
         partial_ = Buffer<T>(chunks_ * stride_);
         this->losses_.resize(std::size_t(chunks_) * this->models_.size());
         claims_ = std::vector<std::atomic<std::uint64_t>>(std::size_t(chunks_));
         // A tile takes half of the first-level cache. Groups are of eight rows.
-        const Index row = std::max<Index>(1, X.cols) * Index(sizeof(T));
+        const Index row = std::max<Index>(1, X.cols()) * Index(sizeof(T));
         tile_ = std::clamp<Index>((16 << 10) / row, 4, Tile<T>::most_rows);
         if (tile_ > 8) tile_ = tile_ / 8 * 8;
         // Blocks take several tiles at a time, since they load and store their gradient as often.
@@ -57,7 +57,7 @@ private:
     void begin_epoch(int most_members) override {
         while (int(margins_.size()) < most_members) {
             margins_.emplace_back(reach_ * widest_);
-            wide_.emplace_back(is_long<T>(chunk_) ? (X_.cols + 1) * widest_ : 0);
+            wide_.emplace_back(is_long<T>(chunk_) ? (X_.cols() + 1) * widest_ : 0);
         }
         stamps_ += std::uint64_t(this->batches());
         for (const auto& block : this->blocks_) this->pack(block);
@@ -70,12 +70,12 @@ private:
         const bool small = chunks_ * all_ < 8192;  // too little to share
         for (std::size_t b = 0; b < this->blocks_.size(); ++b) {
             if (!this->blocks_[b].alone()) {
-                for (Index j = 0; j <= X_.cols; j += 1024)
-                    this->add_tasks(b, j, std::min(j + 1024, X_.cols + 1), shared);
+                for (Index j = 0; j <= X_.cols(); j += 1024)
+                    this->add_tasks(b, j, std::min(j + 1024, X_.cols() + 1), shared);
                 continue;
             }
             for (int member = 0; member < members; ++member) {
-                const auto [begin, end] = this->share(X_.cols + 1, member, members, 16);
+                const auto [begin, end] = this->share(X_.cols() + 1, member, members, 16);
                 this->add_tasks(b, begin, end, tasks_[std::size_t(small ? 0 : member)]);
             }
         }
@@ -108,7 +108,7 @@ private:
     }
 
     T* partial_of(Index c, const Block<T>& block) const {
-        return partial_.data() + c * stride_ + (X_.cols + 1) * block.before;
+        return partial_.data() + c * stride_ + (X_.cols() + 1) * block.before;
     }
 
     // Calls work(chunk, end of the share) for the chunks that fall to the member: those of its own share, from the
@@ -164,7 +164,7 @@ private:
     void one_output(const Portion& portion, Index c, const Block<T>& block, T* p, double* wide) {
         T* const g = partial_of(c, block);
         std::fill_n(g, this->size_, T(0));
-        LongSum<T> gradient(g, wide, X_.cols, summed_);
+        LongSum<T> gradient(g, wide, X_.cols(), summed_);
         const double share = 1.0 / double(portion.batch.count);
         double loss = 0.0, slopes = 0.0;
         const T* const w = block.W;
@@ -176,13 +176,13 @@ private:
             slopes += total(p, tile.count);
         });
         gradient.finish();
-        g[X_.cols] = T(slopes * this->model_of(block, 0).recipe.intercept_decay);
+        g[X_.cols()] = T(slopes * this->model_of(block, 0).recipe.intercept_decay);
         this->loss_at(c, block.models[0]) = loss;
     }
 
     // Several outputs of a model, or several models.
     void many(const Portion& portion, Index c, const Block<T>& block, T* P, double* wide) {
-        const Index width = block.width, weights = X_.cols * width, count = Index(block.models.size());
+        const Index width = block.width, weights = X_.cols() * width, count = Index(block.models.size());
         T* const G = partial_of(c, block);
         std::fill_n(G, weights + width, T(0));
         LongSum<T> gradient(G, wide, weights + width, summed_);

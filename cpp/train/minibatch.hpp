@@ -323,10 +323,10 @@ protected:
                 continue;
             }
             for (Index j = 0; j < to - from; ++j) {
-                by_lanes<T>(n, [&](Index c, auto vector) __attribute__((always_inline)) {
+                by_lanes<T>(n, [&](Index c, auto vector) FG_INLINED {
                     constexpr int N = decltype(vector)::value;
                     const T* const g = first + j * block.width + c;
-                    auto sum = load<N>(g);
+                    Pack<T, N> sum = load<N>(g);
                     for (Index p = 1; p < gradient.parts; ++p) sum += load<N>(g + p * gradient.stride);
                     store<N>(scratch + j * n + c, sum);
                 });

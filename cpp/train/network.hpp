@@ -191,11 +191,11 @@ template <class T>
 class DenseDesign final : public Design<T> {
 public:
     explicit DenseDesign(const Dense<T>& X) : X_(X) {
-        this->rows = X.rows;
-        this->cols = X.cols;
+        this->rows = X.rows();
+        this->cols = X.cols();
     }
     bool sparse() const override { return false; }
-    const T* dense(Index i) const override { return X_.row(i).x; }
+    const T* dense(Index i) const override { return X_.sample(i).x; }
     SparseRow<T> sparse_row(Index) const override { return {}; }
 
 private:
@@ -206,17 +206,17 @@ template <class T, class I>
 class SparseDesign final : public Design<T> {
 public:
     explicit SparseDesign(const Csr<T, I>& X) : X_(X) {
-        this->rows = X.rows;
-        this->cols = X.cols;
-        for (Index i = 0; i < X.rows && sorted_; ++i) {
-            const auto row = X.row(i);
+        this->rows = X.rows();
+        this->cols = X.cols();
+        for (Index i = 0; i < X.rows() && sorted_; ++i) {
+            const auto row = X.sample(i);
             sorted_ = std::is_sorted(row.index, row.index + row.n);
         }
     }
     bool sparse() const override { return true; }
     const T* dense(Index) const override { return nullptr; }
     SparseRow<T> sparse_row(Index i) const override {
-        const auto row = X_.row(i);
+        const auto row = X_.sample(i);
         return {row.x, row.index, row.n, sizeof(I) == 8, sorted_};
     }
 

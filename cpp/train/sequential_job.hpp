@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -44,7 +45,7 @@ struct Epoch {
 // Rows kept aside: either some rows of X (then `rows` lists them) or all rows of a matrix of their own.
 template <class View>
 struct Validation {
-    View X;
+    std::optional<View> X;
     const typename View::Scalar* y = nullptr;
     const typename View::Scalar* weight = nullptr;
     std::vector<std::uint32_t> rows;
@@ -70,7 +71,7 @@ public:
     SequentialJob(const View& X, const Targets<T>& targets, const std::uint8_t* held_out,
                   const Validation<View>* validation, const Plan& plan, const Output<T>& output, double t)
         : X_(X), targets_(targets), held_out_(held_out), validation_(validation), plan_(plan), output_(output) {
-        state_.cols = X.cols;
+        state_.cols = X.cols();
         state_.intercept = *output.intercept;
         if (output.average) state_.average_intercept = *output.average_intercept;
         state_.t = t;
@@ -108,7 +109,7 @@ protected:
     virtual double prediction(double margin) const = 0;  // of a regression
 
     double margin(const View& X, Index row) const {
-        return double(X.row(row).dot_square(state_.w)[0]) * state_.scale + state_.intercept;
+        return double(X.sample(row).dot_square(state_.w)[0]) * state_.scale + state_.intercept;
     }
 
     const View X_;
@@ -121,8 +122,8 @@ protected:
 
 private:
     Buffer<T> copy_of(const T* values) const {
-        Buffer<T> copy(X_.cols);
-        std::copy_n(values, X_.cols, copy.data());
+        Buffer<T> copy(X_.cols());
+        std::copy_n(values, X_.cols(), copy.data());
         return copy;
     }
 
@@ -136,15 +137,15 @@ private:
                 if (!in_place) average_ = copy_of(output_.average);
                 state_.average = in_place ? output_.average : average_.data();
             }
-            order_.resize(std::size_t(X_.rows));
+            order_.resize(std::size_t(X_.rows()));
             std::iota(order_.begin(), order_.end(), 0u);
             if (plan_.settings.l1 > 0.0) {
-                truncated_ = Buffer<T>(X_.cols);
+                truncated_ = Buffer<T>(X_.cols());
                 state_.truncated = truncated_.data();
-                std::fill_n(state_.truncated, X_.cols, T(0));
+                std::fill_n(state_.truncated, X_.cols(), T(0));
             }
         }
-        if (plan_.shuffle) shuffle_rows(order_.data(), X_.rows, output_.seed);
+        if (plan_.shuffle) shuffle_rows(order_.data(), X_.rows(), output_.seed);
         if (held_out_) {
             training_own_.clear();
             for (const auto row : order_)
@@ -217,7 +218,7 @@ private:
         if (!plan_.regression) {
             for (Index i = 0; i < rows.count; ++i) {
                 const Index row = rows.row(i);
-                const bool hit = (margin(rows.X, row) > 0.0) == (targets.target(row) > 0.0);
+                const bool hit = (margin(*rows.X, row) > 0.0) == (targets.target(row) > 0.0);
                 right += hit ? targets.sample_weight(row) : 0.0;
             }
             return right / total;
@@ -228,7 +229,7 @@ private:
         for (Index i = 0; i < rows.count; ++i) {
             const Index row = rows.row(i);
             const double weight = targets.sample_weight(row), y = targets.target(row);
-            const double error = y - prediction(margin(rows.X, row));
+            const double error = y - prediction(margin(*rows.X, row));
             residual += weight * error * error;
             spread += weight * (y - mean) * (y - mean);
         }

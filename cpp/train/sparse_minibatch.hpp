@@ -27,7 +27,7 @@ template <class T, class I>
 double mean_length(const Csr<T, I>& X, const std::vector<std::uint32_t>& listed) {
     if (listed.empty()) return X.mean_length();
     double entries = 0.0;
-    for (const auto row : listed) entries += double(X.row(Index(row)).n);
+    for (const auto row : listed) entries += double(X.sample(Index(row)).n);
     return entries / double(listed.size());
 }
 
@@ -50,12 +50,12 @@ private:
     static constexpr bool is_wide = std::is_same_v<T, double>;
 
     SparseMiniBatch(const Csr<T, I>& X, bool sorted, double length, Stream stream, std::vector<Model<T>> models)
-        : MiniBatch<T>(TeamSize::Memory::of<SparseMiniBatch>(), X.rows, X.cols, length,
+        : MiniBatch<T>(TeamSize::Memory::of<SparseMiniBatch>(), X.rows(), X.cols(), length,
                        length * double(sizeof(T) + sizeof(I)), std::move(stream), std::move(models)),
           X_(X),
           sorted_(sorted) {
         parts_ = sorted && length >= 8.0 ? 2 : 1;
-        boundary_ = parts_ == 2 ? quantiles(0, X.cols, 2)[1] : X.cols;
+        boundary_ = parts_ == 2 ? quantiles(0, X.cols(), 2)[1] : X.cols();
         const auto tiles = std::size_t((this->batch_ + tile - 1) / tile), count = this->models_.size();
         this->losses_.resize(tiles * count);
         scale_.assign(count, 1.0);
@@ -65,9 +65,9 @@ private:
         for (const auto& model : this->models_) usual.push_back(usual_way(model));
         form(usual);
         if (std::find(usual.begin(), usual.end(), Way::waiting) != usual.end()) {
-            for (Index i = 0; i < X.rows; ++i) longest_ = std::max(longest_, X.row(i).n);
-            reached_.assign(std::size_t(X.cols), 0);
-            all_.resize(std::size_t(X.cols));
+            for (Index i = 0; i < X.rows(); ++i) longest_ = std::max(longest_, X.sample(i).n);
+            reached_.assign(std::size_t(X.cols()), 0);
+            all_.resize(std::size_t(X.cols()));
             std::iota(all_.begin(), all_.end(), 0u);
         }
     }
@@ -78,10 +78,10 @@ private:
         ways_ = ways;
         this->form_blocks([this](Index m) { return int(ways_[std::size_t(m)]); }, {});
         margins_ = Buffer<T>(parts_ * this->batch_ * this->columns_);
-        gradient_ = Buffer<T>((X_.cols + 1) * this->columns_);
+        gradient_ = Buffer<T>((X_.cols() + 1) * this->columns_);
         if (!is_wide) {
-            wide_ = Buffer<double>((X_.cols + 1) * this->columns_);
-            std::fill_n(wide_.data(), (X_.cols + 1) * this->columns_, 0.0);
+            wide_ = Buffer<double>((X_.cols() + 1) * this->columns_);
+            std::fill_n(wide_.data(), (X_.cols() + 1) * this->columns_, 0.0);
         }
         sums_.resize(this->losses_.size() / this->models_.size() * std::size_t(this->columns_));
         factor_.resize(std::size_t(this->columns_));
@@ -101,15 +101,16 @@ private:
         waiting_ = false;
         for (const auto& block : this->blocks_) {
             this->pack(block);
-            if (!is_wide && way_of(block) == Way::direct) std::copy_n(block.W, X_.cols * block.width, direct_of(block));
+            if (!is_wide && way_of(block) == Way::direct)
+                std::copy_n(block.W, X_.cols() * block.width, direct_of(block));
             if (way_of(block) != Way::waiting) continue;
-            std::fill_n(gradient_of(block), (X_.cols + 1) * block.width, T(0));
+            std::fill_n(gradient_of(block), (X_.cols() + 1) * block.width, T(0));
             clock_ = std::size_t(block.models[0]);
             waiting_ = true;
         }
         forget(std::size_t(this->batches()));
         if (waiting_) {  // so that no member needs memory within a step
-            const auto most = std::size_t(std::min(X_.cols, this->batch_ * longest_));
+            const auto most = std::size_t(std::min(X_.cols(), this->batch_ * longest_));
             for (auto& touched : touched_) {
                 touched.features.reserve(most);
                 touched.from.reserve(most);
@@ -131,7 +132,7 @@ private:
         if (!bare || !model.updater->can_wait()) return Way::dense;
         if (model.updater->plain() && penalty.l1 == 0.0 && !penalty.positive && recipe.clip_value == no_limit)
             return Way::direct;
-        return 10.0 * this->length_ * double(this->batch_) < double(X_.cols) ? Way::waiting : Way::dense;
+        return 10.0 * this->length_ * double(this->batch_) < double(X_.cols()) ? Way::waiting : Way::dense;
     }
 
     // Epochs that cannot wait: a decay by more than everything; and for FTRL rates that change within the epoch, and
@@ -144,7 +145,7 @@ private:
         if (!model.updater->needs_equal_rates()) return false;
         const T* const w = model.flat.w;
         return std::any_of(rates, end, [=](double rate) { return rate != rates[0]; }) ||
-               (model.first_step == 1 && std::any_of(w, w + X_.cols * this->width_, [](T v) { return v != T(0); }));
+               (model.first_step == 1 && std::any_of(w, w + X_.cols() * this->width_, [](T v) { return v != T(0); }));
     }
 
     // Features that cut the entries between two features into so many about equal numbers, by a sample of the rows to
@@ -154,7 +155,7 @@ private:
         const auto& listed = this->stream_.listed;
         const Index step = std::max<Index>(1, this->n_ / 256);
         for (Index i = 0; i < this->n_ && pieces > 1; i += step) {
-            const auto row = X_.row(listed.empty() ? i : Index(listed[std::size_t(i)]));
+            const auto row = X_.sample(listed.empty() ? i : Index(listed[std::size_t(i)]));
             std::copy_if(row.index, row.index + row.n, std::back_inserter(sample),
                          [=](I j) { return Index(j) >= begin && Index(j) < end; });
         }
@@ -169,11 +170,11 @@ private:
     // Where each row passes from the first part to the second, once for all epochs.
     void split_rows(int most_members) {
         if (parts_ == 1 || !split_.empty()) return;
-        split_.resize(std::size_t(X_.rows));
+        split_.resize(std::size_t(X_.rows()));
         static TeamSize::Memory sizes;
-        Team::call(sizes, most_members, 5e-8 * double(X_.rows), [&](int member, int members) {
-            for (Index i = X_.rows * member / members; i < X_.rows * (member + 1) / members; ++i)
-                split_[std::size_t(i)] = std::uint32_t(below(X_.row(i), boundary_));
+        Team::call(sizes, most_members, 5e-8 * double(X_.rows()), [&](int member, int members) {
+            for (Index i = X_.rows() * member / members; i < X_.rows() * (member + 1) / members; ++i)
+                split_[std::size_t(i)] = std::uint32_t(below(X_.sample(i), boundary_));
         });
     }
 
@@ -186,7 +187,7 @@ private:
         shares.resize(std::size_t(members));
         shares_ = shares.data();
         for (Index part = parts_ - 1; part >= 0; --part) {
-            const Index begin = part == 0 ? 0 : boundary_, end = part + 1 == parts_ ? X_.cols : boundary_;
+            const Index begin = part == 0 ? 0 : boundary_, end = part + 1 == parts_ ? X_.cols() : boundary_;
             const Index owners = members == 1 ? 1 : (members - part + parts_ - 1) / parts_;
             const auto cuts = quantiles(begin, end, owners);
             for (Index q = 0; q < owners; ++q)
@@ -203,7 +204,7 @@ private:
             const bool dense = way_of(this->blocks_[b]) == Way::dense;
             for (std::size_t member = 0; member < std::size_t(members) && dense; ++member)
                 for (const Share& share : shares_[member]) this->add_tasks(b, share.begin, share.end, tasks_[member]);
-            this->add_tasks(b, X_.cols, X_.cols + 1, dense ? tasks_[0] : intercepts_);
+            this->add_tasks(b, X_.cols(), X_.cols() + 1, dense ? tasks_[0] : intercepts_);
         }
     }
 
@@ -211,7 +212,7 @@ private:
 
     Index pieces(const Batch& batch) const override { return (batch.count + tile - 1) / tile; }
 
-    T* gradient_of(const Block<T>& block) const { return gradient_.data() + (X_.cols + 1) * block.before; }
+    T* gradient_of(const Block<T>& block) const { return gradient_.data() + (X_.cols() + 1) * block.before; }
     T* margins_of(const Block<T>& block) const { return margins_.data() + parts_ * this->batch_ * block.before; }
 
     void step(const Batch& batch, int member, int members, Barrier& barrier) override {
@@ -282,14 +283,14 @@ private:
         if constexpr (is_wide) {
             return block.W;
         } else {
-            return wide_.data() + (X_.cols + 1) * block.before;
+            return wide_.data() + (X_.cols() + 1) * block.before;
         }
     }
     double* sums_of(const Block<T>& block) const {
         if constexpr (is_wide) {
             return way_of(block) == Way::direct ? block.W : gradient_of(block);
         } else {
-            return wide_.data() + (X_.cols + 1) * block.before;
+            return wide_.data() + (X_.cols() + 1) * block.before;
         }
     }
     // Wide sums become the gradient of a share, or of the features that are touched.
@@ -342,7 +343,7 @@ private:
             if (found == block.models.end()) continue;
             const double* const w = direct_of(block) + (found - block.models.begin()) * block.step;
             double squares = 0.0, sizes = 0.0;
-            for (Index j = 0; j < X_.cols; ++j) {
+            for (Index j = 0; j < X_.cols(); ++j) {
                 for (Index k = 0; k < block.step; ++k) {
                     squares += w[j * block.width + k] * w[j * block.width + k];
                     sizes += std::fabs(w[j * block.width + k]);
@@ -380,17 +381,17 @@ private:
         const std::uint32_t* const rows = batch.rows + begin;
         T* FG_RESTRICT const P = margins_of(block) + begin * width;
         const T* FG_RESTRICT const Q = P + this->batch_ * width;
-        const T* FG_RESTRICT const b = block.W + X_.cols * width;
+        const T* FG_RESTRICT const b = block.W + X_.cols() * width;
         const T* FG_RESTRICT const factor = factor_.data() + block.before;
         const T* FG_RESTRICT const pull = pull_.data() + block.before;
         if (parts_ == 2)
             for (Index i = 0; i < count * width; ++i) P[i] += Q[i];
-        const auto scaled = [&](Index columns) __attribute__((always_inline)) {
+        const auto scaled = [&](Index columns) FG_INLINED {
             for (Index i = 0; i < count; ++i)
                 for (Index k = 0; k < columns; ++k)
                     P[i * columns + k] = multiply_add(factor[k], P[i * columns + k], b[k]);
         };
-        const auto pulled = [&](Index columns) __attribute__((always_inline)) {
+        const auto pulled = [&](Index columns) FG_INLINED {
             for (Index i = 0; i < count; ++i)
                 for (Index k = 0; k < columns; ++k) P[i * columns + k] *= pull[k];
         };
@@ -405,7 +406,7 @@ private:
     }
 
     void intercept_gradient(Index tiles, const Block<T>& block) const {
-        T* const g = gradient_of(block) + X_.cols * block.width;
+        T* const g = gradient_of(block) + X_.cols() * block.width;
         for (Index k = 0; k < block.width; ++k) {
             double sum = 0.0;
             for (Index t = 0; t < tiles; ++t) sum += double(sums_[std::size_t(t * this->columns_ + block.before + k)]);
@@ -491,12 +492,12 @@ private:
                 const double scale = scale_[std::size_t(block.models[std::size_t(m)])];
                 const Index its = block.step;
                 T* const w = this->model_of(block, m).flat.w;
-                for (Index j = 0; j < X_.cols; ++j)
+                for (Index j = 0; j < X_.cols(); ++j)
                     for (Index k = 0; k < its; ++k)
                         w[j * this->width_ + k] = T(scale * direct_of(block)[j * block.width + m * its + k]);
             }
         }
-        if (waiting_) catch_up_all(0, X_.cols);
+        if (waiting_) catch_up_all(0, X_.cols());
         std::fill(scale_.begin(), scale_.end(), 1.0);
     }
 

@@ -8,7 +8,7 @@
 //   fields()      a tuple of Field, its parameters
 //   at(x)         the output
 //   slope(v)      its derivative, where v is the output if from_output, else the input
-// `at` and `slope` are written for a vector R of floats or doubles (see core/math.hpp). At a kink the slope is
+// `at` and `slope` are written for a pack R of floats or doubles (core/pack.hpp). At a kink the slope is
 // scikit-learn's and torch's, which is the one from the left (at 3, hard_swish's is the one from the right).
 #pragma once
 
@@ -45,7 +45,7 @@ FG_INLINE R hyperbolic_tangent(R x) {
     const R size = absolute<R>(x);
     const auto [over, under] = exp_minus<R>(size + size);
     const R far = with_sign<R>((under - over) / (under + over), x);
-    return select<R>(size < S(0.55), near, far);
+    return select<R>(less<R>(size, S(0.55)), near, far);
 }
 
 // e^x - 1 for x <= 0, without cancellation

@@ -17,11 +17,11 @@ struct Elu {
 
     template <class R>
     FG_INLINE R at(R x) const {
-        return select<R>(x > Scalar<R>(0), x, exp_less_one<R>(smaller<R>(0.0, x)) * Scalar<R>(alpha));
+        return select<R>(less<R>(0, x), x, exp_less_one<R>(smaller<R>(0.0, x)) * Scalar<R>(alpha));
     }
     template <class R>
     FG_INLINE R slope(R x) const {
-        return select<R>(x > Scalar<R>(0), all<R>(1.0),
+        return select<R>(less<R>(0, x), all<R>(1.0),
                          (exp_less_one<R>(smaller<R>(0.0, x)) + Scalar<R>(1)) * Scalar<R>(alpha));
     }
 };

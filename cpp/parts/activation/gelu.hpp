@@ -15,10 +15,9 @@ struct Gelu {
 
     // Phi(x), number by number: the error function has no series that is short and exact everywhere.
     template <class R>
-    FG_INLINE static R distribution(R x) {
-        for (int k = 0; k < int(sizeof(R) / sizeof(Scalar<R>)); ++k)
-            x[k] = Scalar<R>(0.5) * std::erfc(x[k] * Scalar<R>(-0.70710678118654752440));
-        return x;
+    FG_INLINE static R distribution(const R& x) {
+        using S = Scalar<R>;
+        return x.unaryExpr([](S each) { return S(0.5) * std::erfc(each * S(-0.70710678118654752440)); });
     }
     template <class R>
     FG_INLINE R at(R x) const {

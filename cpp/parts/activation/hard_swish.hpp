@@ -18,7 +18,7 @@ struct HardSwish {
     template <class R>
     FG_INLINE R slope(R x) const {
         const R inside = (x + x + Scalar<R>(3)) / Scalar<R>(6);
-        return select<R>(x <= Scalar<R>(-3), R{}, select<R>(x >= Scalar<R>(3), all<R>(1.0), inside));
+        return select<R>(less_equal<R>(x, -3), 0, select<R>(less_equal<R>(3, x), 1, inside));
     }
 };
 

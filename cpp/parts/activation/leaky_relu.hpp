@@ -17,11 +17,11 @@ struct LeakyRelu {
 
     template <class R>
     FG_INLINE R at(R x) const {
-        return select<R>(x > Scalar<R>(0), x, x * Scalar<R>(alpha));
+        return select<R>(less<R>(0, x), x, x * Scalar<R>(alpha));
     }
     template <class R>
     FG_INLINE R slope(R x) const {
-        return select<R>(x > Scalar<R>(0), all<R>(1.0), all<R>(alpha));
+        return select<R>(less<R>(0, x), all<R>(1.0), all<R>(alpha));
     }
 };
 

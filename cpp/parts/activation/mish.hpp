@@ -18,7 +18,7 @@ struct Mish {
         const R t = over / under, two = t + t;
         const R right = (Scalar<R>(1) + two) / (Scalar<R>(1) + two + t * two);
         const R left = (t * t + two) / (t * t + two + Scalar<R>(2));
-        return select<R>(x > Scalar<R>(0), right, left);
+        return select<R>(less<R>(0, x), right, left);
     }
     template <class R>
     FG_INLINE R at(R x) const {

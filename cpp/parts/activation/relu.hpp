@@ -18,7 +18,7 @@ struct Relu {
     }
     template <class R>
     FG_INLINE R slope(R y) const {
-        return select<R>(y == Scalar<R>(0), R{}, all<R>(1.0));
+        return select<R>(equal<R>(y, 0), 0, 1);
     }
 };
 

@@ -16,12 +16,11 @@ struct Selu {
 
     template <class R>
     FG_INLINE R at(R x) const {
-        return select<R>(x > Scalar<R>(0), x, exp_less_one<R>(smaller<R>(0.0, x)) * Scalar<R>(alpha)) *
-               Scalar<R>(scale);
+        return select<R>(less<R>(0, x), x, exp_less_one<R>(smaller<R>(0.0, x)) * Scalar<R>(alpha)) * Scalar<R>(scale);
     }
     template <class R>
     FG_INLINE R slope(R y) const {
-        return select<R>(y > Scalar<R>(0), all<R>(scale), y + Scalar<R>(scale * alpha));
+        return select<R>(less<R>(0, y), all<R>(scale), y + Scalar<R>(scale * alpha));
     }
 };
 

@@ -14,7 +14,7 @@ struct Softplus {
 
     template <class R>
     FG_INLINE R at(R x) const {
-        return larger<R>(0.0, x) + log1p_unit<R>(exp_minus<R>(absolute<R>(x)));
+        return add_log1p<R>(larger<R>(0.0, x), exp_minus<R>(absolute<R>(x)));
     }
     template <class R>
     FG_INLINE R slope(R x) const {

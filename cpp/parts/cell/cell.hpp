@@ -10,7 +10,7 @@
 //   forward(u)    from u.in (u.apart) and the states before to u.in (now what the way back needs), u.memory and u.h
 //   backward(u)   from u.dh and u.dcarry to the slopes u.in (u.apart) of the products, and to what of u.dh and u.dcarry
 //                 reaches the step before directly, not by way of products
-// `forward` and `backward` are written for vectors R of units.
+// `forward` and `backward` are written for packs R of units.
 #pragma once
 
 #include "core/math.hpp"

@@ -17,7 +17,7 @@ struct SimpleTanh {
     template <class R>
     static FG_INLINE void backward(auto& u) {
         u.in[0] = u.dh * (Scalar<R>(1) - u.in[0] * u.in[0]);
-        u.dh = R{};
+        u.dh = zero<R>();
     }
 };
 
@@ -34,8 +34,8 @@ struct SimpleRelu {
     }
     template <class R>
     static FG_INLINE void backward(auto& u) {
-        u.in[0] = select<R>(u.in[0] == Scalar<R>(0), R{}, u.dh);
-        u.dh = R{};
+        u.in[0] = select<R>(equal<R>(u.in[0], 0), 0, u.dh);
+        u.dh = zero<R>();
     }
 };
 

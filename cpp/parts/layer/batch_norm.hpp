@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "core/lanes.hpp"
+#include "core/pack.hpp"
 #include "parts/layer/layer.hpp"
 
 namespace fg {
@@ -46,20 +46,20 @@ public:
     // below.
     void sum_up(const T* x, Rows rows) override {
         each_granule(rows, [&](Index g, Index first, Index begin, Index end) {
-            by_lanes<T>(features_, [&](Index c, auto width) __attribute__((always_inline)) {
+            by_lanes<T>(features_, [&](Index c, auto width) FG_INLINED {
                 constexpr int N = decltype(width)::value;
+                using P = Pack<T, N>;
                 T *const mean = part(g, 0) + c, *const spread = part(g, 1) + c;
                 const T before = T(begin - first), n = T(end - begin), share = T(1) / n, new_share = n / (before + n);
-                const auto own = share * sum_of<N>(begin, end, [&](Index k) __attribute__((always_inline)) {
-                                     return load<N>(x + k * features_ + c);
-                                 });
-                const auto own_spread = sum_of<N>(begin, end, [&](Index k) __attribute__((always_inline)) {
-                    const auto far = load<N>(x + k * features_ + c) - own;
-                    return far * far;
+                const P own =
+                    share * sum_of<N>(begin, end, [&](Index k) FG_INLINED { return load<N>(x + k * features_ + c); });
+                const P own_spread = sum_of<N>(begin, end, [&](Index k) FG_INLINED {
+                    const P far = load<N>(x + k * features_ + c) - own;
+                    return P(far * far);
                 });
-                const auto mean_before = begin > first ? load<N>(mean) : Vector<T, N>{};
-                const auto spread_before = begin > first ? load<N>(spread) : Vector<T, N>{};
-                const auto far = own - mean_before;
+                const P mean_before = begin > first ? load<N>(mean) : zero<P>();
+                const P spread_before = begin > first ? load<N>(spread) : zero<P>();
+                const P far = own - mean_before;
                 store<N>(mean, mean_before + new_share * far);
                 store<N>(spread, spread_before + own_spread + (new_share * before) * (far * far));
             });
@@ -91,15 +91,15 @@ public:
     }
 
     void forward(const Pass& pass, const T* x, T* y, Rows rows) override {
-        const T one = 1;
         each_granule(rows, [&](Index, Index, Index begin, Index end) {
-            by_lanes<T>(features_, [&](Index c, auto width) __attribute__((always_inline)) {
+            by_lanes<T>(features_, [&](Index c, auto width) FG_INLINED {
                 constexpr int N = decltype(width)::value;
-                const auto [mean, inverse] = pass.training ? moments<N>(c) : running<N>(c);
-                const auto scale = affine_ ? load<N>(this->w_[0] + c) : Vector<T, N>{} + one;
-                const auto shift = affine_ ? load<N>(this->w_[1] + c) : Vector<T, N>{};
+                using P = Pack<T, N>;
+                const Moments<N> own = pass.training ? moments<N>(c) : running<N>(c);
+                const P scale = affine_ ? load<N>(this->w_[0] + c) : all<P>(1.0);
+                const P shift = affine_ ? load<N>(this->w_[1] + c) : zero<P>();
                 for (Index i = begin; i < end; ++i) {
-                    const auto normalised = (load<N>(x + i * features_ + c) - mean) * inverse;
+                    const P normalised = (load<N>(x + i * features_ + c) - own.mean) * own.inverse;
                     store<N>(y + i * features_ + c, normalised * scale + shift);
                 }
             });
@@ -108,18 +108,18 @@ public:
 
     void sum_up_back(const T* x, const T* dy, Rows rows) override {
         each_granule(rows, [&](Index g, Index first, Index begin, Index end) {
-            by_lanes<T>(features_, [&](Index c, auto width) __attribute__((always_inline)) {
+            by_lanes<T>(features_, [&](Index c, auto width) FG_INLINED {
                 constexpr int N = decltype(width)::value;
+                using P = Pack<T, N>;
                 T *const a = part(g, 0) + c, *const b = part(g, 1) + c;
-                const auto [mean, inverse] = moments<N>(c);
-                const auto slope = [&](Index k)
-                                       __attribute__((always_inline)) { return load<N>(dy + k * features_ + c); };
-                const auto slopes = sum_of<N>(begin, end, slope);
-                const auto products = sum_of<N>(begin, end, [&](Index k) __attribute__((always_inline)) {
-                    return slope(k) * ((load<N>(x + k * features_ + c) - mean) * inverse);
+                const Moments<N> own = moments<N>(c);
+                const auto slope = [&](Index k) FG_INLINED { return load<N>(dy + k * features_ + c); };
+                const P slopes = sum_of<N>(begin, end, slope);
+                const P products = sum_of<N>(begin, end, [&](Index k) FG_INLINED {
+                    return P(slope(k) * ((load<N>(x + k * features_ + c) - own.mean) * own.inverse));
                 });
-                store<N>(a, begin == first ? slopes : load<N>(a) + slopes);
-                store<N>(b, begin == first ? products : load<N>(b) + products);
+                store<N>(a, begin == first ? slopes : P(load<N>(a) + slopes));
+                store<N>(b, begin == first ? products : P(load<N>(b) + products));
             });
         });
     }
@@ -136,18 +136,19 @@ public:
         if (!dx) return;
         const double share = 1.0 / double(pass.rows * positions_);
         each_granule(rows, [&](Index, Index, Index begin, Index end) {
-            by_lanes<T>(features_, [&](Index c, auto width) __attribute__((always_inline)) {
+            by_lanes<T>(features_, [&](Index c, auto width) FG_INLINED {
                 constexpr int N = decltype(width)::value;
+                using P = Pack<T, N>;
                 T as[N], bs[N];
                 for (int k = 0; k < N; ++k) {
                     as[k] = T(sum_a()[c + k] * share);
                     bs[k] = T(sum_b()[c + k] * share);
                 }
-                const auto [mean, inverse] = moments<N>(c);
-                const auto a = load<N>(as), b = load<N>(bs);
-                const auto factor = affine_ ? load<N>(this->w_[0] + c) * inverse : inverse;
+                const Moments<N> own = moments<N>(c);
+                const P a = load<N>(as), b = load<N>(bs);
+                const P factor = affine_ ? P(load<N>(this->w_[0] + c) * own.inverse) : own.inverse;
                 for (Index i = begin; i < end; ++i) {
-                    const auto normalised = (load<N>(x + i * features_ + c) - mean) * inverse;
+                    const P normalised = (load<N>(x + i * features_ + c) - own.mean) * own.inverse;
                     store<N>(dx + i * features_ + c, factor * (load<N>(dy + i * features_ + c) - a - normalised * b));
                 }
             });
@@ -178,17 +179,23 @@ private:
     }
     // In four chains, for one would wait for its sums.
     template <int N, class F>
-    static FG_INLINE Vector<T, N> sum_of(Index begin, Index end, F&& f) {
-        Vector<T, N> s[4]{};
+    static FG_INLINE Pack<T, N> sum_of(Index begin, Index end, F&& f) {
+        Pack<T, N> s[4];
+        clear(s);
         Index i = begin;
         for (; i + 4 <= end; i += 4)
             for (int k = 0; k < 4; ++k) s[k] += f(i + k);
         for (; i < end; ++i) s[0] += f(i);
         return (s[0] + s[1]) + (s[2] + s[3]);
     }
-    // Mean and inverse deviation of the batch.
+    // Mean and inverse deviation of some features.
     template <int N>
-    FG_INLINE std::pair<Vector<T, N>, Vector<T, N>> moments(Index c) {
+    struct Moments {
+        Pack<T, N> mean, inverse;
+    };
+    // Of the batch.
+    template <int N>
+    FG_INLINE Moments<N> moments(Index c) {
         T means[N], inverses[N];
         for (int k = 0; k < N; ++k) {
             means[k] = T(moments_[std::size_t(c + k)]);
@@ -197,7 +204,7 @@ private:
         return {load<N>(means), load<N>(inverses)};
     }
     template <int N>
-    FG_INLINE std::pair<Vector<T, N>, Vector<T, N>> running(Index c) {
+    FG_INLINE Moments<N> running(Index c) {
         T inverses[N];
         for (int k = 0; k < N; ++k) inverses[k] = T(1.0 / std::sqrt(double(this->kept_[1][c + k]) + epsilon_));
         return {load<N>(this->kept_[0] + c), load<N>(inverses)};

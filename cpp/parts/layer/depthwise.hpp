@@ -39,10 +39,10 @@ public:
             const T* const image = images_.pad(x, i, pass.training, this->scratch_of(pass));
             T* const z = y + i * this->out;
             for (std::size_t p = 0; p < starts.size(); ++p)
-                by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
+                by_lanes<T>(n, [&](Index c, auto width) FG_INLINED {
                     constexpr int N = decltype(width)::value;
                     const T *const from = image + starts[p] + c, *const w = this->w_[0] + c;
-                    Vector<T, N> sum = bias_ ? load<N>(this->w_[1] + c) : Vector<T, N>{};
+                    Pack<T, N> sum = bias_ ? load<N>(this->w_[1] + c) : zero<Pack<T, N>>();
                     for (std::size_t k = 0; k < taps.size(); ++k)
                         sum += load<N>(from + taps[k]) * load<N>(w + Index(k) * n);
                     store<N>(z + Index(p) * n + c, sum);
@@ -60,9 +60,9 @@ public:
             if (!dx) continue;
             window_.collect(dx + i * this->in, this->scratch_of(pass), true, [&](T* image) {
                 for (std::size_t p = 0; p < starts.size(); ++p)
-                    by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
+                    by_lanes<T>(n, [&](Index c, auto width) FG_INLINED {
                         constexpr int N = decltype(width)::value;
-                        const auto slope = load<N>(dz + Index(p) * n + c);
+                        const Pack<T, N> slope = load<N>(dz + Index(p) * n + c);
                         for (std::size_t k = 0; k < taps.size(); ++k) {
                             T* const to = image + starts[p] + taps[k] + c;
                             store<N>(to, load<N>(to) + slope * load<N>(this->w_[0] + Index(k) * n + c));
@@ -87,11 +87,11 @@ public:
         for (Index i = rows.begin; i < rows.end; ++i, dz += this->out) {
             const T* const image = images_.padded(x, i);
             for (std::size_t k = 0; k < taps.size(); ++k)
-                by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
+                by_lanes<T>(n, [&](Index c, auto width) FG_INLINED {
                     constexpr int N = decltype(width)::value;
                     const T* const from = image + taps[k] + c;
                     T* const to = g + Index(k) * n + c;
-                    Vector<T, N> sum = load<N>(to);
+                    Pack<T, N> sum = load<N>(to);
                     for (std::size_t p = 0; p < starts.size(); ++p)
                         sum += load<N>(from + starts[p]) * load<N>(dz + Index(p) * n + c);
                     store<N>(to, sum);

@@ -35,17 +35,19 @@ public:
             const T* const image = window_.padded(x + i * this->in, this->scratch_of(pass), least);
             Number* const chosen = pass.training ? chosen_.data() + i * this->out : nullptr;
             for (std::size_t p = 0; p < starts.size(); ++p)
-                by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
+                by_lanes<T>(n, [&](Index c, auto width) FG_INLINED {
                     constexpr int N = decltype(width)::value;
                     const T* const from = image + starts[p] + c;
                     const Index to = i * this->out + Index(p) * n + c;
-                    auto best = load<N>(from);
-                    Vector<Number, N> which{};
+                    using P = Pack<T, N>;
+                    using Numbers = Pack<Number, N>;
+                    P best = load<N>(from);
+                    Numbers which = zero<Numbers>();
                     for (std::size_t k = 1; k < taps.size(); ++k) {
-                        const auto value = load<N>(from + taps[k]);
-                        const auto better = (value > best) | (value != value);
-                        best = better ? value : best;
-                        which = better ? Vector<Number, N>{} + Number(k) : which;
+                        const P value = load<N>(from + taps[k]);
+                        const Mask<P> better = either<P>(less<P>(best, value), not_equal<P>(value, value));
+                        best = select<P>(better, value, best);
+                        which = select<Numbers>(better, Number(k), which);
                     }
                     store<N>(y + to, best);
                     if (chosen) store<N>(chosen + Index(p) * n + c, which);
@@ -63,15 +65,17 @@ public:
             if (activation_) activation_->slope(y + i * this->out, dy + i * this->out, this->out);
             window_.collect(dx + i * this->in, this->scratch_of(pass), !window_.partitions(), [&](T* image) {
                 for (std::size_t p = 0; p < starts.size(); ++p)
-                    by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
+                    by_lanes<T>(n, [&](Index c, auto width) FG_INLINED {
                         constexpr int N = decltype(width)::value;
                         const Index at = i * this->out + Index(p) * n + c;
-                        const auto slope = load<N>(dy + at);
-                        const auto which = load<N>(chosen_.data() + at);
+                        using P = Pack<T, N>;
+                        using Numbers = Pack<Number, N>;
+                        const P slope = load<N>(dy + at);
+                        const Numbers which = load<N>(chosen_.data() + at);
                         for (std::size_t k = 0; k < taps.size(); ++k) {
                             T* const to = image + starts[p] + taps[k] + c;
-                            const auto own = which == Number(k) ? slope : Vector<T, N>{};
-                            store<N>(to, add ? load<N>(to) + own : own);
+                            const P own = select<P>(equal<Numbers>(which, Number(k)), slope, zero<P>());
+                            store<N>(to, add ? P(load<N>(to) + own) : own);
                         }
                     });
             });
@@ -126,10 +130,10 @@ public:
         for (Index i = rows.begin; i < rows.end; ++i) {
             const T* const image = window_.padded(x + i * this->in, this->scratch_of(pass), T(0));
             for (std::size_t p = 0; p < starts.size(); ++p)
-                by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
+                by_lanes<T>(n, [&](Index c, auto width) FG_INLINED {
                     constexpr int N = decltype(width)::value;
                     const T* const from = image + starts[p] + c;
-                    auto sum = load<N>(from);
+                    Pack<T, N> sum = load<N>(from);
                     for (std::size_t k = 1; k < taps.size(); ++k) sum += load<N>(from + taps[k]);
                     store<N>(y + i * this->out + Index(p) * n + c, sum * shares_[p]);
                 });
@@ -144,12 +148,13 @@ public:
         for (Index i = rows.begin; i < rows.end; ++i) {
             window_.collect(dx + i * this->in, this->scratch_of(pass), !window_.partitions(), [&](T* image) {
                 for (std::size_t p = 0; p < starts.size(); ++p)
-                    by_lanes<T>(n, [&](Index c, auto width) __attribute__((always_inline)) {
+                    by_lanes<T>(n, [&](Index c, auto width) FG_INLINED {
                         constexpr int N = decltype(width)::value;
-                        const auto slope = load<N>(dy + i * this->out + Index(p) * n + c) * shares_[p];
+                        using P = Pack<T, N>;
+                        const P slope = load<N>(dy + i * this->out + Index(p) * n + c) * shares_[p];
                         for (const Index tap : taps) {
                             T* const to = image + starts[p] + tap + c;
-                            store<N>(to, add ? load<N>(to) + slope : slope);
+                            store<N>(to, add ? P(load<N>(to) + slope) : slope);
                         }
                     });
             });

@@ -217,16 +217,19 @@ private:
                     if (out && !time_.sequences) std::copy_n(before, units_, out);
                     continue;
                 }
-                each([&](auto load_at, auto store_at, Index k) __attribute__((always_inline)) {
-                    Unit<Vector<T, L>, gates, std::max(memories, 1)> u{};
+                each([&](auto load_at, auto store_at, Index k) FG_INLINED {
+                    Unit<Pack<T>, gates, std::max(memories, 1)> u;
                     for (int g = 0; g < gates; ++g) {
                         u.in[g] = load_at(memory.gates + at * width_ + g * units_ + k);
                         if (Cell::apart) u.apart[g] = load_at(apart + i * width_ + g * units_ + k);
                     }
                     u.h_before = load_at(memory.before + at * units_ + k);
-                    if (Cell::carries && s > 0)
+                    if (Cell::carries && s > 0) {
                         u.carried_before = load_at(memory.memory + (at + t - next) * memories * units_ + k);
-                    Cell::template forward<Vector<T, L>>(u);
+                    } else {
+                        clear(u.carried_before);
+                    }
+                    Cell::template forward<Pack<T>>(u);
                     for (int g = 0; g < gates; ++g) store_at(memory.gates + at * width_ + g * units_ + k, u.in[g]);
                     for (int q = 0; q < memories; ++q)
                         store_at(memory.memory + (at * memories + q) * units_ + k, u.memory[q]);
@@ -263,18 +266,21 @@ private:
                     if (Cell::apart) std::fill_n(own.apart.data() + at * width_, width_, T(0));
                     continue;
                 }
-                each([&](auto load_at, auto store_at, Index k) __attribute__((always_inline)) {
-                    Unit<Vector<T, L>, gates, std::max(memories, 1)> u{};
+                each([&](auto load_at, auto store_at, Index k) FG_INLINED {
+                    Unit<Pack<T>, gates, std::max(memories, 1)> u;
                     for (int g = 0; g < gates; ++g) u.in[g] = load_at(memory.gates + at * width_ + g * units_ + k);
                     for (int q = 0; q < memories; ++q)
                         u.memory[q] = load_at(memory.memory + (at * memories + q) * units_ + k);
                     u.h_before = load_at(memory.before + at * units_ + k);
-                    if (Cell::carries && s > 0)
+                    if (Cell::carries && s > 0) {
                         u.carried_before = load_at(memory.memory + (at + t - next) * memories * units_ + k);
+                    } else {
+                        clear(u.carried_before);
+                    }
                     u.dh = load_at(dh + i * units_ + k);
                     if (more) u.dh += load_at(more + k);
                     if (Cell::carries) u.dcarry = load_at(dcarry + i * units_ + k);
-                    Cell::template backward<Vector<T, L>>(u);
+                    Cell::template backward<Pack<T>>(u);
                     for (int g = 0; g < gates; ++g) {
                         store_at(memory.gates + at * width_ + g * units_ + k, u.in[g]);
                         if (Cell::apart) store_at(own.apart.data() + at * width_ + g * units_ + k, u.apart[g]);
@@ -309,11 +315,11 @@ private:
     FG_INLINE void each(F&& f) const {
         Index k = 0;
         for (; k + L <= units_; k += L)
-            f([](const T* p) __attribute__((always_inline)) { return load<L>(p); },
-              [](T* p, Vector<T, L> v) __attribute__((always_inline)) { store<L>(p, v); }, k);
+            f([](const T* p) FG_INLINED { return load<L>(p); },
+              [](T* p, const Pack<T>& v) FG_INLINED { store<L>(p, v); }, k);
         if (const Index rest = units_ - k; rest > 0)
-            f([rest](const T* p) __attribute__((always_inline)) { return load_some(p, rest); },
-              [rest](T* p, Vector<T, L> v) __attribute__((always_inline)) { store_some(p, v, rest); }, k);
+            f([rest](const T* p) FG_INLINED { return load_some(p, rest); },
+              [rest](T* p, const Pack<T>& v) FG_INLINED { store_some(p, v, rest); }, k);
     }
 
     void pack(bool back) {

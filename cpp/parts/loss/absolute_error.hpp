@@ -16,7 +16,7 @@ struct AbsoluteError {
     template <class R>
     FG_INLINE Point<R> at(R y, R p) const {
         const R r = p - y;
-        return {absolute<R>(r), select<R>(r == 0.0, R{}, with_sign<R>(all<R>(1.0), r))};
+        return {absolute<R>(r), select<R>(equal<R>(r, 0), 0, with_sign<R>(all<R>(1.0), r))};
     }
 };
 

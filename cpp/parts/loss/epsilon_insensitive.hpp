@@ -19,8 +19,8 @@ struct EpsilonInsensitive {
 
     template <class R>
     FG_INLINE Point<R> at(R y, R p) const {
-        const R r = p - y, excess = absolute<R>(r) - all<R>(epsilon);
-        return {larger<R>(0.0, excess), select<R>(excess > 0.0, with_sign<R>(all<R>(1.0), r), R{})};
+        const R r = p - y, excess = absolute<R>(r) - Scalar<R>(epsilon);
+        return {larger<R>(0.0, excess), select<R>(less<R>(0, excess), with_sign<R>(all<R>(1.0), r), 0)};
     }
 };
 

@@ -26,8 +26,8 @@ struct Gamma {
     template <class R>
     FG_INLINE Point<R> at(R y, R p) const {
         const auto [over, under] = exp_minus<R>(p);
-        const R relative = y * (over / under);
-        return {relative + p, 1.0 - relative};
+        const R inverse = over / under;
+        return {fused<R>(y, inverse, p), fused<R>(-y, inverse, all<R>(1.0))};
     }
 };
 

@@ -15,8 +15,8 @@ struct Hinge {
 
     template <class R>
     FG_INLINE Point<R> at(R y, R p) const {
-        const R gap = 1.0 - y * p;
-        return {larger<R>(0.0, gap), select<R>(gap >= 0.0, -y, R{})};
+        const R gap = Scalar<R>(1) - y * p;
+        return {larger<R>(0.0, gap), select<R>(less_equal<R>(0, gap), -y, 0)};
     }
 };
 

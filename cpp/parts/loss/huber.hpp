@@ -18,9 +18,11 @@ struct Huber {
 
     template <class R>
     FG_INLINE Point<R> at(R y, R p) const {
+        using S = Scalar<R>;
         const R r = p - y, size = absolute<R>(r), limit = all<R>(epsilon);
-        const auto near = size <= limit;
-        return {select<R>(near, 0.5 * r * r, limit * (size - 0.5 * limit)), select<R>(near, r, with_sign<R>(limit, r))};
+        const Mask<R> near = less_equal<R>(size, limit);
+        return {select<R>(near, S(0.5) * r * r, limit * (size - S(0.5) * limit)),
+                select<R>(near, r, with_sign<R>(limit, r))};
     }
 };
 

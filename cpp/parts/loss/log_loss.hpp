@@ -17,10 +17,11 @@ struct LogLoss {
     template <class R>
     FG_INLINE Point<R> at(R y, R p) const {
         const auto [over, under] = exp_minus<R>(p);
-        const auto positive = over < under;
+        const Mask<R> positive = less<R>(over, under);
         const Quotient<R> small{select<R>(positive, over, under), select<R>(positive, under, over)};
         // sigmoid(p) - y, without cancellation for y = 1
-        return {larger<R>(0.0, p) - y * p + log1p_unit<R>(small), ((1.0 - y) * under - y * over) / (over + under)};
+        const R negative = (Scalar<R>(1) - y) * under, slope = (negative - y * over) / (over + under);
+        return {add_log1p<R>(larger<R>(0.0, p) - y * p, small), slope};
     }
 };
 

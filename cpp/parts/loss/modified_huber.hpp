@@ -16,9 +16,10 @@ struct ModifiedHuber {
 
     template <class R>
     FG_INLINE Point<R> at(R y, R p) const {
-        const R z = y * p, gap = larger<R>(0.0, 1.0 - z);
-        const auto far = z < -1.0;
-        return {select<R>(far, -4.0 * z, gap * gap), select<R>(far, -4.0 * y, -2.0 * y * gap)};
+        using S = Scalar<R>;
+        const R z = y * p, gap = larger<R>(0.0, S(1) - z);
+        const Mask<R> far = less<R>(z, -1);
+        return {select<R>(far, S(-4) * z, gap * gap), select<R>(far, S(-4) * y, S(-2) * y * gap)};
     }
 };
 

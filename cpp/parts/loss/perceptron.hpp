@@ -16,7 +16,7 @@ struct Perceptron {
     template <class R>
     FG_INLINE Point<R> at(R y, R p) const {
         const R gap = -y * p;
-        return {larger<R>(0.0, gap), select<R>(gap >= 0.0, -y, R{})};
+        return {larger<R>(0.0, gap), select<R>(less_equal<R>(0, gap), -y, 0)};
     }
 };
 

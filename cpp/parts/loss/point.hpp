@@ -14,8 +14,8 @@
 //   least(y)           the smallest value that the loss has for target y, at any p: steps of single samples are cut
 //   there
 // Slopes are with respect to p; where the loss has a kink, the comment says which one-sided slope is taken.
-// `at` is written for a real type R, double or a vector of doubles or floats: choices are select(condition, a, b), and
-// hyper-parameters all<R>(x).
+// `at` is written for a type R, a number or a pack of doubles or floats (core/pack.hpp): choices are select<R>(mask, a,
+// b) with less<R>, equal<R>, ... for masks, and constants and hyper-parameters have the type Scalar<R>.
 #pragma once
 
 #include <limits>

@@ -20,8 +20,8 @@ struct Quantile {
 
     template <class R>
     FG_INLINE Point<R> at(R y, R p) const {
-        const R r = p - y, slope = select<R>(r < 0.0, all<R>(-quantile), all<R>(1.0 - quantile));
-        return {slope * r, select<R>(r == 0.0, R{}, slope)};
+        const R r = p - y, slope = select<R>(less<R>(r, 0), -quantile, 1.0 - quantile);
+        return {slope * r, select<R>(equal<R>(r, 0), 0, slope)};
     }
 };
 

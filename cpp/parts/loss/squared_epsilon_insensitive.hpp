@@ -19,8 +19,8 @@ struct SquaredEpsilonInsensitive {
 
     template <class R>
     FG_INLINE Point<R> at(R y, R p) const {
-        const R r = p - y, excess = larger<R>(0.0, absolute<R>(r) - all<R>(epsilon));
-        return {excess * excess, with_sign<R>(2.0 * excess, r)};
+        const R r = p - y, excess = larger<R>(0.0, absolute<R>(r) - Scalar<R>(epsilon));
+        return {excess * excess, with_sign<R>(Scalar<R>(2) * excess, r)};
     }
 };
 

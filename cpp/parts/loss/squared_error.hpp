@@ -16,7 +16,7 @@ struct SquaredError {
     template <class R>
     FG_INLINE Point<R> at(R y, R p) const {
         const R r = p - y;
-        return {0.5 * r * r, r};
+        return {Scalar<R>(0.5) * r * r, r};
     }
 };
 

@@ -15,8 +15,9 @@ struct SquaredHinge {
 
     template <class R>
     FG_INLINE Point<R> at(R y, R p) const {
-        const R gap = larger<R>(0.0, 1.0 - y * p);
-        return {gap * gap, -2.0 * y * gap};
+        using S = Scalar<R>;
+        const R gap = larger<R>(0.0, S(1) - y * p);
+        return {gap * gap, S(-2) * y * gap};
     }
 };
 
