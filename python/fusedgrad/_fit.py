@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from . import _core
 from ._callbacks import Epochs
 from ._checks import as_core
+from ._training.stopping import DIVERGED, INTERRUPTED, joint
 from .exceptions import DivergedError
 from .optimizers import Optimizer
 
@@ -186,8 +187,8 @@ def run(
 def _result(task: Task, reports: list[tuple[str, list[Any]]], *, interrupted: bool) -> Result:
     stops = [stop for stop, _ in reports]
     histories = [history for _, history in reports]
-    if "diverged" in stops:
-        epoch = len(histories[stops.index("diverged")])
+    if DIVERGED in stops:
+        epoch = len(histories[stops.index(DIVERGED)])
         raise DivergedError(
             f"Floating-point under-/overflow occurred at epoch #{epoch}. Scaling input data with StandardScaler "
             f"or MinMaxScaler might help. So might a smaller eta0 (it was {task.plan['eta0']:g}, with "
@@ -198,18 +199,11 @@ def _result(task: Task, reports: list[tuple[str, list[Any]]], *, interrupted: bo
     validated = task.validation is not None
     return Result(
         n_iter=max(map(len, histories)),
-        stop_reason="interrupted" if interrupted else _joint(stops),
+        stop_reason=INTERRUPTED if interrupted else joint(stops),
         loss_curve=_mean_curve(histories, OBJECTIVE),
         validation_scores=_mean_curve(histories, SCORE) if validated else None,
         validation_loss_curve=_mean_curve(histories, VALIDATION_LOSS) if validated else None,
     )
-
-
-def _joint(stops: list[str]) -> str:
-    """The reason that speaks for all outputs: the last to stop decides, or the callback that stopped them."""
-    if "none" in stops:
-        return "early_stopping"
-    return "max_iter" if "max_iter" in stops else stops[0]
 
 
 def _mean_curve(histories: list[list[Any]], column: int) -> list[float]:

@@ -19,6 +19,7 @@ from ._batches import aligned_empty, aligned_zeros, batch_sizes
 from ._callbacks import Epochs
 from ._checks import as_core
 from ._fit import Result, Start, State, Task, Validation
+from ._training.stopping import DIVERGED, EARLY_STOPPING, INTERRUPTED, RUNNING, Stopping, StoppingRule
 from .exceptions import DivergedError
 
 _SHUFFLES = {False: 0, True: 1, "rows": 2}
@@ -57,9 +58,9 @@ def run(
             training.break_off()
         if training.error is not None:
             raise training.error
-        interrupted = training.stop_reason == "interrupted"
+        interrupted = training.stop_reason == INTERRUPTED
         if epochs.end(None if interrupted else lambda: fitted(training.result())):
-            training.stop_reason = "early_stopping"
+            training.stop_reason = EARLY_STOPPING
     return training.result()
 
 
@@ -278,9 +279,9 @@ class _Training:
         self.curve: list[float] = []
         self.scores: list[float] = []
         self.validation_curve: list[float] = []
-        self.best_score, self.best_objective, self.idle = -np.inf, np.inf, 0
+        self.stopping = Stopping(self._rule())
         self.best: Start | None = None
-        self.stop_reason = ""
+        self.stop_reason = RUNNING
         self.error: ValueError | None = None
 
     def _begin(self) -> None:
@@ -329,7 +330,17 @@ class _Training:
 
     @property
     def ended(self) -> bool:
-        return self.stop_reason != ""
+        return self.stop_reason != RUNNING
+
+    def _rule(self) -> StoppingRule:
+        return StoppingRule(
+            max_epochs=self.plan["max_iter"],
+            tol=self.plan["tol"],
+            patience=self.plan["n_iter_no_change"],
+            by_score=self.plan["early_stopping"],
+            tells_rates=self.batches.normalise,  # partial_fit knows no plateau
+            resets_rates=True,
+        )
 
     def _side_weight(self) -> NDArray[np.float64]:
         """(n_outputs, 2): weights of rows outside and inside each output's class, over the mean weight."""
@@ -411,7 +422,7 @@ class _Training:
     def mark(self) -> None:
         """Remember how things stand after some epochs, for `break_off`."""
         if self.curve:
-            objects = self, self.source, self.task.start
+            objects = self, self.source, self.stopping, self.task.start
             self.marked = (
                 [(array, array.copy()) for array in self._arrays],
                 [(each, len(each)) for each in (self.curve, self.scores, self.validation_curve)],
@@ -428,7 +439,7 @@ class _Training:
             del each[length:]
         for each, attributes in objects:
             vars(each).update(attributes)
-        self.stop_reason = "interrupted"
+        self.stop_reason = INTERRUPTED
 
     def keep(self) -> None:
         """Remember what an epoch with automatic rates may have to go back to."""
@@ -450,7 +461,7 @@ class _Training:
         if not self.curve and first:
             self.shared.check()
         if not isinstance(self.source, _rates.Automatic) or last:
-            self.stop_reason = "diverged"
+            self.stop_reason = DIVERGED
             self.error = DivergedError(
                 f"Floating-point under-/overflow occurred at epoch #{len(self.curve) + 1}, with rates from "
                 f"{self.table.min():g} to {self.table.max():g}. {self.shared.largest()} Scaling input data with "
@@ -476,7 +487,7 @@ class _Training:
         epoch = before.epoch + (not interrupted)
         self.state = State(before.optimizer, before.slots, start.steps, epoch, carry, before.rates)
         if interrupted:
-            self.stop_reason = "interrupted"
+            self.stop_reason = INTERRUPTED
             return
         start.t += self.shared.seen
         self.curve.append(objective)
@@ -485,35 +496,15 @@ class _Training:
             self._say()
 
     def _judge(self, objective: float) -> None:
-        """Stop, or tell the rates how it went: scikit-learn's rules."""
-        plan = self.plan
-        score = 0.0
+        """Score the validation rows, keep the best weights, and stop if it is time."""
+        score = None
         if self.validation is not None:
             score, loss = self.validation(*self.answer())
             self.scores.append(score)
             self.validation_curve.append(loss)
-            if plan["restore_best_weights"] and (self.best is None or score > self.best_score):
+            if self.plan["restore_best_weights"] and (self.best is None or self.stopping.is_best(score)):
                 self.best = copy.deepcopy(self._settled())
-        tol = plan["tol"]
-        if tol is None:
-            improved = True
-        elif plan["early_stopping"]:
-            improved = not (np.isnan(score) or score < self.best_score + tol)
-        else:
-            improved = not objective > self.best_objective - tol
-        self.best_score, self.best_objective = max(self.best_score, score), min(self.best_objective, objective)
-        self.idle = 0 if improved else self.idle + 1
-        if self.batches.normalise:  # partial_fit knows no plateau
-            self.source.tell(objective)
-        if self.idle >= plan["n_iter_no_change"]:
-            if self.source.goes_on():
-                self.idle = 0
-            else:
-                self.stop_reason = "early_stopping" if plan["early_stopping"] else "converged"
-                self.source.reset()
-                return
-        if len(self.curve) == plan["max_iter"]:
-            self.stop_reason = "max_iter"
+        self.stop_reason = self.stopping.judge(len(self.curve), objective, score, self.source)
 
     def _unpadded(self, array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """Without columns that fill up a register it is a view, which changes as training goes on.

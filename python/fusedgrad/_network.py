@@ -19,6 +19,7 @@ from . import _core, _rates
 from ._batches import aligned_zeros, batch_sizes
 from ._callbacks import Epochs
 from ._checks import as_core
+from ._training.stopping import DIVERGED, EARLY_STOPPING, INTERRUPTED, MAX_ITER, RUNNING, Stopping, StoppingRule
 from .layers._layer import Layer, Plan, Shape, walk
 from .optimizers import Optimizer
 
@@ -291,14 +292,12 @@ class Settings:
         Rows of a batch; epochs at most.
     l2 : float
         Strength of the penalty on weights; divided by the weight of the batch if `l2_of_batch`.
-    tol : float or None
-        An epoch that improves by less is idle. None: none is.
-    patience : float
-        Training stops when more epochs than this were idle in a row.
     order : callable or None
         ``(epoch, n) -> row numbers`` of an epoch; None: as they are.
     average : float or None
         Decay of the running mean of the weights.
+    tol, patience, by_score
+        When to stop, see `StoppingRule`.
     """
 
     optimizer: Optimizer
@@ -315,12 +314,15 @@ class Settings:
     clip_norm: float | None = None
     average: float | None = None
     restore_best: bool = False
-    by_score: bool = False  # whether the validation score decides on stopping, rather than the loss
+    by_score: bool = False
     t: float = 0.0  # rows seen before
     idle: int = 0  # idle epochs before, and the best loss and score
     best_loss: float = np.inf
     best_score: float = -np.inf
     say: Callable[[int, float, float | None], None] | None = None
+
+    def rule(self) -> StoppingRule:
+        return StoppingRule(max_epochs=self.max_epochs, tol=self.tol, patience=self.patience, by_score=self.by_score)
 
 
 @dataclass
@@ -452,10 +454,12 @@ class Training:
         self.curve: list[float] = []
         self.scores: list[float] = []
         self.validation_curve: list[float] = []
-        self.idle, self.best_loss, self.best_score = settings.idle, settings.best_loss, settings.best_score
+        self.stopping = Stopping(
+            settings.rule(), idle=settings.idle, best_loss=settings.best_loss, best_score=settings.best_score
+        )
         # A score of before belongs to the weights of before.
         self.best = self._copies() if settings.restore_best and settings.best_score > -np.inf else None
-        self.stop_reason = "none"
+        self.stop_reason = RUNNING
         self.t = settings.t
         self.moving = False  # whether the weights are ahead of what is noted here
         self.passed: tuple[Any, ...] | None = None  # epochs that are not noted yet
@@ -475,7 +479,7 @@ class Training:
             If it comes before the first epoch, within a callback, or in the moment in which an epoch is recorded.
         """
         first = self.state.step
-        while self.stop_reason == "none":
+        while self.stop_reason == RUNNING:
             epochs.begin()
             try:
                 self._epochs(1 if epochs else self._certain())
@@ -484,12 +488,12 @@ class Training:
                     self._record()
                 if self.moving or self.state.step == first:
                     raise  # there is nothing to keep
-                self.stop_reason = "interrupted"
-            interrupted = self.stop_reason == "interrupted"
+                self.stop_reason = INTERRUPTED
+            interrupted = self.stop_reason == INTERRUPTED
             if epochs.end(None if interrupted else lambda: fitted(self.result())) and not interrupted:
-                self.stop_reason = "early_stopping"
-        if self.stop_reason not in ("diverged", "interrupted") and not self.is_finite():  # the last step was too long
-            self.stop_reason = "diverged"
+                self.stop_reason = EARLY_STOPPING
+        if self.stop_reason not in (DIVERGED, INTERRUPTED) and not self.is_finite():  # the last step was too long
+            self.stop_reason = DIVERGED
         return self.result(ended=True)
 
     def is_finite(self) -> bool:
@@ -501,13 +505,10 @@ class Training:
     def _certain(self) -> int:
         """How many epochs will happen in any case, and need no look in between."""
         settings = self.settings
-        left = settings.max_epochs - len(self.curve)
         if self.validate is not None or settings.say is not None or not settings.source.steady:
             return 1
-        if settings.tol is not None:
-            left = int(min(left, max(1.0, settings.patience + 1 - self.idle)))
         rows = self.n if settings.order is not None else len(self.sizes)
-        return max(1, min(left, _MOST_ORDERS // rows))
+        return max(1, min(self.stopping.certain(len(self.curve)), _MOST_ORDERS // rows))
 
     def _epochs(self, count: int) -> None:
         settings, state = self.settings, self.state
@@ -524,9 +525,9 @@ class Training:
         for number in range(before, before + passed[0]):
             self._judge(number + 1, self.curve[number])
         if not finite:
-            self.stop_reason = "diverged"  # what remains can only be the best weights so far, if there are any
+            self.stop_reason = DIVERGED  # what remains can only be the best weights so far, if there are any
         if interrupted:  # in the last epoch, too: else nobody would hear of it
-            self.stop_reason = "interrupted"
+            self.stop_reason = INTERRUPTED
 
     def _record(self) -> None:
         """Note what epochs came to. Twice is once: an interrupt may come in between."""
@@ -556,38 +557,21 @@ class Training:
         return float(np.sum(self.sizes * sums / np.where(totals > 0, totals, 1.0)) / self.n)
 
     def _judge(self, epoch: int, loss: float) -> None:
-        """Look at an epoch that has ended; stop, or tell the rates how it went."""
-        settings = self.settings
-        if self.watched:
-            self._watch(epoch, loss)
-        else:
-            self.best_loss = min(self.best_loss, loss)
-        if self.stop_reason == "none" and epoch >= settings.max_epochs:
-            self.stop_reason = "max_iter"
-
-    def _watch(self, epoch: int, loss: float) -> None:
-        settings = self.settings
+        """Look at an epoch that has ended: score the validation rows, keep the best weights, stop if it is time."""
+        settings, stopping = self.settings, self.stopping
+        if not self.watched:  # nothing can come of it but the end
+            stopping.best_loss = min(stopping.best_loss, loss)
+            if self.stop_reason == RUNNING and epoch >= settings.max_epochs:
+                self.stop_reason = MAX_ITER
+            return
         score = self.validate_now()
-        tol = 0.0 if settings.tol is None else settings.tol
-        if settings.tol is None:
-            improved = True
-        elif settings.by_score:
-            improved = score is not None and score >= self.best_score + tol  # NaN is no progress
-        else:
-            improved = loss <= self.best_loss - tol
-        self.idle = 0 if improved else self.idle + 1
-        if score is not None and score > self.best_score:
-            best = self._copies() if settings.restore_best else None
-            self.best, self.best_score = best, score
-        self.best_loss = min(self.best_loss, loss)
-        settings.source.tell(loss)
+        if settings.restore_best and stopping.is_best(score):
+            self.best = self._copies()
+        reason = stopping.judge(epoch, loss, score, settings.source)
         if settings.say is not None:
             settings.say(epoch, loss, score)
-        if self.idle > settings.patience:
-            if settings.source.goes_on():
-                self.idle = 0
-            else:
-                self.stop_reason = "early_stopping" if settings.by_score else "converged"
+        if reason != RUNNING:
+            self.stop_reason = reason
 
     def validate_now(self) -> float | None:
         """Score the validation rows, if there are any, with the weights of the moment."""
@@ -623,9 +607,9 @@ class Training:
             loss_curve=list(self.curve),
             scores=of_epochs(self.scores),
             validation_loss_curve=of_epochs(self.validation_curve),
-            best_loss=self.best_loss,
-            best_score=self.best_score,
-            idle=self.idle,
+            best_loss=self.stopping.best_loss,
+            best_score=self.stopping.best_score,
+            idle=self.stopping.idle,
             state=replace(self.state, slots=slots, rates=self.settings.source.state),
             t=self.t,
         )

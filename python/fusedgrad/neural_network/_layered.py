@@ -177,7 +177,7 @@ class Layered(Neural):
             l2=float(self.alpha),
             l2_of_batch=False,
             tol=None if self.tol is None or partial else float(self.tol),
-            patience=float(min(self.n_iter_no_change, ENDLESS)) - 1,
+            patience=float(min(self.n_iter_no_change, ENDLESS)),
             order=(lambda epoch: row_order(n, seed, epoch)) if self.shuffle and size < n else None,
             seed=seed,
             decay=float(self.weight_decay),

@@ -278,7 +278,7 @@ class MLP(Neural):
             l2=float(self.alpha),
             l2_of_batch=True,
             tol=float(self.tol),
-            patience=float(min(self.n_iter_no_change, ENDLESS)),
+            patience=float(min(self.n_iter_no_change, ENDLESS)) + 1,
             order=None if not self.shuffle or self._is_lbfgs() else _shuffled(n, size, rng),
             seed=seed,
             decay=float(self.weight_decay),
@@ -346,7 +346,7 @@ class MLP(Neural):
         training.curve, training.stop_reason = curve, reason
         if reason != "interrupted" and not (training.is_finite() and np.isfinite(loss)):
             training.stop_reason = reason = "diverged"
-        training.best_loss = loss
+        training.stopping.best_loss = loss
         training.t += steps * training.n
         result = training.result()
         result.n_iter = min(steps, int(self.max_iter))
