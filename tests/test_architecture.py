@@ -170,7 +170,7 @@ def test_imports_have_no_cycle(module):
 
 
 def test_estimators_reach_the_core_through_their_bridge():
-    bridges = {"linear_model": "_fit", "neural_network": "_network"}
+    bridges = {"linear_model": "_training.sequential", "neural_network": "_training.network"}
     estimators = [name for name in GRAPH if name.split(".")[0] in ("linear_model", "neural_network")]
     assert estimators
     for name in estimators:
@@ -181,18 +181,12 @@ def test_estimators_reach_the_core_through_their_bridge():
 
 
 BELOW = [
-    "_batches",
-    "_callbacks",
-    "_checks",
+    *(name for name in GRAPH if name.split(".")[0] in ("_training", "_validation")),
+    "_atomic",
     "_config",
     "_core",
-    "_fit",
     "_isa",
-    "_minibatch",
     "_minimize",
-    "_network",
-    "_rates",
-    "_scores",
     "_threads",
     "layers",
     "losses",
@@ -237,8 +231,8 @@ def test_library_code_does_not_print():
     printing = {(module_name(path), scope.split(".")[0]) for path in MODULES for scope in calls_of(path, "print")}
     printing = {(module, scope) for module, scope in printing if module != "__main__"}
     assert printing == {
-        ("_fit", "_narrator"),
-        ("_minibatch", "_Training"),
+        ("_training.sequential", "_printer"),
+        ("_training.minibatch_training", "Training"),
         ("_config", "show_config"),
         ("linear_model._cv", "_Search"),
         ("neural_network._mlp", "MLP"),

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import sklearn.linear_model
-from fusedgrad import _rates, fit_many, losses, optimizers, schedules
+from fusedgrad import fit_many, losses, optimizers, schedules
+from fusedgrad._training import rates as _rates
 from fusedgrad.linear_model import SGDClassifier, SGDOneClassSVM, SGDRegressor
 from fusedgrad.linear_model._many import Together
 from hypothesis import HealthCheck, given, settings

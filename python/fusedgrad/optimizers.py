@@ -35,11 +35,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import OptimizeResult
 
 from . import _core
-from ._checks import BOOLEAN, InvalidParameterError, Number, did_you_mean, wrong_parameter
 from ._minimize import MAXITER, minimize
 from ._parts import Part
-from ._rates import LearningRate
-from ._threads import allowed
+from ._threads import allowed, requested
+from ._training.rates import LearningRate
+from ._validation.parameters import BOOLEAN, InvalidParameterError, Number, did_you_mean, wrong_parameter
 from .schedules import _number, _wrong_rate, as_schedule
 
 __all__ = [
@@ -64,7 +64,6 @@ __all__ = [
 Rate = float | str | Callable[[int], float] | None
 Arrays = NDArray[Any] | list[NDArray[Any]] | tuple[NDArray[Any], ...]
 
-_MOST_THREADS = 256
 _RANGES = {
     rule: {name: Number(low=low, high=high, open_low=o, open_high=p) for name, _, low, high, o, p, _ in described}
     for rule, _, described in _core.rule_catalog()
@@ -1023,8 +1022,6 @@ def get(name: str, **parameters: Any) -> Optimizer:
 
 
 def _threads(n_jobs: int) -> int:
-    """joblib's convention: -1 is as many as the process may use, -2 one less."""
     if not Number(Integral).allows(n_jobs) or n_jobs == 0:
         raise InvalidParameterError(f"n_jobs must be an int other than 0, or None. Got {n_jobs!r} instead.")
-    wanted = n_jobs if n_jobs > 0 else max(1, allowed() + 1 + n_jobs)
-    return min(wanted, _MOST_THREADS)
+    return requested(n_jobs)

@@ -31,8 +31,8 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, cast, final, g
 import numpy as np
 from numpy.typing import NDArray
 
-from ._checks import InvalidParameterError, Number, OneOf, did_you_mean, wrong_parameter
 from ._parts import Part
+from ._validation.parameters import InvalidParameterError, Number, OneOf, did_you_mean, wrong_parameter
 
 __all__ = [
     "Constant",

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._checks import InvalidParameterError, OneOf, wrong_parameter
 from .._parts import Part
+from .._validation.parameters import InvalidParameterError, OneOf, wrong_parameter
 
 Shape = tuple[int, ...]
 Init = str | float

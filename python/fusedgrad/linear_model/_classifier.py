@@ -12,18 +12,12 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from .. import _fit
-from .._checks import (
-    Either,
-    Instance,
-    OneOf,
-    balanced_weights,
-    check_weights,
-    check_X_y,
-    settle_all,
-    twin,
-)
+from .._atomic import settle_all, twin
 from .._estimator import available_if
+from .._training.records import Validation
+from .._validation.arrays import check_X_y
+from .._validation.parameters import Either, Instance, OneOf
+from .._validation.weights import balanced_weights, check_weights
 from ..optimizers import Optimizer
 from . import _seeds
 from ._many import WithPath
@@ -435,7 +429,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         coef_init: Any,
         intercept_init: Any,
         sample_weight: Any,
-        given: _fit.Validation | None,
+        given: Validation | None,
         *,
         seen: tuple[Any, Any],
         keep: bool,
@@ -462,7 +456,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         n_classes = len(self.__dict__.get("classes_", ()))
         return self.multi_class == "multinomial" and n_classes > 2  # of two classes, it is the binary model
 
-    def _draw(self, split: Callable[[], _fit.Validation | None]) -> tuple[list[int], _fit.Validation | None]:
+    def _draw(self, split: Callable[[], Validation | None]) -> tuple[list[int], Validation | None]:
         if len(self.classes_) == 2:
             return _seeds.binary(self.random_state, split)
         return _seeds.multiclass(self.random_state, len(self.classes_), split)

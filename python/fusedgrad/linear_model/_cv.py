@@ -23,21 +23,14 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _ignored, _scores
-from .._checks import (
-    BOOLEAN,
-    Either,
-    Function,
-    Number,
-    OneOf,
-    check_parameters,
-    check_weights,
-    check_X_y,
-    settle_all,
-    twin,
-)
+from .._atomic import settle_all, twin
 from .._estimator import Estimator, available_if
 from .._threads import threads_for
+from .._training import margins
+from .._validation import ignored
+from .._validation.arrays import check_X_y
+from .._validation.parameters import BOOLEAN, Either, Function, Number, OneOf, check_parameters
+from .._validation.weights import check_weights
 from ..losses import LOG_LINK
 from ..optimizers import Optimizer
 from ._classifier import SGDClassifier, _has_probabilities
@@ -148,14 +141,14 @@ class _Scorer:
         for link in {*links}:
             of_link = [k for k, other in enumerate(links) if other == link]
             weights = [(np.atleast_2d(models[k].coef_), models[k].intercept_) for k in of_link]
-            scores[of_link] = _scores.score(
+            scores[of_link] = margins.score(
                 self.name, self.data.X, rows, self.data.targets[rows], weights, link=link, n_jobs=models[0].n_jobs
             )
         return scores.tolist()
 
     def _is_fast(self, rows: NDArray[np.intp]) -> bool:
         """Whether the core's metric is the scorer's; where that is undefined, scikit-learn says what comes of it."""
-        if not isinstance(self.name, str) or self.name not in _scores.METRICS:
+        if not isinstance(self.name, str) or self.name not in margins.METRICS:
             return False
         classes = self.data.classes
         if (classes is None) != (self.name == "r2" or self.name.endswith("squared_error")):
@@ -454,13 +447,13 @@ class GridCV(Estimator):
         """Warn of parameters, and of whole grids of them, that no cell uses."""
         cells = [self._cell(loss=loss) for loss in self._grid()["loss"]]
         grids = {"alpha": "alphas", "eta0": "eta0s", "l1_ratio": "l1_ratios"}
-        for name, reason_of in _ignored.GRID.items():
+        for name, reason_of in ignored.GRID.items():
             own = grids.get(name, name)
-            reasons = [reason_of(cell) for cell in cells] if _ignored.is_set(self, own) else [""]
+            reasons = [reason_of(cell) for cell in cells] if ignored.is_set(self, own) else [""]
             if not all(reasons):
                 continue
             if own == name:
-                warnings.warn(_ignored.message(name, getattr(self, name), reasons[0]), UserWarning, stacklevel=4)
+                warnings.warn(ignored.message(name, getattr(self, name), reasons[0]), UserWarning, stacklevel=4)
             else:
                 count = len({*self._grid()[name]})
                 text = f"{own} has {count} value{'s' * (count > 1)}, but {reasons[0]}."

@@ -15,10 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 
-from .. import _fit, _ignored
-from .._checks import aligned, check_finite, check_not_negative, check_weights, check_X_y, settle_all, twin
-from .._minibatch import Pass, stream_of
+from .._atomic import settle_all, twin
 from .._threads import threads_for
+from .._training.minibatch import Pass, stream_of
+from .._training.records import Task
+from .._validation import ignored
+from .._validation.arrays import aligned, check_finite, check_X_y
+from .._validation.weights import check_not_negative, check_weights
 from ._sgd import NEGATIVE_POWER, Supervised, classes_of
 
 _SEEN = {"n_features_in_", "feature_names_in_", "classes_", "_y_ndim"}  # what data leaves behind
@@ -176,8 +179,8 @@ def _warn_of(models: Sequence[Any], names: Sequence[str]) -> None:
         warnings.warn(NEGATIVE_POWER, FutureWarning, stacklevel=3)
     idle: dict[str, list[str]] = {}
     for model, name in zip(models, names, strict=True):
-        for parameter, reason in _ignored.unused(model, model._idle).items():
-            text = _ignored.message(parameter, getattr(model, parameter), reason)
+        for parameter, reason in ignored.unused(model, model._idle).items():
+            text = ignored.message(parameter, getattr(model, parameter), reason)
             idle.setdefault(text, []).append(name)
     for text, whose in idle.items():
         warnings.warn(f"{text} (Models: {_few(whose)}.)", UserWarning, stacklevel=3)
@@ -252,7 +255,7 @@ class Together:
         given = X, y
         X, y, targets = self._check_data(X, y)
         weights = self._check_weights(sample_weights, X)
-        tasks: dict[int, _fit.Task] = {}
+        tasks: dict[int, Task] = {}
         splits: dict[Any, Any] = {}
         # All that leave the seed to chance get the same one, so that they can share.
         seed = int(check_random_state(None).randint(np.iinfo(np.int32).max))
@@ -376,7 +379,7 @@ class Together:
 
     # ---- who shares with whom ----
 
-    def _streams(self, tasks: dict[int, _fit.Task]) -> list[list[int]]:
+    def _streams(self, tasks: dict[int, Task]) -> list[list[int]]:
         streams: dict[Any, list[int]] = {}
         for k, task in tasks.items():
             streams.setdefault(stream_of(task), []).append(k)
@@ -389,7 +392,7 @@ class Together:
             self.alone[members[0]] = f"it differs from the others in {' and '.join(differs)}"
         return list(streams.values())
 
-    def _pass(self, tasks: dict[int, _fit.Task], members: list[int]) -> Pass:
+    def _pass(self, tasks: dict[int, Task], members: list[int]) -> Pass:
         task = tasks[members[0]]
         together = Pass(
             [tasks[k] for k in members],

@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import OutlierMixin
 
-from .. import _fit
-from .._checks import Number, OneOf, check_weights, check_X, settle_all, twin
+from .._atomic import settle_all, twin
+from .._training.records import Task
+from .._validation.arrays import check_X
+from .._validation.parameters import Number, OneOf
+from .._validation.weights import check_weights
 from . import _seeds
 from ._sgd import SGD, loss_functions
 
@@ -238,8 +241,10 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         sample_weight = check_weights(sample_weight, X)
         start = self._start(X, 1, coef_init, offset_init, keep=partial)
         return self._train(
-            _fit.Task(
-                plan=self._plan(X, max_iter=1 if partial else self.max_iter),
+            Task(
+                objective=self._objective(),
+                rates=self._rate_parameters(),
+                stopping=self._stopping(partial=partial),
                 X=X,
                 y=np.ones(X.shape[0], dtype=X.dtype),
                 sample_weight=sample_weight,
@@ -247,6 +252,8 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
                 labels=[-1],
                 side_weights=[(1.0, 1.0)],
                 seeds=_seeds.one_class(self.random_state),
+                intercept_decay=self._decay_of_intercept(X),
+                shuffle=self.shuffle,
             ),
             seen=seen,
             partial=partial,

@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
-from .. import _fit
-from .._checks import Number, OneOf, aligned, check_weights, check_X_y, settle_all, twin
+from .._atomic import settle_all, twin
+from .._training.records import Validation
+from .._validation.arrays import aligned, check_X_y
+from .._validation.parameters import Number, OneOf
+from .._validation.weights import check_weights
 from ..losses import LOG_LINK
 from ..optimizers import Optimizer
 from . import _seeds
@@ -290,7 +293,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         coef_init: Any,
         intercept_init: Any,
         sample_weight: Any,
-        given: _fit.Validation | None,
+        given: Validation | None,
         *,
         seen: tuple[Any, Any],
         keep: bool,
@@ -306,7 +309,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
     def _labels(self, targets: Any) -> list[int]:
         return [-1] * (1 if targets.ndim == 1 else targets.shape[1])
 
-    def _draw(self, split: Callable[[], _fit.Validation | None]) -> tuple[list[int], _fit.Validation | None]:
+    def _draw(self, split: Callable[[], Validation | None]) -> tuple[list[int], Validation | None]:
         return _seeds.regression(self.random_state, split)
 
     def _link_to_fit(self) -> str:

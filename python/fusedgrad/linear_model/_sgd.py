@@ -14,24 +14,36 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _fit, _ignored, _minibatch, _rates, losses, optimizers
-from .._callbacks import CallbackSupport, Epochs, with_callbacks
-from .._checks import (
+from .. import losses, optimizers
+from .._estimator import Estimator
+from .._threads import threads_for
+from .._training import minibatch, sequential
+from .._training.callbacks import CallbackSupport, Epochs, with_callbacks
+from .._training.rates import LearningRate
+from .._training.records import (
+    Batches,
+    LinearWeights,
+    Objective,
+    OptimizerState,
+    RateParameters,
+    Result,
+    Task,
+    Validation,
+)
+from .._training.stopping import StoppingRule
+from .._validation import ignored
+from .._validation.arrays import FLOATS, check_finite, check_X, check_X_y
+from .._validation.parameters import (
     BOOLEAN,
-    FLOATS,
     Either,
     Instance,
     InvalidParameterError,
     Number,
     OneOf,
-    check_finite,
+    check_n_jobs,
     check_parameters,
-    check_validation,
-    check_X,
-    check_X_y,
 )
-from .._estimator import Estimator
-from .._threads import threads_for
+from .._validation.validation_set import check_validation
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -78,8 +90,8 @@ def _can_hold(old: Any, coef: Any) -> bool:
 class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
     """What the three estimators share: rules, validation split, training, weights that outlive a call."""
 
-    _plain = {"_optimizer_state": _fit.State}
-    _idle: dict[str, _ignored.Reason] = {}  # parameters that a fit may leave unused, and when
+    _plain = {"_optimizer_state": OptimizerState}
+    _idle: dict[str, ignored.Reason] = {}  # parameters that a fit may leave unused, and when
     _classification = False
     _curves: tuple[str, ...] = ("loss_curve",)
     _offset_rate = 0.0  # slope of the objective in the intercept; the one-class SVM's nu
@@ -129,7 +141,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         if self._penalty() == "elasticnet" and self._l1_ratio() is None:
             raise InvalidParameterError("l1_ratio must be set when penalty is 'elasticnet'")
         if partial:  # a first call of partial_fit; fit warns when it has ended
-            _ignored.warn_of(self, self._idle)
+            ignored.warn_of(self, self._idle)
 
     def _loss(self) -> str:
         return self.loss
@@ -153,13 +165,12 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         """Whether the mini-batch engine trains, rather than the sequential one."""
         return False
 
-    def _batches(self, n: int, state: Any, *, multinomial: bool, normalise: bool) -> _fit.Batches | None:
+    def _batches(self, n: int, state: Any, *, multinomial: bool, normalise: bool) -> Batches | None:
         if not self._is_batched():
             return None
-        return _fit.Batches(
+        return Batches(
             size=n if self.batch_size == "full" else int(self.batch_size),
             optimizer=self._optimizer(),
-            rate=self.learning_rate,
             multinomial=multinomial,
             positive=bool(self.positive),
             normalise=normalise,
@@ -169,32 +180,42 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
     def _optimizer(self) -> optimizers.Optimizer:
         return optimizers.get(self.optimizer) if isinstance(self.optimizer, str) else self.optimizer
 
-    def _plan(self, X: Any, *, max_iter: int, validated: bool = False) -> dict[str, Any]:
-        alpha, penalty = self._alpha(), self._penalty()
-        ratio = {"l2": 0.0, "l1": 1.0, "elasticnet": self._l1_ratio()}.get(penalty or "")
-        decay = self.intercept_decay
-        if decay is None:
-            decay = _SPARSE_INTERCEPT_DECAY if sp.issparse(X) and not self._is_batched() else 1.0
-        name = self._loss()
-        return {
-            "loss": name,
-            "loss_parameters": {field: float(getattr(self, field)) for field in losses.get(name).fields},
-            "l2": 0.0 if ratio is None else (1.0 - ratio) * alpha,
-            "l1": 0.0 if ratio is None else ratio * alpha,
-            "intercept_decay": float(decay) if self.fit_intercept else 0.0,
-            "offset_rate": self._offset_rate,
-            "learning_rate": self.learning_rate,
-            "eta0": float(self.eta0),
-            "power_t": float(self.power_t),
-            "alpha": alpha,
-            "shuffle": self.shuffle,
-            "early_stopping": validated and bool(self.early_stopping),
-            "restore_best_weights": validated and bool(self.restore_best_weights),
-            "regression": not self._classification,
-            "max_iter": min(int(max_iter), _ENDLESS),
-            "n_iter_no_change": min(int(self.n_iter_no_change), _ENDLESS),
-            "tol": None if self.tol is None else float(self.tol),
-        }
+    # ---- what a task is made of ----
+
+    def _loss_parameters(self) -> dict[str, float]:
+        return {field: float(getattr(self, field)) for field in losses.get(self._loss()).fields}
+
+    def _objective(self) -> Objective:
+        alpha = self._alpha()
+        ratio = {"l2": 0.0, "l1": 1.0, "elasticnet": self._l1_ratio()}.get(self._penalty() or "")
+        return Objective(
+            loss=self._loss(),
+            loss_parameters=self._loss_parameters(),
+            l2=0.0 if ratio is None else (1.0 - ratio) * alpha,
+            l1=0.0 if ratio is None else ratio * alpha,
+            offset_rate=self._offset_rate,
+            regression=not self._classification,
+        )
+
+    def _rate_parameters(self) -> RateParameters:
+        return RateParameters(self.learning_rate, float(self.eta0), float(self.power_t), self._alpha())
+
+    def _stopping(self, *, partial: bool, validated: bool = False) -> StoppingRule:
+        return StoppingRule(
+            max_epochs=1 if partial else min(int(self.max_iter), _ENDLESS),
+            tol=None if self.tol is None else float(self.tol),
+            patience=min(int(self.n_iter_no_change), _ENDLESS),
+            by_score=validated and bool(self.early_stopping),
+            tells_rates=not partial,
+            resets_rates=True,
+        )
+
+    def _decay_of_intercept(self, X: Any) -> float:
+        if not self.fit_intercept:
+            return 0.0
+        if self.intercept_decay is not None:
+            return float(self.intercept_decay)
+        return _SPARSE_INTERCEPT_DECAY if sp.issparse(X) and not self._is_batched() else 1.0
 
     # ---- weights: (n_outputs, n_features) and (n_outputs,) inside, each estimator's shapes outside ----
 
@@ -221,7 +242,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
             intercept_init = getattr(self, self._intercept_name()) if intercept_init is None else intercept_init
         return coef_init, intercept_init
 
-    def _start(self, X: Any, n_outputs: int, coef_init: Any, intercept_init: Any, *, keep: bool) -> _fit.Start:
+    def _start(self, X: Any, n_outputs: int, coef_init: Any, intercept_init: Any, *, keep: bool) -> LinearWeights:
         """Where training starts: from `coef_init`, from the weights so far (`keep`), or from zero."""
         n_features = X.shape[1]
         before = self.__dict__
@@ -267,7 +288,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
 
         state = before.get("_optimizer_state") if keep else None
         steps = int(t) - 1 if state is None else state.step
-        start = _fit.Start(coef, intercept, t=t, steps=steps)
+        start = LinearWeights(coef, intercept, t=t, steps=steps)
         if self.average:
             # An average that is switched on later is one of later weights.
             begun = before.get("_average_begun", 1.0) if averages else steps + 1
@@ -283,7 +304,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
     @with_callbacks  # type: ignore[untyped-decorator]
     def _train(
         self,
-        task: _fit.Task,
+        task: Task,
         *,
         seen: tuple[Any, Any],
         partial: bool,
@@ -294,16 +315,16 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
 
         Returns what `_take` does.
         """
-        epochs = Epochs(self, task.plan["max_iter"], *seen, task.sample_weight)
+        epochs = Epochs(self, task.stopping.max_epochs, *seen, task.sample_weight)
 
-        def fitted(result: _fit.Result) -> dict[str, Any]:
+        def fitted(result: Result) -> dict[str, Any]:
             return {**self._fitted(task.start, result), **self._longer_curves(result, partial=partial)}
 
         verbose = int(self.verbose)
         if task.batches is None:
-            result = _fit.run(task, epochs=epochs, fitted=fitted, threads=threads, verbose=verbose, names=names)
+            result = sequential.run(task, epochs=epochs, fitted=fitted, threads=threads, verbose=verbose, names=names)
         else:
-            result = _minibatch.run(
+            result = minibatch.run(
                 task,
                 epochs=epochs,
                 fitted=fitted,
@@ -317,9 +338,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         epochs.close()
         return in_place
 
-    def _take(
-        self, task: _fit.Task, result: _fit.Result, *, partial: bool = False, whole: bool = True
-    ) -> list[tuple[Any, Any]]:
+    def _take(self, task: Task, result: Result, *, partial: bool = False, whole: bool = True) -> list[tuple[Any, Any]]:
         """Take over what a fit has led to: the `whole`, or all but what is returned, for `settle_all` to do in place.
 
         `partial_fit` keeps the array of the weights, as scikit-learn promises, and does not copy a long history.
@@ -344,13 +363,13 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         before.update(attributes)
         return in_place
 
-    def _longer_curves(self, result: _fit.Result, *, partial: bool) -> dict[str, Any]:
+    def _longer_curves(self, result: Result, *, partial: bool) -> dict[str, Any]:
         """The curves of this call, behind those so far where training goes on."""
         before = self.__dict__ if partial or (self.warm_start and "coef_" in self.__dict__) else {}
         curves = {f"{name}_": getattr(result, name) for name in self._curves}
         return {name: None if curve is None else [*(before.get(name) or []), *curve] for name, curve in curves.items()}
 
-    def _fitted(self, start: _fit.Start, result: _fit.Result) -> dict[str, Any]:
+    def _fitted(self, start: LinearWeights, result: Result) -> dict[str, Any]:
         """The attributes of a fit that ended so, but for the curves."""
         coef: Any = self._shape_coef(start.coef)
         intercept: Any = start.intercept
@@ -377,7 +396,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
             )
         if self.power_t < 0:
             warnings.warn(NEGATIVE_POWER, FutureWarning, stacklevel=3)
-        _ignored.warn_of(self, self._idle)
+        ignored.warn_of(self, self._idle)
 
     def _raise_if_interrupted(self) -> None:
         """The end of a `fit` that Ctrl-C has ended, when its outcome is settled."""
@@ -389,7 +408,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
 
     # ---- validation rows ----
 
-    def _split(self, y: Any, sample_weight: Any, rows: Any, splits: dict[Any, Any] | None) -> _fit.Validation | None:
+    def _split(self, y: Any, sample_weight: Any, rows: Any, splits: dict[Any, Any] | None) -> Validation | None:
         """The rows that early stopping keeps aside: scikit-learn's split for the same `random_state`.
 
         `rows`: those to split; None: all. `splits` remembers splits for others like this one.
@@ -405,7 +424,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
             if splits is not None and key is not None:
                 splits[key] = mask
         self._check_split(mask, sample_weight, rows)
-        return _fit.Validation(held_out=mask)
+        return Validation(held_out=mask)
 
     def _held_out(self, y: Any, rows: Any) -> Any:
         own = y if rows is None else y[rows]
@@ -446,7 +465,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
                 "Give more validation rows: a larger validation_fraction, or X_val and y_val."
             )
 
-    def _given_validation(self, X: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> _fit.Validation | None:
+    def _given_validation(self, X: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> Validation | None:
         """The user's own validation set, in X's storage; targets are encoded by the estimator."""
         several = self._y_ndim > 1
 
@@ -466,9 +485,9 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
                 setattr(X_val, name, getattr(X_val, name).astype(X.indices.dtype, copy=False))
         elif sp.issparse(X_val):
             X_val = np.ascontiguousarray(X_val.toarray())
-        return _fit.Validation(X=X_val, y=y_val, sample_weight=weights)
+        return Validation(X=X_val, y=y_val, sample_weight=weights)
 
-    def _wants_validation(self, given: _fit.Validation | None) -> None:
+    def _wants_validation(self, given: Validation | None) -> None:
         if self.restore_best_weights and given is None and not self.early_stopping:
             raise ValueError(
                 "restore_best_weights=True needs a validation set: give X_val and y_val to fit, or set "
@@ -518,7 +537,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
 class Supervised(SGD):
     """What classifier and regressor share: the choice of the engine, and its parameters."""
 
-    _idle = _ignored.LINEAR
+    _idle = ignored.LINEAR
 
     def _is_batched(self) -> bool:
         return (
@@ -543,7 +562,7 @@ class Supervised(SGD):
         """The link of the model that was fitted, whatever the parameters say now; before `fit`, as they say."""
         return self.__dict__.get("_fitted_link") or self._link_to_fit()
 
-    def _fitted(self, start: _fit.Start, result: _fit.Result) -> dict[str, Any]:
+    def _fitted(self, start: LinearWeights, result: Result) -> dict[str, Any]:
         return {**super()._fitted(start, result), "_fitted_link": self._link_to_fit()}
 
     # ---- what a fit is made of; classifier and regressor answer for their targets ----
@@ -555,7 +574,7 @@ class Supervised(SGD):
     def _is_multinomial(self) -> bool:
         return False
 
-    def _draw(self, split: Callable[[], _fit.Validation | None]) -> tuple[list[int], _fit.Validation | None]:
+    def _draw(self, split: Callable[[], Validation | None]) -> tuple[list[int], Validation | None]:
         """The seeds, and the rows that `split` keeps aside, drawn in scikit-learn's order."""
         raise NotImplementedError
 
@@ -570,13 +589,13 @@ class Supervised(SGD):
         coef_init: Any = None,
         intercept_init: Any = None,
         sample_weight: Any = None,
-        given: _fit.Validation | None = None,
+        given: Validation | None = None,
         *,
         keep: bool,
         partial: bool = False,
         rows: Any = None,
         splits: dict[Any, Any] | None = None,
-    ) -> _fit.Task:
+    ) -> Task:
         """The task of a fit on some rows (None: all); `splits` is as for `_split`."""
         labels = self._labels(targets)
         start = self._start(X, len(labels), coef_init, intercept_init, keep=keep)
@@ -588,8 +607,10 @@ class Supervised(SGD):
         own = targets, sample_weight
         if rows is not None:
             own = targets[rows], None if sample_weight is None else sample_weight[rows]
-        return _fit.Task(
-            plan=self._plan(X, max_iter=1 if partial else self.max_iter, validated=validation is not None),
+        return Task(
+            objective=self._objective(),
+            rates=self._rate_parameters(),
+            stopping=self._stopping(partial=partial, validated=validation is not None),
             X=X,
             y=targets,
             sample_weight=sample_weight,
@@ -597,26 +618,28 @@ class Supervised(SGD):
             labels=labels,
             side_weights=self._side_weights(*own),
             seeds=seeds,
+            intercept_decay=self._decay_of_intercept(X),
+            shuffle=self.shuffle,
+            restore_best=validation is not None and bool(self.restore_best_weights),
             validation=validation,
             batches=self._batches(n, state, multinomial=self._is_multinomial(), normalise=not partial),
             rows=rows,
         )
 
-    def _threads(self, task: _fit.Task) -> int:
+    def _threads(self, task: Task) -> int:
         """With one sample a step, outputs are what can be shared."""
         X, outputs = task.X, None if task.batches is not None else len(task.labels)
         return threads_for(self.n_jobs, outputs, float(X.nnz if sp.issparse(X) else X.size))
 
     def _check_parameters(self, *, partial: bool = False) -> None:
         super()._check_parameters(partial=partial)
-        if self.n_jobs == 0:
-            raise InvalidParameterError("n_jobs == 0 has no meaning: use None, 1, or -1 for all threads.")
+        check_n_jobs(self.n_jobs)
 
 
 SUPERVISED_RULES: dict[str, Any] = {
     **SGD._rules,
     "shuffle": OneOf(True, False, "rows"),
-    "learning_rate": _rates.LearningRate(*_RATES),
+    "learning_rate": LearningRate(*_RATES),
     "batch_size": Either(Number(Integral, 1), OneOf("full")),
     "optimizer": Either(
         OneOf(*optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers")

@@ -16,27 +16,19 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _ignored, _rates, optimizers, schedules
-from .._callbacks import CallbackSupport, Epochs, with_callbacks
-from .._checks import (
-    BOOLEAN,
-    FLOATS,
-    Either,
-    Instance,
-    InvalidParameterError,
-    Number,
-    OneOf,
-    check_parameters,
-    check_validation,
-    check_weights,
-    check_X,
-    check_X_y,
-    settle_all,
-    twin,
-)
+from .. import optimizers, schedules
+from .._atomic import settle_all, twin
 from .._estimator import Estimator
-from .._network import Goal, Net, Result, Settings, State, Training, Weights
 from .._threads import threads_for
+from .._training import rates
+from .._training.callbacks import CallbackSupport, Epochs, with_callbacks
+from .._training.net import Net
+from .._training.network import Goal, Result, Settings, State, Training, Weights
+from .._validation import ignored
+from .._validation.arrays import FLOATS, check_X, check_X_y
+from .._validation.parameters import BOOLEAN, Either, Instance, Number, OneOf, check_n_jobs, check_parameters
+from .._validation.validation_set import check_validation
+from .._validation.weights import check_weights
 from ..exceptions import DivergedError
 
 ENDLESS = 2**62  # the core counts in 64 bits
@@ -112,7 +104,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         "n_jobs": Number(Integral, none=True),
     }
     _plain = {"_optimizer": State, "_net": Net}
-    _idle: dict[str, _ignored.Reason] = {}  # parameters that a fit may leave unused, and when
+    _idle: dict[str, ignored.Reason] = {}  # parameters that a fit may leave unused, and when
     _OPTIMIZER = Either(OneOf(*optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers"))
 
     loss_curve_ = _History()
@@ -161,8 +153,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     def _check_parameters(self, *, partial: bool = False) -> None:
         check_parameters(self, self._rules)
-        if self.n_jobs == 0:
-            raise InvalidParameterError("n_jobs == 0 has no meaning: use None, 1, or -1 for all threads.")
+        check_n_jobs(self.n_jobs)
         if partial and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         if partial and getattr(self, "class_weight", None) == "balanced":
@@ -187,21 +178,21 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         steps: int | None,
         own: tuple[str, ...],
     ) -> Any:
-        """The learning rates: the optimizer's own where it has some, else the estimator's; see `_rates.settled`.
+        """The learning rates: the optimizer's own where it has some, else the estimator's; see `rates.settled`.
 
         `steps` are those of this call, None in `partial_fit`.
         """
         learned = () if state is None else state.rates
         if steps is not None:
-            steps = _rates.steps_of(0 if state is None else state.step, 1, steps)
-        rate = _rates.settled(rate, initial, optimizer, steps, own=own)
+            steps = rates.steps_of(0 if state is None else state.step, 1, steps)
+        rate = rates.settled(rate, initial, optimizer, steps, own=own)
         if rate == "adaptive":
-            return _rates.Adaptive(initial, learned)
+            return rates.Adaptive(initial, learned)
         if rate == "constant":
-            return _rates.Source(schedules.Constant(initial))
+            return rates.Source(schedules.Constant(initial))
         if isinstance(rate, schedules.ReduceOnPlateau):
-            return _rates.Plateau(rate, learned)
-        return _rates.Source(rate)
+            return rates.Plateau(rate, learned)
+        return rates.Source(rate)
 
     # ---- fit ----
 
@@ -226,7 +217,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         draft._learn_all(X, y, sample_weight, (X_val, y_val, sample_weight_val), first=first)
         if owed := draft._owed():
             warnings.warn(owed, ConvergenceWarning, stacklevel=3)
-        _ignored.warn_of(draft, draft._idle)
+        ignored.warn_of(draft, draft._idle)
         self._take_over(draft)
         if self.stop_reason_ == "interrupted":
             raise KeyboardInterrupt(
@@ -252,7 +243,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         first = draft._fitted_by not in draft.__dict__
         draft._learn_once(X, y, sample_weight, classes, first=first)
         if first:
-            _ignored.warn_of(draft, draft._idle)
+            ignored.warn_of(draft, draft._idle)
         self._take_over(draft)
         return self
 

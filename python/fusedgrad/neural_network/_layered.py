@@ -14,10 +14,14 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .. import _ignored, _rates, losses, optimizers
 from .. import layers as layer_types
-from .._checks import FLOATS, Either, Instance, Number, OneOf, aligned, check_finite, is_plain, numbers_of
-from .._network import Arrays, Goal, Result, Settings, Weights, row_order
+from .. import losses, optimizers
+from .._training.net import Arrays
+from .._training.network import Goal, Result, Settings, Weights, row_order
+from .._training.rates import LearningRate
+from .._validation import ignored
+from .._validation.arrays import FLOATS, aligned, check_finite, is_plain, numbers_of
+from .._validation.parameters import Either, Instance, Number, OneOf
 from ..layers._layer import checked, walk
 from ._common import ENDLESS, Neural, longer
 from ._targets import REGRESSION_LOSSES, Classification, Regression
@@ -54,7 +58,7 @@ class Layered(Neural):
     _rules = {
         **Neural._rules,
         "optimizer": Neural._OPTIMIZER,
-        "learning_rate": _rates.LearningRate("adaptive"),
+        "learning_rate": LearningRate("adaptive"),
         "batch_size": Either(Number(Integral, 1), OneOf("full")),
         "max_epochs": Number(Integral, 1),
         "average": Number(low=0, high=1, open_low=True, open_high=True, none=True),
@@ -65,7 +69,7 @@ class Layered(Neural):
         "restore_best_weights": OneOf(True, False),
     }
 
-    _idle = _ignored.LAYERED
+    _idle = ignored.LAYERED
     _fitted_by = "weights_"
     _held_by = ("weights_", "statistics_", "_trained", "_average")
     layers: Sequence[layer_types.Layer]

@@ -15,18 +15,14 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import shuffle
 
-from .. import _ignored, _rates, layers, losses, optimizers
-from .._callbacks import Epochs
-from .._checks import (
-    BOOLEAN,
-    Either,
-    Instance,
-    InvalidParameterError,
-    Number,
-    OneOf,
-)
+from .. import layers, losses, optimizers
 from .._estimator import available_if
-from .._network import Arrays, Goal, Net, Result, Settings, Training, Weights
+from .._training import rates
+from .._training.callbacks import Epochs
+from .._training.net import Arrays, Net
+from .._training.network import Goal, Result, Settings, Training, Weights
+from .._validation import ignored
+from .._validation.parameters import BOOLEAN, Either, Instance, InvalidParameterError, Number, OneOf
 from ._common import ENDLESS, Neural, longer
 from ._targets import REGRESSION_LOSSES, Classification, Regression
 
@@ -81,7 +77,7 @@ class MLP(Neural):
         "activation": _Activations(),
         "solver": Either(OneOf("lbfgs", *optimizers.names()), *Neural._OPTIMIZER.rules[1:]),
         "batch_size": Either(Number(Integral, 1), OneOf("auto", "full")),
-        "learning_rate": _rates.LearningRate(*_RATES),
+        "learning_rate": rates.LearningRate(*_RATES),
         "learning_rate_init": Number(low=0, high=np.inf, open_low=True, open_high=True),
         "power_t": Number(low=0, high=np.inf, open_high=True),
         "max_iter": Number(Integral, 1),
@@ -100,7 +96,7 @@ class MLP(Neural):
         "restore_best_weights": Either(BOOLEAN, OneOf(None)),
     }
 
-    _idle = _ignored.PERCEPTRON
+    _idle = ignored.PERCEPTRON
     _fitted_by = "coefs_"
     _held_by = ("coefs_", "intercepts_", "norms_")
     coefs_: Arrays
@@ -262,7 +258,7 @@ class MLP(Neural):
                 "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=6
             )
         if isinstance(rate, str) and rate == "invscaling" and optimizer.learning_rate is None:
-            source: Any = _rates.InverseScaling(float(self.learning_rate_init), float(self.power_t))
+            source: Any = rates.InverseScaling(float(self.learning_rate_init), float(self.power_t))
         else:
             steps = None if partial else self._most_epochs() * -(-n // size)
             source = self._source(rate, float(self.learning_rate_init), optimizer, state, steps, _RATES)

@@ -15,8 +15,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from .. import losses
-from .._checks import balanced_weights, numbers_of
-from .._network import Goal
+from .._training.network import Goal
+from .._validation.arrays import numbers_of
+from .._validation.weights import balanced_weights
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -12,8 +12,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from . import losses
-
 Reason = Callable[[Any], str]  # estimator -> what makes a parameter idle; "" where it is used
 
 
@@ -80,7 +78,7 @@ def _power_t(model: Any) -> str:
 
 
 def _field_of_loss(name: str) -> Reason:
-    return lambda model: "" if name in losses.get(model.loss).fields else f"{_shown(model, 'loss')} does not use it"
+    return lambda model: "" if name in model._loss_parameters() else f"{_shown(model, 'loss')} does not use it"
 
 
 def _alpha(model: Any) -> str:
