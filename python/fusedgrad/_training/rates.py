@@ -13,41 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import schedules
-from .._validation.parameters import Number
 
 Floats = NDArray[np.float64]
-_POSITIVE = Number(low=0, high=np.inf, open_low=True, open_high=True)
 
 SLOWEST = 1e-6  # "adaptive" ends here, as in scikit-learn
-
-
-class LearningRate:
-    """A rule: what may be a learning rate. `own` are the names with a meaning of their own in the estimator."""
-
-    def __init__(self, *own: str):
-        self.names = tuple(dict.fromkeys([*own, *schedules.NAMEABLE]))
-        self._own = own
-
-    def allows(self, value: object) -> bool:
-        if isinstance(value, str):
-            return value in self.names
-        return _POSITIVE.allows(value) or (callable(value) and not isinstance(value, type))
-
-    def hint(self, value: object) -> str:
-        """What to try in place of a value."""
-        if isinstance(value, str) and value in schedules.CATALOG:
-            return f" Give an object: {schedules.call_of(schedules.CATALOG[value])}."
-        if isinstance(value, type) and issubclass(value, schedules.Schedule):
-            return f" Call it: {value.__name__}(...)."
-        return ""
-
-    def __str__(self) -> str:
-        own = f"one of {', '.join(map(repr, self._own))}, " if self._own else ""
-        others = ", ".join(repr(name) for name in self.names if name not in self._own)
-        return (
-            f"{own}a float in the range (0, inf), an object of fusedgrad.schedules, the name of one ({others}), or a "
-            "callable step -> rate"
-        )
 
 
 def settled(

@@ -14,12 +14,11 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from .. import losses, optimizers
+from .. import losses, optimizers, schedules
 from .._estimator import Estimator
 from .._threads import threads_for
 from .._training import minibatch, sequential
 from .._training.callbacks import CallbackSupport, Epochs, with_callbacks
-from .._training.rates import LearningRate
 from .._training.records import (
     Batches,
     LinearWeights,
@@ -639,7 +638,7 @@ class Supervised(SGD):
 SUPERVISED_RULES: dict[str, Any] = {
     **SGD._rules,
     "shuffle": OneOf(True, False, "rows"),
-    "learning_rate": LearningRate(*_RATES),
+    "learning_rate": schedules.learning_rate_rule(*_RATES),
     "batch_size": Either(Number(Integral, 1), OneOf("full")),
     "optimizer": Either(
         OneOf(*optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers")

@@ -15,10 +15,9 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .. import layers as layer_types
-from .. import losses, optimizers
+from .. import losses, optimizers, schedules
 from .._training.net import Arrays
 from .._training.network import Goal, Result, Settings, Weights, row_order
-from .._training.rates import LearningRate
 from .._validation import ignored
 from .._validation.arrays import FLOATS, aligned, check_finite, is_plain, numbers_of
 from .._validation.parameters import Either, Instance, Number, OneOf
@@ -58,7 +57,7 @@ class Layered(Neural):
     _rules = {
         **Neural._rules,
         "optimizer": Neural._OPTIMIZER,
-        "learning_rate": LearningRate("adaptive"),
+        "learning_rate": schedules.learning_rate_rule("adaptive"),
         "batch_size": Either(Number(Integral, 1), OneOf("full")),
         "max_epochs": Number(Integral, 1),
         "average": Number(low=0, high=1, open_low=True, open_high=True, none=True),

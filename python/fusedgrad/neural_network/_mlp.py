@@ -15,7 +15,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import shuffle
 
-from .. import layers, losses, optimizers
+from .. import layers, losses, optimizers, schedules
 from .._estimator import available_if
 from .._training import rates
 from .._training.callbacks import Epochs
@@ -77,7 +77,7 @@ class MLP(Neural):
         "activation": _Activations(),
         "solver": Either(OneOf("lbfgs", *optimizers.names()), *Neural._OPTIMIZER.rules[1:]),
         "batch_size": Either(Number(Integral, 1), OneOf("auto", "full")),
-        "learning_rate": rates.LearningRate(*_RATES),
+        "learning_rate": schedules.learning_rate_rule(*_RATES),
         "learning_rate_init": Number(low=0, high=np.inf, open_low=True, open_high=True),
         "power_t": Number(low=0, high=np.inf, open_high=True),
         "max_iter": Number(Integral, 1),

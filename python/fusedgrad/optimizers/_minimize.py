@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, OptimizeWarning, approx_fprime
 
-from ._validation.parameters import BOOLEAN, InvalidParameterError, Number
+from .._validation.parameters import BOOLEAN, InvalidParameterError, Number
 
 Floats = NDArray[np.float64]
 
