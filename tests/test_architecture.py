@@ -234,7 +234,7 @@ def test_library_code_does_not_print():
         ("_training.sequential", "_printer"),
         ("_training.minibatch_training", "Training"),
         ("_config", "show_config"),
-        ("linear_model._cv", "_Search"),
+        ("linear_model.search._training", "Search"),
         ("neural_network._mlp", "MLP"),
         ("neural_network._layered", "Layered"),
     }

@@ -20,8 +20,9 @@ from .._validation.parameters import Either, Instance, OneOf
 from .._validation.weights import balanced_weights, check_weights
 from ..optimizers import Optimizer
 from . import _seeds
-from ._many import WithPath
-from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, classes_of, loss_functions
+from ._base import loss_functions
+from ._path import WithPath
+from ._supervised import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, classes_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _PROBABILITIES = {"log_loss": "sigmoid", "modified_huber": "modified_huber"}  # losses that have some, and their links
 
 
-def _has_probabilities(estimator: SGDClassifier) -> bool:
+def has_probabilities(estimator: SGDClassifier) -> bool:
     """Whether the fitted loss has probabilities; before `fit`, the loss to be fitted."""
     if estimator._link == "identity":
         loss = estimator.loss
@@ -534,7 +535,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         scores = self.decision_function(X)
         return self.classes_[(scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)]
 
-    @available_if(_has_probabilities)
+    @available_if(has_probabilities)
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class; for the losses 'log_loss' and 'modified_huber'.
 
@@ -561,7 +562,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         positive[nothing], total[nothing] = 1, positive.shape[1]
         return positive / total
 
-    @available_if(_has_probabilities)
+    @available_if(has_probabilities)
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithm of `predict_proba`; -inf where that is 0.
 

@@ -14,7 +14,7 @@ from .._validation.arrays import check_X
 from .._validation.parameters import Number, OneOf
 from .._validation.weights import check_weights
 from . import _seeds
-from ._sgd import SGD, loss_functions
+from ._base import SGD, loss_functions
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -17,8 +17,9 @@ from .._validation.weights import check_weights
 from ..losses import LOG_LINK
 from ..optimizers import Optimizer
 from . import _seeds
-from ._many import WithPath
-from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, loss_functions
+from ._base import loss_functions
+from ._path import WithPath
+from ._supervised import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised
 
 if TYPE_CHECKING:
     from typing_extensions import Self
