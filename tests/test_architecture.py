@@ -235,6 +235,7 @@ def test_library_code_does_not_print():
         ("_training.minibatch_training", "Training"),
         ("_config", "show_config"),
         ("linear_model.search._training", "Search"),
+        ("neural_network._lbfgs", "lbfgs"),
         ("neural_network._mlp", "MLP"),
         ("neural_network._layered", "Layered"),
     }

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._validation.arrays import as_core
-from ..layers._layer import Layer, Plan, Shape, walk
+from ..layers import Layer, Shape, assemble
 
 Arrays = list[NDArray[Any]]
 
@@ -47,24 +47,8 @@ class Net:
 
     def __init__(self, layers: Sequence[Layer], input_shape: Shape):
         self.layers, self.input_shape = tuple(layers), tuple(input_shape)
-        plan = Plan()
-        self.shapes: list[Shape] = []
-        self.ends: list[int] = []
-        self.pieces: list[int] = []  # of parameters up to and with each layer
-        for k, layer, before, after in walk(self.layers, self.input_shape):
-            try:
-                plan.put(layer, before, after)
-            except ValueError as error:
-                raise ValueError(f"layers[{k}] does not fit: {error}") from None
-            self.shapes.append(after)
-            self.ends.append(len(plan.nodes))
-            self.pieces.append(len(plan.weights))
-        if plan.masking and not plan.mask_used:
-            raise ValueError(
-                f"{plan.reader!r} marks padding, but there is no recurrent layer that would skip it. Put one behind it "
-                "(convolutions and Flatten lose the marks), or leave the padding out."
-            )
-        self.plan = plan
+        plan = assemble(self.layers, self.input_shape)
+        self.plan, self.shapes, self.ends, self.pieces = plan, plan.shapes, plan.ends, plan.pieces
         self.numbers = math.prod(self.input_shape) + sum(node["out"] for node in plan.nodes)  # of a row, in all layers
         self.parameters = sum(math.prod(weight.shape) for weight in (*plan.weights, *plan.statistics))
         self.check_size(1)

@@ -200,15 +200,36 @@ class Training:
         self.net, self.weights, self.X, self.goal = net, weights, X, goal
         self.settings, self.validate, self.threads = settings, validate, threads
         self.sample_weight = sample_weight
-        dtype = weights.trained[0].dtype
-        size, pieces, kept_size, kept_pieces = net.core.layout(dtype.itemsize)
         self.n = X.shape[0]
-        optimizer = settings.optimizer
-        rule, fields = optimizer.rule
-        n_slots, self.answer = _core.rule_slots(rule, fields)
-        if state is None or not state.fits(optimizer, weights.trained):
-            state = State(optimizer)
+        self.sizes = batch_sizes(self.n, settings.batch_size)
+        net.check_size(int(self.sizes[0]))
+        if state is None or not state.fits(settings.optimizer, weights.trained):
+            state = State(settings.optimizer)
         self.state = state
+        self._lay_out()
+        self.engine = self._engine()
+        self.workspace = self.engine.workspace
+        listens = validate is not None or settings.tol is not None or settings.say is not None
+        self.watched = listens or not settings.source.steady
+        self.curve: list[float] = []
+        self.scores: list[float] = []
+        self.validation_curve: list[float] = []
+        self.stopping = Stopping(
+            settings.rule(), idle=settings.idle, best_loss=settings.best_loss, best_score=settings.best_score
+        )
+        # A score of before belongs to the weights of before.
+        self.best = self._copies() if settings.restore_best and settings.best_score > -np.inf else None
+        self.stop_reason = RUNNING
+        self.t = settings.t
+        self.moving = False  # whether the weights are ahead of what is noted here
+        self.passed: tuple[Any, ...] | None = None  # epochs that are not noted yet
+
+    def _lay_out(self) -> None:
+        """Make flat arrays of parameters, statistics, slots and the mean, and views of their pieces."""
+        weights, settings = self.weights, self.settings
+        dtype = weights.trained[0].dtype
+        size, pieces, kept_size, kept_pieces = self.net.core.layout(dtype.itemsize)
+        n_slots, self.answer = _core.rule_slots(*settings.optimizer.rule)
 
         def flat(length: int) -> NDArray[Any]:
             return aligned_zeros((length,), dtype)
@@ -222,27 +243,29 @@ class Training:
         _copy(weights.kept, self.kept_parts)
         self.slots = [flat(size) for _ in range(n_slots)]
         self.slot_parts = [views(slot, pieces) for slot in self.slots]
-        for parts, values in zip(self.slot_parts, state.slots, strict=False):
+        for parts, values in zip(self.slot_parts, self.state.slots, strict=False):
             _copy(values, parts)
+        self.flat_average: NDArray[Any] | None = None
         self.average_parts: Arrays | None = None
-        average = None
         if settings.average is not None:
-            average = flat(size)
-            self.average_parts = views(average, pieces)
+            self.flat_average = flat(size)
+            self.average_parts = views(self.flat_average, pieces)
             _copy(weights.trained if weights.average is None else weights.average, self.average_parts)
         elif self.answer >= 0:
             self.average_parts = self.slot_parts[self.answer]
-        self.sizes = batch_sizes(self.n, settings.batch_size)
-        net.check_size(int(self.sizes[0]))
-        self.engine = _core.NetworkTraining(
-            nodes=net.plan.nodes,
-            masking=net.plan.masking,
-            X=as_core(X),
+
+    def _engine(self) -> _core.NetworkTraining:
+        settings, goal, optimizer = self.settings, self.goal, self.settings.optimizer
+        rule, fields = optimizer.rule
+        return _core.NetworkTraining(
+            nodes=self.net.plan.nodes,
+            masking=self.net.plan.masking,
+            X=as_core(self.X),
             y=goal.y,
             coded=goal.coded,
             outputs=goal.outputs,
             side_weight=[1.0] * (2 * goal.outputs),
-            sample_weight=sample_weight,
+            sample_weight=self.sample_weight,
             loss=goal.loss,
             loss_parameters=goal.parameters,
             multinomial=goal.multinomial,
@@ -260,24 +283,9 @@ class Training:
             seed=settings.seed,
             weights=self.flat,
             slots=self.slots,
-            average=average,
+            average=self.flat_average,
             kept=self.flat_kept,
         )
-        self.workspace = self.engine.workspace
-        listens = validate is not None or settings.tol is not None or settings.say is not None
-        self.watched = listens or not settings.source.steady
-        self.curve: list[float] = []
-        self.scores: list[float] = []
-        self.validation_curve: list[float] = []
-        self.stopping = Stopping(
-            settings.rule(), idle=settings.idle, best_loss=settings.best_loss, best_score=settings.best_score
-        )
-        # A score of before belongs to the weights of before.
-        self.best = self._copies() if settings.restore_best and settings.best_score > -np.inf else None
-        self.stop_reason = RUNNING
-        self.t = settings.t
-        self.moving = False  # whether the weights are ahead of what is noted here
-        self.passed: tuple[Any, ...] | None = None  # epochs that are not noted yet
 
     # ---- epochs ----
 

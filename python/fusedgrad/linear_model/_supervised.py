@@ -14,10 +14,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from .. import optimizers, schedules
 from .._threads import threads_for
 from .._training.records import LinearWeights, Result, Task, Validation
-from .._validation import ignored
 from .._validation.arrays import check_X_y
 from .._validation.parameters import BOOLEAN, Either, Instance, Number, OneOf, check_n_jobs
 from .._validation.validation_set import check_validation
+from . import _ignored
 from ._base import RATES, SGD
 
 REGRESSION_LOSSES = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive")
@@ -45,7 +45,7 @@ def classes_of(y: Any) -> Any:
 class Supervised(SGD):
     """What classifier and regressor share: the choice of the engine, and its parameters."""
 
-    _idle = ignored.LINEAR
+    _idle = _ignored.LINEAR
 
     def _is_batched(self) -> bool:
         return (

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 
 from ..._validation import ignored
 from .._classifier import has_probabilities
+from .._ignored import GRID
 from ._rules import OWN_OF_CELLS
 
 
@@ -57,7 +58,7 @@ def warn_of_unused(search: Any) -> None:
     """Warn of parameters, and of whole grids of them, that no cell uses."""
     cells = [cell_of(search, loss=loss) for loss in values_of(search)["loss"]]
     grids = {"alpha": "alphas", "eta0": "eta0s", "l1_ratio": "l1_ratios"}
-    for name, reason_of in ignored.GRID.items():
+    for name, reason_of in GRID.items():
         own = grids.get(name, name)
         reasons = [reason_of(cell) for cell in cells] if ignored.is_set(search, own) else [""]
         if not all(reasons):

@@ -12,7 +12,6 @@ import scipy.sparse as sp
 from sklearn import get_config
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -30,57 +29,11 @@ from .._validation.parameters import BOOLEAN, Either, Instance, Number, OneOf, c
 from .._validation.validation_set import check_validation
 from .._validation.weights import check_weights
 from ..exceptions import DivergedError
+from ._history import Growth, History, copied
+from ._split import Rows, set_aside
 
 ENDLESS = 2**62  # the core counts in 64 bits
-_HISTORIES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
-
-
-class Rows:
-    """Validation rows, with targets as users give them."""
-
-    def __init__(self, X: Any, y: Any, weight: Any):
-        self.X, self.y, self.weight = X, y, weight
-
-
-class Growth:
-    """A history, and what this call adds to it; one list as soon as the estimator takes it over."""
-
-    def __init__(self, values: list[float], more: list[float]):
-        self.values, self.more = values, more
-
-    def whole(self) -> list[float]:
-        return [*self.values, *self.more]
-
-
-def longer(before: list[float] | None, more: list[float]) -> Growth | list[float]:
-    """What comes after a history, of which None is the empty one."""
-    return Growth(before, more) if before else more
-
-
-class _History:
-    """A list that belongs to the estimator: whoever asks gets a copy, so that `partial_fit` needs to make none."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, model: Any, owner: type) -> Any:
-        if model is None:
-            return self
-        if self.name not in model.__dict__:
-            raise AttributeError(f"{type(model).__name__!r} object has no attribute {self.name!r}")
-        return _copied(model.__dict__[self.name])
-
-    def __set__(self, model: Any, value: Any) -> None:
-        model.__dict__[self.name] = None if value is None else list(value)
-
-    def __delete__(self, model: Any) -> None:
-        del model.__dict__[self.name]
-
-
-def _copied(history: Growth | list[float] | None) -> list[float] | None:
-    if history is None:
-        return None
-    return history.whole() if isinstance(history, Growth) else history.copy()
+HISTORIES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
 
 
 class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):  # type: ignore[misc]
@@ -107,9 +60,9 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     _idle: dict[str, ignored.Reason] = {}  # parameters that a fit may leave unused, and when
     _OPTIMIZER = Either(OneOf(*optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers"))
 
-    loss_curve_ = _History()
-    validation_scores_ = _History()
-    validation_loss_curve_ = _History()
+    loss_curve_ = History()
+    validation_scores_ = History()
+    validation_loss_curve_ = History()
 
     _fitted_by: str  # the attribute that tells
     _held_by: tuple[str, ...]  # the attributes that may hold weights
@@ -207,7 +160,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        own = {name: _copied(state[name]) for name in _HISTORIES if name in state}
+        own = {name: copied(state[name]) for name in HISTORIES if name in state}
         return {**state, **own}
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> Any:
@@ -389,19 +342,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         return (X.shape[1],)
 
     def _split(self, X: Any, y: Any, weight: Any, rng: Any) -> tuple[Any, Any, Any, Rows]:
-        """The rows that early stopping keeps aside; see `_parts`."""
-        train, held = _parts(X.shape[0], self._strata(y), float(self.validation_fraction), rng)
-        if len(held) < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-            )
-        if weight is not None and not np.any(weight[held]):
-            raise ValueError(
-                "sample_weight is zero for every row that early_stopping keeps aside to validate with. Increase "
-                "'validation_fraction', choose the rows yourself (X_val), or give more rows a positive weight."
-            )
-        rows = Rows(X[held], y[held], None if weight is None else weight[held])
-        return X[train], y[train], None if weight is None else weight[train], rows
+        return set_aside(X, y, weight, self._strata(y), float(self.validation_fraction), rng)
 
     @with_callbacks  # type: ignore[untyped-decorator]
     def _train(self, training: Training, *, seen: tuple[Any, Any], weight: Any, going_on: bool, partial: bool) -> None:
@@ -536,27 +477,3 @@ def _broken(result: Result) -> DivergedError:
         epoch=epoch,
         rate=rate,
     )
-
-
-def _parts(n: int, strata: Any, fraction: float, rng: Any) -> tuple[Any, Any]:
-    """Row numbers to train on, and to validate with; of classes (`strata`, codes or None) each part has its share.
-
-    Where every class has two rows and each part has room for all classes, it is scikit-learn's stratified split for the
-    same `rng`. A class of one row is trained on; and where there is no room, one row of each class is.
-    """
-    rows = np.arange(n)
-    kept = rows[:0]
-    if strata is not None:
-        alone = np.bincount(strata)[strata] == 1
-        kept, rows = rows[alone], rows[~alone]
-        held = math.ceil(fraction * len(rows))
-        classes = len(np.unique(strata[rows]))
-        strata = strata[rows]
-        if len(rows) and not classes <= min(held, len(rows) - held):
-            order = rng.permutation(len(rows))
-            firsts = order[np.unique(strata[order], return_index=True)[1]]
-            kept, rows, strata = np.r_[kept, rows[firsts]], np.delete(rows, firsts), None
-    if len(rows) < 2:
-        return np.r_[rows, kept], rows[:0]
-    train, held = train_test_split(rows, random_state=rng, test_size=fraction, stratify=strata)
-    return np.r_[train, kept], held
