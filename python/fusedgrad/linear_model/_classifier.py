@@ -54,8 +54,8 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
     ----------
     loss : {'hinge', 'log_loss', 'modified_huber', 'squared_hinge', 'perceptron', 'squared_error', 'huber', \
 'epsilon_insensitive', 'squared_epsilon_insensitive'}, default='hinge'
-        The loss, see `fusedgrad.losses`. 'hinge' is the linear SVM, 'log_loss' is logistic regression,
-        'modified_huber' tolerates outliers and has probabilities too; the last four are losses of regression.
+        The loss, see `fusedgrad.losses`. 'hinge' is the linear SVM, 'log_loss' is logistic regression, 'modified_huber'
+        tolerates outliers and has probabilities too; the last four are losses of regression.
     penalty : {'l2', 'l1', 'elasticnet', None}, default='l2'
         The penalty on the weights; the intercept is never penalised.
     alpha : float in [0, inf), default=0.0001
@@ -67,8 +67,9 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
     max_iter : int in [1, inf), default=1000
         Epochs at most; `partial_fit` always makes one.
     tol : float in [0, inf) or None, default=1e-3
-        Training stops when for `n_iter_no_change` epochs the mean training objective was above its best minus
-        `tol` (with `early_stopping`: the validation score below its best plus `tol`). None: after `max_iter` epochs.
+        Training stops when for `n_iter_no_change` epochs the mean training objective was above its best minus `tol`
+        (with `early_stopping`: the validation score, accuracy, below its best plus `tol`). None: after `max_iter`
+        epochs.
     shuffle : bool or 'rows', default=True
         Whether to visit the rows in a new order each epoch. The mini-batch engine then shuffles blocks of a few
         adjacent rows (at most a sixteenth of a batch, about 4 KB), which memory likes better; 'rows' shuffles single
@@ -98,15 +99,14 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
 
         With mini-batches 'optimal' and 'invscaling' need no tuning: a batch has the sum of the rates of its rows, at
         most what an estimate of the smoothness of the objective allows, and a quarter of it after each epoch that
-        improves the best objective by less than a thousandth. With an adaptive optimizer, 'optimal' is its usual
-        rate for linear models (`Optimizer.linear_rate`) and 'invscaling' is ``eta0 / step ** power_t``, both reduced
-        alike.
+        improves the best objective by less than a thousandth. With an adaptive optimizer, 'optimal' is its usual rate
+        for linear models (`Optimizer.linear_rate`) and 'invscaling' is ``eta0 / step ** power_t``, both reduced alike.
     eta0 : float in (0, inf), default=0.01
         The initial rate, or the aggressiveness of 'pa1' and 'pa2'.
     power_t : float, default=0.5
         The exponent of 'invscaling'. Negative values are deprecated in scikit-learn.
     early_stopping : bool, default=False
-        Stop by the score on validation rows: those given to `fit`, else a stratified share of the training rows.
+        Stop by accuracy on validation rows: those given to `fit`, else a stratified share of the training rows.
     validation_fraction : float in (0, 1), default=0.1
         The share of the training rows that `early_stopping` sets aside.
     n_iter_no_change : int in [1, inf), default=5
@@ -121,9 +121,9 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         Use the mean of the weights over all steps (an int: from that step on; a mini-batch is one step) as `coef_` and
         `intercept_`.
     intercept_decay : float in [0, inf) or None, default=None
-        Factor on the intercept's steps. None: 1 for dense and 0.01 for sparse X, as in scikit-learn, where it
-        cannot be changed; set 1.0 to fit sparse and dense X alike. With mini-batches None is 1, and the factor is
-        one on the intercept's gradient.
+        Factor on the intercept's steps. None: 1 for dense and 0.01 for sparse X, as in scikit-learn, where it cannot be
+        changed; set 1.0 to fit sparse and dense X alike. With mini-batches None is 1, and the factor is one on the
+        intercept's gradient.
     restore_best_weights : bool, default=False
         Keep the weights of the epoch with the best validation score, rather than the last.
     batch_size : int in [1, inf) or 'full', default=1

@@ -44,7 +44,9 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
     random_state : int, RandomState or None, default=None
         Shuffling.
     learning_rate : {'constant', 'optimal', 'invscaling', 'adaptive'}, default='optimal'
-        As for `SGDClassifier`, with nu in place of alpha.
+        The rate at step t: 'constant' ``eta0``; 'optimal' ``1 / (nu * (t + t0))`` with t0 by Bottou's heuristic;
+        'invscaling' ``eta0 / t ** power_t``; 'adaptive' ``eta0``, divided by 5 whenever training would stop, until
+        1e-6.
     eta0 : float in (0, inf), default=0.01
         The initial rate.
     power_t : float, default=0.5

@@ -76,8 +76,10 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
         weights of the best epoch are kept. Not used by 'lbfgs'.
     validation_fraction : float in [0, 1), default=0.1
         The share of the training rows that `early_stopping` sets aside.
-    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
-        Decays of Adam's means.
+    beta_1 : float in [0, 1), default=0.9
+        Decay of Adam's mean of gradients.
+    beta_2 : float in [0, 1), default=0.999
+        Decay of Adam's mean of squares.
     epsilon : float in (0, inf), default=1e-8
         Adam's epsilon (added before bias correction, as in scikit-learn).
     n_iter_no_change : int in [1, inf) or inf, default=10

@@ -35,15 +35,23 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
     hidden_layer_sizes : array-like of int, or int, default=(100,)
         Units of each hidden layer, from the first to the last. Empty: none, which makes a linear model.
     activation : str or list of str, default='relu'
-        The activation of the hidden layers, or one for each; see `MLPClassifier`.
+        The activation of the hidden layers, or one for each: 'identity', 'logistic', 'tanh', 'relu', and 'elu', 'gelu',
+        'hard_swish', 'leaky_relu', 'mish', 'selu', 'silu', 'softplus'.
     solver : str or Optimizer, default='adam'
-        'lbfgs', 'sgd', 'adam', or any other name or object of `fusedgrad.optimizers`; see `MLPClassifier`.
+        'lbfgs' (SciPy's L-BFGS-B, on all rows at once), 'sgd', 'adam' (both in scikit-learn's form), or any other name
+        or object of `fusedgrad.optimizers`. If the object has a `learning_rate`, it takes precedence over the
+        estimator's. ``set_params(solver__beta_1=0.8)`` makes an object of a name.
     alpha : float in [0, inf), default=0.0001
         Strength of the L2 penalty on weights (not on biases), which is divided by the weight of the batch.
     batch_size : int in [1, inf), 'auto' or 'full', default='auto'
         Rows of a batch; 'auto': 200, or all if there are fewer. 'full': all. Not used by 'lbfgs'.
     learning_rate : str, float, schedule or callable, default='constant'
-        How the rate changes; see `MLPClassifier`.
+        'constant' is `learning_rate_init`; 'invscaling' ``learning_rate_init / (t + 1) ** power_t``, with t the rows
+        seen before the epoch; 'adaptive' `learning_rate_init`, divided by 5 whenever training would stop, until 1e-6.
+        Or a float (a constant rate), an object of `fusedgrad.schedules`, or any callable ``step -> rate``, which gets
+        the number of steps made so far. Or the name of a schedule: 'cosine', 'linear', 'polynomial' and 'one_cycle'
+        begin with `learning_rate_init` and are as long as `max_iter` epochs (`partial_fit` cannot know that, and needs
+        an object), 'inverse_scaling' and 'reduce_on_plateau' begin with `learning_rate_init`.
     learning_rate_init : float in (0, inf), default=0.001
         The (first) learning rate.
     power_t : float in [0, inf), default=0.5
@@ -70,8 +78,10 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
         of the best epoch are kept. Not used by 'lbfgs'.
     validation_fraction : float in [0, 1), default=0.1
         The share of the training rows that `early_stopping` sets aside.
-    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
-        Decays of Adam's means.
+    beta_1 : float in [0, 1), default=0.9
+        Decay of Adam's mean of gradients.
+    beta_2 : float in [0, 1), default=0.999
+        Decay of Adam's mean of squares.
     epsilon : float in (0, inf), default=1e-8
         Adam's epsilon (added before bias correction, as in scikit-learn).
     n_iter_no_change : int in [1, inf) or inf, default=10

@@ -48,8 +48,8 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
         The rate; 'adaptive' is 1e-3, divided by 5 whenever training would stop, until 1e-6; or an object of
         `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so far. Or the name
         of a schedule: 'cosine', 'linear', 'polynomial' and 'one_cycle' begin with the optimizer's `default_rate` and
-        are as long as `max_epochs` (`partial_fit` cannot know that, and needs an object), 'constant',
-        'inverse_scaling' and 'reduce_on_plateau' begin with it.
+        are as long as `max_epochs` (`partial_fit` cannot know that, and needs an object), 'constant', 'inverse_scaling'
+        and 'reduce_on_plateau' begin with it.
     batch_size : int in [1, inf) or 'full', default=128
         Rows of a batch; 'full': all rows.
     max_epochs : int in [1, inf), default=100

@@ -29,7 +29,7 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
     ----------
     layers : list of Layer
         Objects of `fusedgrad.layers`. If the last one is a `Dense` with as many units as there are outputs (targets a
-        row), it is the output layer; otherwise one is added.
+        row), it is the output layer; otherwise one is added (after a `Flatten`, where rows have several dimensions).
     loss : str or Loss, default='auto'
         'auto' is 'squared_error' (half of it); or 'absolute_error', 'huber', 'quantile', or 'poisson' and 'gamma',
         which take the output for the logarithm of the mean; or an object of `fusedgrad.losses`.
@@ -40,8 +40,8 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
         The rate; 'adaptive' is 1e-3, divided by 5 whenever training would stop, until 1e-6; or an object of
         `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so far. Or the name
         of a schedule: 'cosine', 'linear', 'polynomial' and 'one_cycle' begin with the optimizer's `default_rate` and
-        are as long as `max_epochs` (`partial_fit` cannot know that, and needs an object), 'constant',
-        'inverse_scaling' and 'reduce_on_plateau' begin with it.
+        are as long as `max_epochs` (`partial_fit` cannot know that, and needs an object), 'constant', 'inverse_scaling'
+        and 'reduce_on_plateau' begin with it.
     batch_size : int in [1, inf) or 'full', default=128
         Rows of a batch; 'full': all rows.
     max_epochs : int in [1, inf), default=100

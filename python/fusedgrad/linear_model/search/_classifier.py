@@ -35,14 +35,18 @@ class SGDClassifierCV(ClassifierMixin, GridCV):  # type: ignore[misc]
 
     Parameters
     ----------
-    loss : str, default='hinge'
-        As for `SGDClassifier`.
+    loss : {'hinge', 'log_loss', 'modified_huber', 'squared_hinge', 'perceptron', 'squared_error', 'huber', \
+'epsilon_insensitive', 'squared_epsilon_insensitive'}, default='hinge'
+        The loss, see `fusedgrad.losses`. 'hinge' is the linear SVM, 'log_loss' is logistic regression, 'modified_huber'
+        tolerates outliers and has probabilities too; the last four are losses of regression.
     alphas : int in [1, 1000000] or array-like of floats in (0, inf), default=10
-        Strengths of the penalty; an int: so many from 1e-6 to 1e-1, evenly on a logarithmic scale.
+        Strengths of the penalty; an int: so many from 1e-6 to 1e-1, evenly on a logarithmic scale. They also set the
+        rate of ``learning_rate='optimal'``.
     l1_ratios : array-like of floats in [0, 1] or None, default=None
         Shares of L1; they have an effect with ``penalty='elasticnet'`` only. None: 0.15.
     eta0s : array-like of floats in (0, inf) or None, default=None
-        Initial rates; they have an effect with the learning rates 'constant', 'invscaling' and 'adaptive'. None: 0.01.
+        Initial rates, ``eta0``; they have an effect with the learning rates 'constant', 'invscaling' and 'adaptive'.
+        None: 0.01.
     losses : array-like of str or None, default=None
         Losses. None: `loss`.
     cv : int, splitter, iterable of (training rows, test rows) or None, default=None
@@ -58,24 +62,81 @@ class SGDClassifierCV(ClassifierMixin, GridCV):  # type: ignore[misc]
         less work, but a cell that learns slowly may be dropped too early.
     error_score : float or 'raise', default=nan
         Score of a model whose weights overflow, with a warning; NaN ranks last. 'raise': an error that names it.
-    penalty, fit_intercept, max_iter, tol, shuffle : see `SGDClassifier`
-        Parameters of the models, with the defaults of `SGDClassifier`.
+    penalty : {'l2', 'l1', 'elasticnet', None}, default='l2'
+        The penalty on the weights; the intercept is never penalised.
+    fit_intercept : bool, default=True
+        Whether to learn an intercept.
+    max_iter : int in [1, inf), default=1000
+        Epochs of a model at most.
+    tol : float in [0, inf) or None, default=1e-3
+        Training stops when for `n_iter_no_change` epochs the mean training objective was above its best minus `tol`
+        (with `early_stopping`: the validation score, accuracy, below its best plus `tol`). None: after `max_iter`
+        epochs.
+    shuffle : bool or 'rows', default=True
+        Whether to visit the rows in a new order each epoch. The mini-batch engine then shuffles blocks of a few
+        adjacent rows (at most a sixteenth of a batch, about 4 KB), which memory likes better; 'rows' shuffles single
+        rows there.
     verbose : int, default=0
         Above 0, print the size of the grid, what memory it takes, and a line a fold; above 1, what the fits print.
-    epsilon, n_jobs : see `SGDClassifier`
-        The parameter of some losses; and threads, shared by all models.
+    epsilon : float in [0, inf), default=0.1
+        Where 'huber' becomes linear; the width of the epsilon-insensitive tubes.
+    n_jobs : int or None, default=None
+        Threads at most, shared by all models; fewer are used where that is measured to be faster. None: as many as the
+        process may use (``OMP_NUM_THREADS``, threadpoolctl, its processors, its container's quota;
+        `fusedgrad.show_config` tells); -1: the same; -2: one less, ... Results are the same bits for any number.
     random_state : int, RandomState or None, default=None
-        Of shuffling, the same for all cells and folds; None: a seed that is drawn once in each `fit`. Splitters have
-        their own.
-    learning_rate, power_t, early_stopping, validation_fraction, n_iter_no_change : see `SGDClassifier`
-        Parameters of the models, with the defaults of `SGDClassifier`.
-    class_weight, average, intercept_decay, restore_best_weights : see `SGDClassifier`
-        Parameters of the models, with the defaults of `SGDClassifier`. ``class_weight='balanced'`` is computed from the
-        training rows of each fold.
+        Of shuffling and of the rows that `early_stopping` keeps aside, the same for all cells and folds; None: a seed
+        that is drawn once in each `fit`. Splitters have their own.
+    learning_rate : str, float, schedule or callable, default='optimal'
+        One of scikit-learn's names, with the rate at step t: 'constant' ``eta0``; 'optimal' ``1 / (alpha * (t + t0))``
+        with t0 by Bottou's heuristic; 'invscaling' ``eta0 / t ** power_t``; 'adaptive' ``eta0``, divided by 5 whenever
+        training would stop, until 1e-6; 'pa1', 'pa2' the passive-aggressive steps PA-I and PA-II (loss 'hinge' and one
+        sample a step only) with aggressiveness ``eta0``.
+
+        Or, with the mini-batch engine: a float, which is a constant rate; an object of `fusedgrad.schedules`; any
+        callable ``step -> rate``, which gets the number of steps made so far; or the name of a schedule. 'cosine',
+        'linear', 'polynomial' and 'one_cycle' begin with ``eta0`` and are as long as `max_iter` epochs (with
+        ``tol=None`` training reaches their end); 'inverse_scaling' and 'reduce_on_plateau' begin with ``eta0``.
+
+        With mini-batches 'optimal' and 'invscaling' need no tuning: a batch has the sum of the rates of its rows, at
+        most what an estimate of the smoothness of the objective allows, and a quarter of it after each epoch that
+        improves the best objective by less than a thousandth. With an adaptive optimizer, 'optimal' is its usual rate
+        for linear models (`Optimizer.linear_rate`) and 'invscaling' is ``eta0 / step ** power_t``, both reduced alike.
+    power_t : float, default=0.5
+        The exponent of 'invscaling'. Negative values are deprecated in scikit-learn.
+    early_stopping : bool, default=False
+        Stop each model by accuracy on a stratified share of its training rows.
+    validation_fraction : float in (0, 1), default=0.1
+        The share of the training rows that `early_stopping` sets aside.
+    n_iter_no_change : int in [1, inf), default=5
+        Epochs without improvement before training stops.
+    class_weight : dict, 'balanced' or None, default=None
+        Weights of the classes, multiplied with sample weights; a class that is not in the dict has weight 1.
+        'balanced': the classes weigh the same, each row of class k ``sum(w) / (n_classes * sum(w of class k))``, with
+        the sample weights w (1 without them) of the training rows of each fold. A class whose rows weigh nothing has no
+        influence.
+    average : bool or int, default=False
+        Use the mean of the weights over all steps (an int: from that step on; a mini-batch is one step) as `coef_` and
+        `intercept_`.
+    intercept_decay : float in [0, inf) or None, default=None
+        Factor on the intercept's steps. None: 1 for dense and 0.01 for sparse X, as in scikit-learn, where it cannot be
+        changed; set 1.0 to fit sparse and dense X alike. With mini-batches None is 1, and the factor is one on the
+        intercept's gradient.
+    restore_best_weights : bool, default=False
+        Keep the weights of the epoch with the best validation score, rather than the last.
     batch_size : int in [1, inf) or 'full', default=256
-        Rows of a step, as for `SGDClassifier`. Models trained with 1 cannot share a pass; they are trained one by one.
-    optimizer, multi_class, positive : see `SGDClassifier`
-        Parameters of the models, with the defaults of `SGDClassifier`.
+        Rows of a step; the gradient is the mean over the batch. 'full': all rows (batch gradient descent). Models
+        trained with 1 cannot share a pass; they are trained one by one.
+    optimizer : str or Optimizer, default='sgd'
+        The update rule: a name or an object of `fusedgrad.optimizers`. If the object has a `learning_rate`, it takes
+        precedence over the estimator's. Anything but plain 'sgd' uses the mini-batch engine.
+        ``set_params(optimizer__beta_1=0.8)`` makes an object of a name.
+    multi_class : {'ovr', 'multinomial'}, default='ovr'
+        With more than two classes: one classifier for each class against the rest, or one softmax over all classes
+        (needs ``loss='log_loss'``). 'multinomial' uses the mini-batch engine for any number of classes; with two it
+        minimises the same objective as 'ovr'.
+    positive : bool, default=False
+        Whether to keep the coefficients at 0 or above, by projection after each step of the mini-batch engine.
 
     Attributes
     ----------
