@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 _Estimator = TypeVar("_Estimator", bound=BaseEstimator)
 
 
-def twin(estimator: _Estimator) -> _Estimator:
+def shallow_copy(estimator: _Estimator) -> _Estimator:
     """Return another estimator with the same attributes: what is trained, while the first stays as it is."""
     other = object.__new__(type(estimator))
     other.__dict__.update(estimator.__dict__)
@@ -62,7 +62,7 @@ def settle_all(
 def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
     """Give an estimator its attributes back if the block raises. Arrays must not be changed in place.
 
-    A second Ctrl-C while it does so is endured. With a `twin` there is nothing to give back.
+    A second Ctrl-C while it does so is endured. With a `shallow_copy` there is nothing to give back.
     """
     before = estimator.__dict__.copy()
     try:

@@ -43,12 +43,12 @@ def run(
     while not training.ended:
         epochs.begin()
         try:
-            training.mark()
+            training.save_checkpoint()
             together.epoch()
         except KeyboardInterrupt:  # while Python was at work, not the core, which looks for signals
-            if training.marked is None:  # no epoch is complete
+            if training.checkpoint is None:  # no epoch is complete
                 raise
-            training.break_off()
+            training.restore_checkpoint()
         if training.error is not None:
             raise training.error
         interrupted = training.stop_reason == INTERRUPTED
@@ -103,8 +103,8 @@ class Pass:
         shared = Shared(tasks[0], check, threads)
         self.task, self.shared, self.threads = tasks[0], shared, threads
         self.trainings = [Training(task, shared) for task in tasks]
-        for training, tells in zip(self.trainings, verbose, strict=False):
-            training.verbose = tells
+        for training, level in zip(self.trainings, verbose, strict=False):
+            training.verbose = level
         for training, name in zip(self.trainings, names, strict=False):
             training.name = f"{name}: "
         self._engines: dict[tuple[int, ...], Any] = {}
@@ -149,18 +149,18 @@ class Pass:
         """One epoch of all who train, then what it means to each. Those whose rates were far too large try again."""
         trainings = [training for training in self.trainings if not training.ended]
         for training in trainings:
-            training.keep()
+            training.save_weights()
         attempt = 0
         while trainings:
-            batches, rows, interrupted, seen = self._engine(trainings).epoch(
-                trainings[0].state.epoch, [training.begin() for training in trainings], self.threads
+            batches, rows, interrupted, outcomes = self._engine(trainings).epoch(
+                trainings[0].state.epoch, [training.begin_epoch() for training in trainings], self.threads
             )
             again = []
-            for training, (loss, penalty, carry, finite) in zip(trainings, seen, strict=True):
+            for training, (loss, penalty, carry, finite) in zip(trainings, outcomes, strict=True):
                 objective = (loss / max(rows, 1) + penalty) / training.shares
                 if finite and np.isfinite(objective):
-                    training.end(batches, objective, carry, interrupted=interrupted)
-                elif training.overflows(first=attempt == 0, last=attempt == RETREATS):
+                    training.end_epoch(batches, objective, carry, interrupted=interrupted)
+                elif training.retries_after_overflow(first=attempt == 0, last=attempt == RETREATS):
                     again.append(training)
             trainings, attempt = again, attempt + 1
 

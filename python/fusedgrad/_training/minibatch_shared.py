@@ -32,7 +32,7 @@ class Shared:
         if self.rows is not None:
             self.rows = self.rows.astype(np.uint32)
         self.n = task.X.shape[0] if self.rows is None else len(self.rows)
-        self.seen = task.X.shape[0] if task.rows is None else len(task.rows)  # as `t_` counts
+        self.rows_counted = task.X.shape[0] if task.rows is None else len(task.rows)  # as `t_` counts
         self.sizes = batch_sizes(self.n, task.batches.size)
         X = task.X
         sparse = sp.issparse(X)

@@ -34,7 +34,7 @@ class Training:
         self.shares = 1 if self.batches.multinomial else self.n_outputs  # objectives are means over the outputs
         dtype = start.coef.dtype
         width = _core.outputs_width(self.n_outputs, dtype.itemsize)
-        n_slots, self.answers = _core.rule_slots(*self.batches.optimizer.rule)
+        n_slots, self.average_slot = _core.rule_slots(*self.batches.optimizer.rule)
 
         make = aligned_empty if width == self.n_outputs else aligned_zeros  # columns that fill up a register are zero
 
@@ -44,18 +44,18 @@ class Training:
         self.weights = padded()
         self.average = None if start.average_coef is None else padded()
         if self.average is not None:
-            self.answers = -1
+            self.average_slot = -1
         state = self.batches.state
         if state is None or not state.fits(self.batches.optimizer, (n_features + 1, self.n_outputs)):
             state = OptimizerState(self.batches.optimizer, ())
         self.state = state
         self.slots = [padded() for _ in range(n_slots)]
-        self._begin()
+        self._fill()
         self.sizes = shared.sizes
         self.side_weight = self._side_weight()
         self.source = self._source()
         self.before: list[NDArray[Any]] = []  # without a copy, an epoch goes back to the beginning
-        self.marked: tuple[list[Any], list[Any], list[Any]] | None = None
+        self.checkpoint: tuple[list[Any], list[Any], list[Any]] | None = None
         self.validation = None if task.validation is None else shared.scorer(task, self.batches.multinomial)
         self.curve: list[float] = []
         self.scores: list[float] = []
@@ -65,7 +65,7 @@ class Training:
         self.stop_reason = RUNNING
         self.error: ValueError | None = None
 
-    def _begin(self) -> None:
+    def _fill(self) -> None:
         """Fill the arrays with what training starts from, which nobody changes until it ends."""
         start = self.task.start
         self.weights[:-1, : self.n_outputs], self.weights[-1, : self.n_outputs] = start.coef.T, start.intercept
@@ -191,20 +191,20 @@ class Training:
             )
         return result
 
-    def mark(self) -> None:
-        """Remember how things stand after some epochs, for `break_off`."""
+    def save_checkpoint(self) -> None:
+        """Remember how things stand after some epochs, for `restore_checkpoint`."""
         if self.curve:
             objects = self, self.source, self.stopping, self.task.start
-            self.marked = (
+            self.checkpoint = (
                 [(array, array.copy()) for array in self._arrays],
                 [(each, len(each)) for each in (self.curve, self.scores, self.validation_curve)],
                 [(each, {**vars(each), "marked": None} if each is self else dict(vars(each))) for each in objects],
             )
 
-    def break_off(self) -> None:
-        """End training as it stood at the last mark, because Ctrl-C came."""
-        assert self.marked is not None
-        arrays, lists, objects = self.marked
+    def restore_checkpoint(self) -> None:
+        """End training as it stood at the last checkpoint, because Ctrl-C came."""
+        assert self.checkpoint is not None
+        arrays, lists, objects = self.checkpoint
         for array, values in arrays:
             array[:] = values
         for each, length in lists:
@@ -213,7 +213,7 @@ class Training:
             vars(each).update(attributes)
         self.stop_reason = INTERRUPTED
 
-    def keep(self) -> None:
+    def save_weights(self) -> None:
         """Remember what an epoch with automatic rates may have to go back to."""
         if isinstance(self.source, rates.Automatic) and self.curve:
             self.before = [array.copy() for array in self._arrays]
@@ -222,14 +222,14 @@ class Training:
     def _arrays(self) -> list[NDArray[Any]]:
         return [self.weights, *self.slots] + ([] if self.average is None else [self.average])
 
-    def begin(self) -> tuple[int, float, NDArray[np.float64], int]:
-        """What the core begins an epoch with."""
+    def begin_epoch(self) -> tuple[int, float, NDArray[np.float64], int]:
+        """The arguments of the core's next epoch: number of its first step, carry, rates, first step of the mean."""
         start, step = self.task.start, self.state.step
         self.table = self.source.table(step, self.sizes, start.t)
         return step + 1, self.state.carry, self.table, int(start.average_from)
 
-    def overflows(self, *, first: bool, last: bool) -> bool:
-        """Hear that the epoch led to numbers that are not finite; whether to try it again, at smaller rates."""
+    def retries_after_overflow(self, *, first: bool, last: bool) -> bool:
+        """Take note that an epoch led to numbers that are not finite; whether to try it again, at smaller rates."""
         if not self.curve and first:
             self.shared.check()
         if not isinstance(self.source, rates.Automatic) or last:
@@ -248,12 +248,12 @@ class Training:
             for array, copy in zip(self._arrays, self.before, strict=True):
                 array[:] = copy
         else:
-            self._begin()
+            self._fill()
         self.source.retreat()
         return True
 
-    def end(self, batches: int, objective: float, carry: float, *, interrupted: bool) -> None:
-        """Hear how the epoch went."""
+    def end_epoch(self, batches: int, objective: float, carry: float, *, interrupted: bool) -> None:
+        """Record an epoch that has ended, and judge it."""
         start, before = self.task.start, self.state
         start.steps = before.step + batches
         epoch = before.epoch + (not interrupted)
@@ -261,21 +261,21 @@ class Training:
         if interrupted:
             self.stop_reason = INTERRUPTED
             return
-        start.t += self.shared.seen
+        start.t += self.shared.rows_counted
         self.curve.append(objective)
         self._judge(objective)
         if self.verbose > 0:
-            self._say()
+            self._print_epoch()
 
     def _judge(self, objective: float) -> None:
         """Score the validation rows, keep the best weights, and stop if it is time."""
         score = None
         if self.validation is not None:
-            score, loss = self.validation(*self.answer())
+            score, loss = self.validation(*self.prediction_weights())
             self.scores.append(score)
             self.validation_curve.append(loss)
             if self.task.restore_best and (self.best is None or self.stopping.is_best(score)):
-                self.best = copy.deepcopy(self._settled())
+                self.best = copy.deepcopy(self._current_weights())
         self.stop_reason = self.stopping.judge(len(self.curve), objective, score, self.source)
 
     def _unpadded(self, array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
@@ -287,25 +287,25 @@ class Training:
         coef = np.asfortranarray(array[:-1, : self.n_outputs].T)
         return coef, array[-1, : self.n_outputs].astype(np.float64)
 
-    def answer(self) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    def prediction_weights(self) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """The weights to predict with."""
         if self.average is not None and self.task.start.average_from <= self.task.start.steps:
             return self._unpadded(self.average)
-        return self._unpadded(self.weights if self.answers < 0 else self.slots[self.answers])
+        return self._unpadded(self.weights if self.average_slot < 0 else self.slots[self.average_slot])
 
-    def _settled(self) -> LinearWeights:
+    def _current_weights(self) -> LinearWeights:
         """The weights of the moment."""
         start = replace(self.task.start)
         start.coef, start.intercept = self._unpadded(self.weights)
         if self.average is not None:
             start.average_coef, start.average_intercept = self._unpadded(self.average)
-        elif self.answers >= 0:
-            start.average_coef, start.average_intercept = self._unpadded(self.slots[self.answers])
+        elif self.average_slot >= 0:
+            start.average_coef, start.average_intercept = self._unpadded(self.slots[self.average_slot])
         return start
 
     def result(self) -> Result:
         """How it stands, with the weights in the task's `LinearWeights`."""
-        start, settled = self.task.start, self._settled()
+        start, settled = self.task.start, self._current_weights()
         if self.ended and self.best is not None:
             settled = self.best
         start.coef, start.intercept = settled.coef, settled.intercept
@@ -323,7 +323,7 @@ class Training:
             optimizer_state=replace(self.state, slots=slots, rates=self.source.state),
         )
 
-    def _say(self) -> None:
+    def _print_epoch(self) -> None:
         """What ``verbose`` prints."""
         table = self.table
         scored = "" if self.validation is None else f"  validation score {self.scores[-1]:.4f}"

@@ -70,7 +70,7 @@ class Weights:
     average: Arrays | None = None
 
     @property
-    def answer(self) -> Arrays:
+    def for_prediction(self) -> Arrays:
         """The parameters to predict with."""
         return self.trained if self.average is None else self.average
 
@@ -134,7 +134,7 @@ class Settings:
     idle: int = 0  # idle epochs before, and the best loss and score
     best_loss: float = np.inf
     best_score: float = -np.inf
-    say: Callable[[int, float, float | None], None] | None = None
+    report: Callable[[int, float, float | None], None] | None = None
 
     def rule(self) -> StoppingRule:
         return StoppingRule(max_epochs=self.max_epochs, tol=self.tol, patience=self.patience, by_score=self.by_score)
@@ -209,8 +209,8 @@ class Training:
         self._lay_out()
         self.engine = self._engine()
         self.workspace = self.engine.workspace
-        listens = validate is not None or settings.tol is not None or settings.say is not None
-        self.watched = listens or not settings.source.steady
+        reports = validate is not None or settings.tol is not None or settings.report is not None
+        self.watched = reports or not settings.source.steady
         self.curve: list[float] = []
         self.scores: list[float] = []
         self.validation_curve: list[float] = []
@@ -221,15 +221,15 @@ class Training:
         self.best = self._copies() if settings.restore_best and settings.best_score > -np.inf else None
         self.stop_reason = RUNNING
         self.t = settings.t
-        self.moving = False  # whether the weights are ahead of what is noted here
-        self.passed: tuple[Any, ...] | None = None  # epochs that are not noted yet
+        self.weights_ahead = False  # of what is recorded here
+        self.unrecorded: tuple[Any, ...] | None = None  # epochs that the core has made and `_record` has not seen
 
     def _lay_out(self) -> None:
         """Make flat arrays of parameters, statistics, slots and the mean, and views of their pieces."""
         weights, settings = self.weights, self.settings
         dtype = weights.trained[0].dtype
         size, pieces, kept_size, kept_pieces = self.net.core.layout(dtype.itemsize)
-        n_slots, self.answer = _core.rule_slots(*settings.optimizer.rule)
+        n_slots, self.average_slot = _core.rule_slots(*settings.optimizer.rule)
 
         def flat(length: int) -> NDArray[Any]:
             return aligned_zeros((length,), dtype)
@@ -251,8 +251,8 @@ class Training:
             self.flat_average = flat(size)
             self.average_parts = views(self.flat_average, pieces)
             _copy(weights.trained if weights.average is None else weights.average, self.average_parts)
-        elif self.answer >= 0:
-            self.average_parts = self.slot_parts[self.answer]
+        elif self.average_slot >= 0:
+            self.average_parts = self.slot_parts[self.average_slot]
 
     def _engine(self) -> _core.NetworkTraining:
         settings, goal, optimizer = self.settings, self.goal, self.settings.optimizer
@@ -307,9 +307,9 @@ class Training:
             try:
                 self._epochs(1 if epochs else self._certain())
             except KeyboardInterrupt:
-                if self.passed is not None:
+                if self.unrecorded is not None:
                     self._record()
-                if self.moving or self.state.step == first:
+                if self.weights_ahead or self.state.step == first:
                     raise  # there is nothing to keep
                 self.stop_reason = INTERRUPTED
             interrupted = self.stop_reason == INTERRUPTED
@@ -328,7 +328,7 @@ class Training:
     def _certain(self) -> int:
         """How many epochs will happen in any case, and need no look in between."""
         settings = self.settings
-        if self.validate is not None or settings.say is not None or not settings.source.steady:
+        if self.validate is not None or settings.report is not None or not settings.source.steady:
             return 1
         rows = self.n if settings.order is not None else len(self.sizes)
         return max(1, min(self.stopping.certain(len(self.curve)), _MOST_ORDERS // rows))
@@ -340,12 +340,12 @@ class Training:
         if settings.order is not None:
             order = np.concatenate([settings.order(state.epoch + k) for k in range(count)])
         rates = source.tables(state.step, self.sizes, self.t + 1, count)
-        before, self.moving = len(self.curve), True
-        passed = self.engine.train(count, order, rates, state.step + 1, state.carry, self.threads)
-        self.passed = order, rates, before, passed
+        before, self.weights_ahead = len(self.curve), True
+        outcome = self.engine.train(count, order, rates, state.step + 1, state.carry, self.threads)
+        self.unrecorded = order, rates, before, outcome
         self._record()
-        finite, interrupted = passed[-2:]
-        for number in range(before, before + passed[0]):
+        finite, interrupted = outcome[-2:]
+        for number in range(before, before + outcome[0]):
             self._judge(number + 1, self.curve[number])
         if not finite:
             self.stop_reason = DIVERGED  # what remains can only be the best weights so far, if there are any
@@ -354,8 +354,8 @@ class Training:
 
     def _record(self) -> None:
         """Note what epochs came to. Twice is once: an interrupt may come in between."""
-        assert self.passed is not None
-        order, rates, before, (made, steps, losses, penalties, carry, finite, _) = self.passed
+        assert self.unrecorded is not None
+        order, rates, before, (made, steps, losses, penalties, carry, finite, _) = self.unrecorded
         state, goal = self.state, self.goal
         constants = np.array([self._constant(None if order is None else order[k * self.n :]) for k in range(made)])
         values = (goal.factor * np.array(losses) + constants + np.array(penalties)).tolist()
@@ -364,7 +364,7 @@ class Training:
         state = replace(
             state, step=state.step + steps, epoch=state.epoch + made, carry=carry, learning_rate=learning_rate
         )
-        self.state, self.t, self.passed, self.moving = state, self.t + made * self.n, None, False
+        self.state, self.t, self.unrecorded, self.weights_ahead = state, self.t + made * self.n, None, False
 
     def _constant(self, order: NDArray[np.uint32] | None) -> float:
         """Mean over the batches of an epoch, as the loss is, of what the core leaves out."""
@@ -391,8 +391,8 @@ class Training:
         if settings.restore_best and stopping.is_best(score):
             self.best = self._copies()
         reason = stopping.judge(epoch, loss, score, settings.source)
-        if settings.say is not None:
-            settings.say(epoch, loss, score)
+        if settings.report is not None:
+            settings.report(epoch, loss, score)
         if reason != RUNNING:
             self.stop_reason = reason
 

@@ -22,6 +22,7 @@ EARLY_STOPPING = "early_stopping"  # the validation score no longer rose, or a c
 MAX_ITER = "max_iter"  # the last epoch that was allowed has ended
 DIVERGED = "diverged"  # weights or loss are no longer finite
 INTERRUPTED = "interrupted"  # Ctrl-C
+DROPPED = "dropped"  # a search goes on without the model
 RUNNING = "none"  # none of them: training has not ended
 
 

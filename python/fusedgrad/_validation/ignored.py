@@ -1,6 +1,6 @@
 """Which parameters a fit does not use, and why: each kind of estimator has a table, asked once a fit.
 
-Only what is fusedgrad's own is told: where scikit-learn's estimator silently ignores a parameter, so does ours.
+Warnings are about what is fusedgrad's own: where scikit-learn's estimator silently ignores a parameter, so does ours.
 """
 
 from __future__ import annotations

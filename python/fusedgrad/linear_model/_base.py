@@ -24,7 +24,7 @@ from .._training.records import (
     Result,
     Task,
 )
-from .._training.stopping import StoppingRule
+from .._training.stopping import INTERRUPTED, MAX_ITER, StoppingRule
 from .._validation import ignored
 from .._validation.arrays import FLOATS, check_finite, check_X
 from .._validation.parameters import (
@@ -202,12 +202,12 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
 
     _from_intercept = _to_intercept
 
-    def _goes_on(self, coef_init: Any, intercept_init: Any) -> bool:
+    def _continues(self, coef_init: Any, intercept_init: Any) -> bool:
         """Whether `fit` continues the last one, state of the optimizer included."""
         started = "coef_" in self.__dict__ and self.__dict__.get("_optimizer_state") is not None
         return self.warm_start and self._is_batched() and coef_init is None and intercept_init is None and started
 
-    def _warm(self, coef_init: Any, intercept_init: Any) -> tuple[Any, Any]:
+    def _initial_weights(self, coef_init: Any, intercept_init: Any) -> tuple[Any, Any]:
         """Where `fit` starts: from what was given, else with `warm_start` from the last fit."""
         if self.warm_start and hasattr(self, "coef_"):
             coef_init = self.coef_ if coef_init is None else coef_init
@@ -278,16 +278,16 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         self,
         task: Task,
         *,
-        seen: tuple[Any, Any],
+        raw: tuple[Any, Any],
         partial: bool,
         threads: int = 1,
         names: tuple[str, ...] = ("",),
     ) -> list[tuple[Any, Any]]:
-        """Run the task and take over its weights and its history. `seen` are X and y as callbacks see them.
+        """Run the task and take over its weights and its history.
 
-        Returns what `_take` does.
+        `raw` are X and y as the user gave them, for callbacks. Returns what `_take` does.
         """
-        epochs = Epochs(self, task.stopping.max_epochs, *seen, task.sample_weight)
+        epochs = Epochs(self, task.stopping.max_epochs, *raw, task.sample_weight)
 
         def fitted(result: Result) -> dict[str, Any]:
             return {**self._fitted(task.start, result), **self._longer_curves(result, partial=partial)}
@@ -304,7 +304,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
                 threads=threads,
                 verbose=verbose,
             )
-        if partial and result.stop_reason == "interrupted":
+        if partial and result.stop_reason == INTERRUPTED:
             raise KeyboardInterrupt  # part of an epoch would be neither the old model nor the new
         in_place = self._take(task, result, partial=partial, whole=not partial or bool(epochs))
         epochs.close()
@@ -359,7 +359,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
 
     def _warn(self) -> None:
         """The warnings that a finished `fit` owes."""
-        if self.tol is not None and self.stop_reason_ == "max_iter":
+        if self.tol is not None and self.stop_reason_ == MAX_ITER:
             warnings.warn(
                 "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve "
                 "the fit.",
@@ -372,7 +372,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
 
     def _raise_if_interrupted(self) -> None:
         """The end of a `fit` that Ctrl-C has ended, when its outcome is settled."""
-        if self.stop_reason_ == "interrupted":
+        if self.stop_reason_ == INTERRUPTED:
             raise KeyboardInterrupt(
                 f"Training interrupted after {self.n_iter_} epochs; the weights reached so far are kept. "
                 "Fit again with warm_start=True to go on."

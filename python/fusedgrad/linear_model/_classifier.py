@@ -12,7 +12,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from .._atomic import settle_all, twin
+from .._atomic import settle_all, shallow_copy
 from .._estimator import available_if
 from .._training.records import Validation
 from .._validation.arrays import check_X_y
@@ -34,10 +34,10 @@ def has_probabilities(estimator: SGDClassifier) -> bool:
     """Whether the fitted loss has probabilities; before `fit`, the loss to be fitted."""
     if estimator._link == "identity":
         loss = estimator.loss
-        told = f"loss={loss!r}" if loss not in _PROBABILITIES else "the loss that was fitted"
+        which = f"loss={loss!r}" if loss not in _PROBABILITIES else "the loss that was fitted"
         raise AttributeError(
-            f"probability estimates are not available for {told}; use loss='log_loss' or 'modified_huber', or wrap the "
-            "classifier in sklearn.calibration.CalibratedClassifierCV"
+            f"probability estimates are not available for {which}; use loss='log_loss' or 'modified_huber', or wrap "
+            "the classifier in sklearn.calibration.CalibratedClassifierCV"
         )
     return True
 
@@ -355,14 +355,14 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
             After Ctrl-C. The weights reached so far are kept.
         """
         self._check_parameters()
-        model, seen = twin(self), (X, y)
-        keep = model._goes_on(coef_init, intercept_init)
-        coef_init, intercept_init = model._warm(coef_init, intercept_init)
+        model, raw = shallow_copy(self), (X, y)
+        keep = model._continues(coef_init, intercept_init)
+        coef_init, intercept_init = model._initial_weights(coef_init, intercept_init)
         X, y = check_X_y(model, X, y, reset=True, finite=not model._is_checked_in_training())
         model.classes_ = classes_of(y)
         given = model._given_validation(X, X_val, y_val, sample_weight_val)
-        model._wants_validation(given)
-        model._learn(X, y, coef_init, intercept_init, sample_weight, given, seen=seen, keep=keep, partial=False)
+        model._check_validation_rows(given)
+        model._learn(X, y, coef_init, intercept_init, sample_weight, given, raw=raw, keep=keep, partial=False)
         model._warn()
         settle_all([(self, vars(model))])
         self._raise_if_interrupted()
@@ -404,7 +404,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
             )
         if first and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        model, seen = twin(self), (X, y)
+        model, raw = shallow_copy(self), (X, y)
         if classes is not None:
             labels = np.unique(np.asarray(classes))
             if labels.dtype.kind == "f" and not np.isfinite(labels).all():
@@ -419,7 +419,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         X, targets = check_X_y(model, X, y, dtypes=model._dtypes(), reset=first, finite=finite)
         if first and targets.dtype.kind not in "biuUS":
             check_classification_targets(targets)
-        in_place = model._learn(X, targets, None, None, sample_weight, None, seen=seen, keep=True, partial=True)
+        in_place = model._learn(X, targets, None, None, sample_weight, None, raw=raw, keep=True, partial=True)
         settle_all([(self, vars(model))], in_place)
         return self
 
@@ -432,7 +432,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         sample_weight: Any,
         given: Validation | None,
         *,
-        seen: tuple[Any, Any],
+        raw: tuple[Any, Any],
         keep: bool,
         partial: bool,
     ) -> list[tuple[Any, Any]]:
@@ -443,7 +443,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         task = self._task(X, codes, coef_init, intercept_init, sample_weight, given, keep=keep, partial=partial)
         return self._train(
             task,
-            seen=seen,
+            raw=raw,
             partial=partial,
             threads=self._threads(task),
             names=("",) if len(self.classes_) == 2 else tuple(f" (class {label})" for label in self.classes_),
@@ -457,7 +457,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         n_classes = len(self.__dict__.get("classes_", ()))
         return self.multi_class == "multinomial" and n_classes > 2  # of two classes, it is the binary model
 
-    def _draw(self, split: Callable[[], Validation | None]) -> tuple[list[int], Validation | None]:
+    def _draw_seeds(self, split: Callable[[], Validation | None]) -> tuple[list[int], Validation | None]:
         if len(self.classes_) == 2:
             return _seeds.binary(self.random_state, split)
         return _seeds.multiclass(self.random_state, len(self.classes_), split)
@@ -500,9 +500,9 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
             codes = found.astype(dtype)
             known = self.classes_[found] == y
         if not np.all(known):
-            strangers = np.unique(np.asarray(y)[~known])
+            unknown = np.unique(np.asarray(y)[~known])
             raise ValueError(
-                f"{name} has labels {strangers[:5]} that are not among the classes {self.classes_}. "
+                f"{name} has labels {unknown[:5]} that are not among the classes {self.classes_}. "
                 "Pass all labels that will come as `classes` in the first call of partial_fit."
             )
         return codes

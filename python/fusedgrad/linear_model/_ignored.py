@@ -52,5 +52,5 @@ LINEAR: dict[str, Reason] = {
     "intercept_decay": lambda model: "" if model.fit_intercept else "with fit_intercept=False there is no intercept",
 }
 
-# Grids of values that make no difference are told of, too.
+# Of a grid, values that make no difference count, too.
 GRID: dict[str, Reason] = {**LINEAR, "alpha": _alpha, "l1_ratio": _l1_ratio}

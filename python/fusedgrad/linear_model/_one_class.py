@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import OutlierMixin
 
-from .._atomic import settle_all, twin
+from .._atomic import settle_all, shallow_copy
 from .._training.records import Task
 from .._validation.arrays import check_X
 from .._validation.parameters import Number, OneOf
@@ -192,10 +192,10 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
             After Ctrl-C. The weights reached so far are kept.
         """
         self._check_parameters()
-        model, seen = twin(self), (X, y)
-        coef_init, offset_init = model._warm(coef_init, offset_init)
+        model, raw = shallow_copy(self), (X, y)
+        coef_init, offset_init = model._initial_weights(coef_init, offset_init)
         X = check_X(model, X, reset=True)
-        model._learn(X, coef_init, offset_init, sample_weight, seen=seen, partial=False)
+        model._learn(X, coef_init, offset_init, sample_weight, raw=raw, partial=False)
         model._warn()
         settle_all([(self, vars(model))])
         self._raise_if_interrupted()
@@ -224,9 +224,9 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         """
         first = "coef_" not in self.__dict__
         self._check_parameters(partial=first)
-        model, seen = twin(self), (X, y)
+        model, raw = shallow_copy(self), (X, y)
         X = check_X(model, X, dtypes=model._dtypes(), reset=first)
-        in_place = model._learn(X, None, None, sample_weight, seen=seen, partial=True)
+        in_place = model._learn(X, None, None, sample_weight, raw=raw, partial=True)
         settle_all([(self, vars(model))], in_place)
         return self
 
@@ -237,7 +237,7 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         offset_init: Any,
         sample_weight: Any,
         *,
-        seen: tuple[Any, Any],
+        raw: tuple[Any, Any],
         partial: bool,
     ) -> list[tuple[Any, Any]]:
         sample_weight = check_weights(sample_weight, X)
@@ -257,7 +257,7 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
                 intercept_decay=self._decay_of_intercept(X),
                 shuffle=self.shuffle,
             ),
-            seen=seen,
+            raw=raw,
             partial=partial,
         )
 

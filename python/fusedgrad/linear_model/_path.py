@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._atomic import twin
+from .._atomic import shallow_copy
 from ._together import Together, warn_of
 
 MOST_ALPHAS = 1_000_000  # of a path or a grid, where a number of them is asked for
@@ -73,6 +73,6 @@ class WithPath:
 
     def _with_alpha(self, alpha: float) -> Any:
         """This model from its start, with another alpha. Its parameters are its attributes, as a subclass sets them."""
-        model: Any = twin(self)
+        model: Any = shallow_copy(self)
         model.alpha, model.warm_start, model.random_state = alpha, False, copy.deepcopy(model.random_state)
         return model

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
-from .._atomic import settle_all, twin
+from .._atomic import settle_all, shallow_copy
 from .._training.records import Validation
 from .._validation.arrays import aligned, check_X_y
 from .._validation.parameters import Number, OneOf
@@ -263,15 +263,15 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
             After Ctrl-C. The weights reached so far are kept.
         """
         self._check_parameters()
-        model, seen = twin(self), (X, y)
-        keep = model._goes_on(coef_init, intercept_init)
-        coef_init, intercept_init = model._warm(coef_init, intercept_init)
+        model, raw = shallow_copy(self), (X, y)
+        keep = model._continues(coef_init, intercept_init)
+        coef_init, intercept_init = model._initial_weights(coef_init, intercept_init)
         several, finite = model._is_batched(), not model._is_checked_in_training()
         X, y = check_X_y(model, X, y, reset=True, multi_output=several, finite=finite)
         model._y_ndim = np.ndim(y)
         given = model._given_validation(X, X_val, y_val, sample_weight_val)
-        model._wants_validation(given)
-        model._learn(X, y, coef_init, intercept_init, sample_weight, given, seen=seen, keep=keep, partial=False)
+        model._check_validation_rows(given)
+        model._learn(X, y, coef_init, intercept_init, sample_weight, given, raw=raw, keep=keep, partial=False)
         model._warn()
         settle_all([(self, vars(model))])
         self._raise_if_interrupted()
@@ -300,12 +300,12 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         """
         first = "coef_" not in self.__dict__
         self._check_parameters(partial=first)
-        model, seen = twin(self), (X, y)
+        model, raw = shallow_copy(self), (X, y)
         several, finite = model._is_batched(), not model._is_checked_in_training()
         X, y = check_X_y(model, X, y, dtypes=model._dtypes(), reset=first, multi_output=several, finite=finite)
         if first:
             model._y_ndim = np.ndim(y)
-        in_place = model._learn(X, y, None, None, sample_weight, None, seen=seen, keep=True, partial=True)
+        in_place = model._learn(X, y, None, None, sample_weight, None, raw=raw, keep=True, partial=True)
         settle_all([(self, vars(model))], in_place)
         return self
 
@@ -318,7 +318,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         sample_weight: Any,
         given: Validation | None,
         *,
-        seen: tuple[Any, Any],
+        raw: tuple[Any, Any],
         keep: bool,
         partial: bool,
     ) -> list[tuple[Any, Any]]:
@@ -327,12 +327,12 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
             given.y = self._targets(given.y, X.dtype, "y_val")
         sample_weight = check_weights(sample_weight, X)
         task = self._task(X, y, coef_init, intercept_init, sample_weight, given, keep=keep, partial=partial)
-        return self._train(task, seen=seen, partial=partial, threads=self._threads(task))
+        return self._train(task, raw=raw, partial=partial, threads=self._threads(task))
 
     def _labels(self, targets: Any) -> list[int]:
         return [-1] * (1 if targets.ndim == 1 else targets.shape[1])
 
-    def _draw(self, split: Callable[[], Validation | None]) -> tuple[list[int], Validation | None]:
+    def _draw_seeds(self, split: Callable[[], Validation | None]) -> tuple[list[int], Validation | None]:
         return _seeds.regression(self.random_state, split)
 
     def _link_to_fit(self) -> str:

@@ -82,7 +82,7 @@ class Supervised(SGD):
     def _is_multinomial(self) -> bool:
         return False
 
-    def _draw(self, split: Callable[[], Validation | None]) -> tuple[list[int], Validation | None]:
+    def _draw_seeds(self, split: Callable[[], Validation | None]) -> tuple[list[int], Validation | None]:
         """The seeds, and the rows that `split` keeps aside, drawn in scikit-learn's order."""
         raise NotImplementedError
 
@@ -108,7 +108,8 @@ class Supervised(SGD):
         labels = self._labels(targets)
         start = self._start(X, len(labels), coef_init, intercept_init, keep=keep)
         splits_off = given is None and not partial
-        seeds, held_out = self._draw(lambda: self._split(targets, sample_weight, rows, splits) if splits_off else None)
+        split = (lambda: self._split(targets, sample_weight, rows, splits)) if splits_off else (lambda: None)
+        seeds, held_out = self._draw_seeds(split)
         validation = given or held_out
         state = self.__dict__.get("_optimizer_state") if keep else None
         n = X.shape[0] if rows is None else len(rows)
@@ -193,12 +194,12 @@ class Supervised(SGD):
         kept = f"early_stopping with validation_fraction={self.validation_fraction!r}"
         self._check_scorable(int(held_out.sum()), weights, kept)
 
-    def _check_scorable(self, n: int, sample_weight: Any, whose: str) -> None:
+    def _check_scorable(self, n: int, sample_weight: Any, what: str) -> None:
         """Raise the error if the validation score of so few rows is undefined."""
         counted = n if sample_weight is None else int(np.count_nonzero(sample_weight))
         if not self._classification and counted < 2:
             raise ValueError(
-                f"R², the validation score, needs at least two rows of positive weight, but {whose} has {counted}. "
+                f"R², the validation score, needs at least two rows of positive weight, but {what} has {counted}. "
                 "Give more validation rows: a larger validation_fraction, or X_val and y_val."
             )
 
@@ -224,7 +225,7 @@ class Supervised(SGD):
             X_val = np.ascontiguousarray(X_val.toarray())
         return Validation(X=X_val, y=y_val, sample_weight=weights)
 
-    def _wants_validation(self, given: Validation | None) -> None:
+    def _check_validation_rows(self, given: Validation | None) -> None:
         if self.restore_best_weights and given is None and not self.early_stopping:
             raise ValueError(
                 "restore_best_weights=True needs a validation set: give X_val and y_val to fit, or set "

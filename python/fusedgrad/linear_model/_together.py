@@ -13,17 +13,18 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 
-from .._atomic import settle_all, twin
+from .._atomic import settle_all, shallow_copy
 from .._threads import threads_for
 from .._training.minibatch import Pass, stream_of
 from .._training.records import Task
+from .._training.stopping import DROPPED, INTERRUPTED, MAX_ITER
 from .._validation import ignored
 from .._validation.arrays import aligned, check_finite, check_X_y
 from .._validation.weights import check_not_negative, check_weights
 from ._base import NEGATIVE_POWER
 from ._supervised import Supervised, classes_of
 
-_SEEN = {"n_features_in_", "feature_names_in_", "classes_", "_y_ndim"}  # what data leaves behind
+_DATA_ATTRIBUTES = {"n_features_in_", "feature_names_in_", "classes_", "_y_ndim"}  # what data leaves behind
 _STREAM = ("batch_size", "shuffle", "random_state", "the rows that early_stopping keeps aside", "epochs made before")
 
 
@@ -117,12 +118,12 @@ def warn_of(models: Sequence[Any], names: Sequence[str]) -> None:
         for parameter, reason in ignored.unused(model, model._idle).items():
             text = ignored.message(parameter, getattr(model, parameter), reason)
             idle.setdefault(text, []).append(name)
-    for text, whose in idle.items():
-        warnings.warn(f"{text} (Models: {_few(whose)}.)", UserWarning, stacklevel=3)
+    for text, affected in idle.items():
+        warnings.warn(f"{text} (Models: {_few(affected)}.)", UserWarning, stacklevel=3)
     late = [
         name
         for model, name in zip(models, names, strict=True)
-        if model.tol is not None and model.stop_reason_ == "max_iter"
+        if model.tol is not None and model.stop_reason_ == MAX_ITER
     ]
     if late:
         warnings.warn(
@@ -181,7 +182,7 @@ class Together:
         self.names = [f"model {k}" for k in range(len(self.estimators))] if names is None else list(names)
         self._verbose = verbose
         self._check_estimators()
-        self._models = [twin(estimator) for estimator in self.estimators]
+        self._models = [shallow_copy(estimator) for estimator in self.estimators]
         self._trainings: dict[int, Any] = {}
         self._fits: dict[int, Callable[[], Any]] = {}  # of models that cannot share, while they wait
         self._failed: dict[int, Exception] = {}
@@ -195,18 +196,20 @@ class Together:
         # All that leave the seed to chance get the same one, so that they can share.
         seed = int(check_random_state(None).randint(np.iinfo(np.int32).max))
         for k, model in enumerate(self._models):
-            why = _why_alone(model)
-            if why:
-                self.alone[k] = why
-                hears = rows is None and _has_callbacks(model)  # callbacks see the data as it was given
-                self._fits[k] = self._fit_of(model, *(given if hears else (X, y)), weights[k])
+            reason = _reason_alone(model)
+            if reason:
+                self.alone[k] = reason
+                has_callbacks = rows is None and _has_callbacks(model)  # callbacks see the data as it was given
+                self._fits[k] = self._fit_of(model, *(given if has_callbacks else (X, y)), weights[k])
                 continue
-            chance, model.random_state = model.random_state, seed if model.random_state is None else model.random_state
+            random_state = model.random_state
+            if random_state is None:
+                model.random_state = seed
             with self._named(k):
-                start = model._warm(None, None)
-                keep = model._goes_on(None, None)
+                start = model._initial_weights(None, None)
+                keep = model._continues(None, None)
                 tasks[k] = model._task(X, targets, *start, weights[k], keep=keep, rows=rows, splits=splits)
-            model.random_state = chance
+            model.random_state = random_state
         work = float(X.nnz if sp.issparse(X) else X.size) * len(self._models)
         self._threads = threads or max(threads_for(model.n_jobs, None, work) for model in self._models)
         self._passes = [self._pass(tasks, each) for each in self._streams(tasks)]
@@ -248,12 +251,11 @@ class Together:
             first._y_ndim = np.ndim(y)
             known = aligned(np.ascontiguousarray(known, dtype=X.dtype))
         targets = first._targets(known, X.dtype, "y") if first._classification else known
-        seen = {name: first.__dict__[name] for name in _SEEN if name in first.__dict__}
-        self._seen = seen
+        self._data_attributes = {name: first.__dict__[name] for name in _DATA_ATTRIBUTES if name in first.__dict__}
         for k, model in enumerate(self._models):
-            self._show(model)
+            self._set_data_attributes(model)
             with self._named(k):
-                model._wants_validation(None)
+                model._check_validation_rows(None)
                 if not first._classification:
                     model._targets(known, X.dtype, "y")
         if self.rows is not None:  # what the other rows hold is never looked at
@@ -262,10 +264,10 @@ class Together:
             targets = everywhere
         return X, y, targets
 
-    def _show(self, model: Any) -> None:
+    def _set_data_attributes(self, model: Any) -> None:
         """Give a model what the data leaves behind."""
-        model.__dict__.update(self._seen)
-        for name in _SEEN - self._seen.keys():
+        model.__dict__.update(self._data_attributes)
+        for name in _DATA_ATTRIBUTES - self._data_attributes.keys():
             model.__dict__.pop(name, None)
 
     def _check_weights(self, weights: Any, X: Any) -> list[Any]:
@@ -308,7 +310,7 @@ class Together:
                 model.fit(X, y, sample_weight=weight)
             finally:
                 del model._warn
-            self._show(model)  # the names of X's columns too, which are gone by now
+            self._set_data_attributes(model)  # the names of X's columns too, which are gone by now
 
         return fit
 
@@ -323,7 +325,7 @@ class Together:
                 continue
             largest = max(streams, key=lambda each: len(streams[each]))
             other = largest if stream != largest else next(each for each in streams if each != stream)
-            differs = [name for name, its, theirs in zip(_STREAM, stream, other, strict=True) if its != theirs]
+            differs = [name for name, own, others in zip(_STREAM, stream, other, strict=True) if own != others]
             self.alone[members[0]] = f"it differs from the others in {' and '.join(differs)}"
         return list(streams.values())
 
@@ -370,7 +372,7 @@ class Together:
             while not each.ended and made != epochs:
                 each.epoch()
                 made += 1
-                if any(training.stop_reason == "interrupted" for training in each.trainings):
+                if any(training.stop_reason == INTERRUPTED for training in each.trainings):
                     raise KeyboardInterrupt
 
     def stop(self) -> None:
@@ -392,12 +394,12 @@ class Together:
         """Let these models leave, with the weights that they have."""
         for k in indices:
             if k in self._trainings and not self._trainings[k].ended:
-                self._trainings[k].stop_reason = "dropped"
+                self._trainings[k].stop_reason = DROPPED
 
     def weights(self, k: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """Return (n_outputs, n_features) and (n_outputs,): a model as it is now."""
         if k in self._trainings:
-            return self._trainings[k].answer()
+            return self._trainings[k].prediction_weights()
         return np.atleast_2d(self._models[k].coef_), self._models[k].intercept_
 
     def finish(self) -> None:
@@ -427,7 +429,7 @@ def _has_callbacks(estimator: Any) -> bool:
     return bool(getattr(estimator, "_skl_callbacks", None))
 
 
-def _why_alone(estimator: Any) -> str:
+def _reason_alone(estimator: Any) -> str:
     if _has_callbacks(estimator):
         return "it has callbacks, which follow one fit"
     if not estimator._is_batched():

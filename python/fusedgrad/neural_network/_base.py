@@ -16,13 +16,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .. import optimizers, schedules
-from .._atomic import settle_all, twin
+from .._atomic import settle_all, shallow_copy
 from .._estimator import Estimator
 from .._threads import threads_for
 from .._training import rates
 from .._training.callbacks import CallbackSupport, Epochs, with_callbacks
 from .._training.net import Net
 from .._training.network import Goal, Result, Settings, State, Training, Weights
+from .._training.stopping import DIVERGED, INTERRUPTED, MAX_ITER
 from .._validation import ignored
 from .._validation.arrays import FLOATS, check_X, check_X_y
 from .._validation.parameters import BOOLEAN, Either, Instance, Number, OneOf, check_n_jobs, check_parameters
@@ -165,14 +166,14 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> Any:
         self._check_parameters()
-        draft = twin(self)
+        draft = shallow_copy(self)
         first = not draft.warm_start or draft._fitted_by not in draft.__dict__
         draft._learn_all(X, y, sample_weight, (X_val, y_val, sample_weight_val), first=first)
-        if owed := draft._owed():
-            warnings.warn(owed, ConvergenceWarning, stacklevel=3)
+        if warning := draft._convergence_warning():
+            warnings.warn(warning, ConvergenceWarning, stacklevel=3)
         ignored.warn_of(draft, draft._idle)
         self._take_over(draft)
-        if self.stop_reason_ == "interrupted":
+        if self.stop_reason_ == INTERRUPTED:
             raise KeyboardInterrupt(
                 f"Training interrupted after {self.n_iter_} epochs; the weights reached so far are kept. Fit again "
                 "with warm_start=True to go on."
@@ -180,19 +181,19 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         return self
 
     def _learn_all(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], *, first: bool) -> None:
-        seen = X, y
+        raw = X, y
         X, y = self._check_data(X, y, reset=first)
         y, given = self._check_y(y), self._given_rows(X, *validation)
         if first:
-            self._forget()
-            self._meet(y)
+            self._reset()
+            self._learn_targets(y)
         else:
             self._check_same_classes(y)
-        self._learn(X, y, sample_weight, given, seen=seen, partial=False, first=first)
+        self._learn(X, y, sample_weight, given, raw=raw, partial=False, first=first)
 
     def _partial(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Any:
         self._check_parameters(partial=True)
-        draft = twin(self)
+        draft = shallow_copy(self)
         first = draft._fitted_by not in draft.__dict__
         draft._learn_once(X, y, sample_weight, classes, first=first)
         if first:
@@ -201,13 +202,13 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         return self
 
     def _learn_once(self, X: Any, y: Any, sample_weight: Any, classes: Any, *, first: bool) -> None:
-        seen = X, y
+        raw = X, y
         X, y = self._check_data(X, y, reset=first, dtypes=FLOATS if first else (self._dtype(),))
         y = self._check_y(y)
         self._check_classes(y, classes, first=first)
-        self._learn(X, y, sample_weight, None, seen=seen, partial=True, first=first)
+        self._learn(X, y, sample_weight, None, raw=raw, partial=True, first=first)
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         """Drop what a fit from the start must not find."""
         for name in ("_net", "_optimizer"):
             self.__dict__.pop(name, None)
@@ -244,7 +245,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         sample_weight: Any,
         given: Rows | None,
         *,
-        seen: tuple[Any, Any],
+        raw: tuple[Any, Any],
         partial: bool,
         first: bool,
     ) -> None:
@@ -259,7 +260,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         if given is not None:
             self._goal(given.y, X.dtype, "y_val")  # raises for labels that are unknown
         if first:
-            self._sparse_y = sp.issparse(seen[1])
+            self._sparse_y = sp.issparse(raw[1])
         rng = check_random_state(self.random_state)
         self._net = self._make_net(X)
         self._net.check(X)
@@ -295,7 +296,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
         def validate(now: Weights) -> tuple[float, float]:
             assert given is not None
-            raw = self._net.predict(now.answer, now.kept, given.X, layer=-1, threads=threads)
+            raw = self._net.predict(now.for_prediction, now.kept, given.X, layer=-1, threads=threads)
             return self._score_loss(raw, given.y, given.weight)
 
         training = Training(
@@ -310,7 +311,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             threads=threads,
         )
         self._batch_rows, self._batch_bytes = int(training.sizes[0]), training.workspace
-        self._train(training, seen=seen, weight=sample_weight, going_on=not first, partial=partial)
+        self._train(training, raw=raw, weight=sample_weight, going_on=not first, partial=partial)
 
     def _make_net(self, X: Any) -> Net:
         shape = self._input_shape(X)
@@ -345,8 +346,8 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         return set_aside(X, y, weight, self._strata(y), float(self.validation_fraction), rng)
 
     @with_callbacks  # type: ignore[untyped-decorator]
-    def _train(self, training: Training, *, seen: tuple[Any, Any], weight: Any, going_on: bool, partial: bool) -> None:
-        epochs = Epochs(self, training.settings.max_epochs, *seen, weight)
+    def _train(self, training: Training, *, raw: tuple[Any, Any], weight: Any, going_on: bool, partial: bool) -> None:
+        epochs = Epochs(self, training.settings.max_epochs, *raw, weight)
 
         def fitted(result: Result) -> dict[str, Any]:
             weights = self._keep_weights(training.weights)
@@ -358,9 +359,9 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
         result = self._minimise(training, epochs) or training.run(epochs, shown)
         lost = training.best is None and not training.is_finite()
-        if result.stop_reason == "interrupted" and (partial or lost):
+        if result.stop_reason == INTERRUPTED and (partial or lost):
             raise KeyboardInterrupt  # part of an epoch would be neither the old model nor the new
-        if result.stop_reason == "diverged" and training.best is None:
+        if result.stop_reason == DIVERGED and training.best is None:
             raise _broken(result)
         attributes = fitted(result)
         for name in self._held_by:
@@ -368,14 +369,14 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         self.__dict__.update(attributes)
         epochs.close()
 
-    def _owed(self) -> str | None:
+    def _convergence_warning(self) -> str | None:
         """The warning that a finished `fit` owes."""
-        if self.stop_reason_ == "diverged":
+        if self.stop_reason_ == DIVERGED:
             return (
                 f"Training diverged after {self.n_iter_ - 1} epochs; the best weights before are kept. A smaller "
                 "learning rate, or clip_norm=1.0, may help."
             )
-        if self.stop_reason_ == "max_iter" and self._wants_convergence():
+        if self.stop_reason_ == MAX_ITER and self._wants_convergence():
             return (
                 f"Stochastic Optimizer: Maximum iterations ({self._most_epochs()}) reached and the optimization "
                 "hasn't converged yet."
@@ -396,7 +397,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             self._net = self._make_net(X)
         self._net.check(X, training=False)
         threads = threads_for(self.n_jobs, None, float(X.shape[0]) * self._net.work)
-        return self._net.predict(weights.answer, weights.kept, X, layer=layer, threads=threads)
+        return self._net.predict(weights.for_prediction, weights.kept, X, layer=layer, threads=threads)
 
     def transform(self, X: Any, layer: int | str = -2) -> Any:
         """Return what a layer makes of each row: hidden features. (`fit_transform` fits, then returns them.)

@@ -15,7 +15,7 @@ class Growth:
         return [*self.values, *self.more]
 
 
-def longer(before: list[float] | None, more: list[float]) -> Growth | list[float]:
+def extended(before: list[float] | None, more: list[float]) -> Growth | list[float]:
     """What comes after a history, of which None is the empty one."""
     return Growth(before, more) if before else more
 

@@ -21,7 +21,7 @@ from .._validation.parameters import Either, Number, OneOf
 from ..layers import checked, walk
 from . import _ignored
 from ._base import ENDLESS, Neural
-from ._history import longer
+from ._history import extended
 
 if TYPE_CHECKING:
     pass
@@ -147,7 +147,7 @@ class Layered(Neural):
         return Weights(self.__dict__.get("_trained", self.weights_), self.statistics_, self.__dict__.get("_average"))
 
     def _keep_weights(self, weights: Weights) -> dict[str, Any]:
-        kept: dict[str, Any] = {"weights_": weights.answer, "statistics_": weights.kept}
+        kept: dict[str, Any] = {"weights_": weights.for_prediction, "statistics_": weights.kept}
         if weights.average is not None:
             kept.update(_trained=weights.trained, _average=weights.average)
         return kept
@@ -186,10 +186,10 @@ class Layered(Neural):
             average=None if self.average is None else float(self.average),
             restore_best=bool(self.restore_best_weights),
             by_score=bool(self.early_stopping),
-            say=self._say if self.verbose else None,
+            report=self._print_epoch if self.verbose else None,
         )
 
-    def _say(self, epoch: int, loss: float, score: float | None) -> None:
+    def _print_epoch(self, epoch: int, loss: float, score: float | None) -> None:
         """What ``verbose`` prints."""
         print(f"Epoch {epoch:>3}  loss {loss:.6f}" + ("" if score is None else f"  validation score {score:.4f}"))
 
@@ -197,14 +197,14 @@ class Layered(Neural):
         before = self.__dict__ if going_on else {}
         out: dict[str, Any] = {
             "n_iter_": result.n_iter,
-            "loss_curve_": longer(before.get("loss_curve_"), result.loss_curve),
+            "loss_curve_": extended(before.get("loss_curve_"), result.loss_curve),
             "stop_reason_": result.stop_reason,
         }
         for name, values in (
             ("validation_scores_", result.scores),
             ("validation_loss_curve_", result.validation_loss_curve),
         ):
-            out[name] = None if values is None else longer(before.get(name), values)
+            out[name] = None if values is None else extended(before.get(name), values)
         return out
 
     def _wants_convergence(self) -> bool:

@@ -16,10 +16,11 @@ from .._training import rates
 from .._training.callbacks import Epochs
 from .._training.net import Arrays, Net
 from .._training.network import Goal, Result, Settings, Training, Weights
+from .._training.stopping import MAX_ITER
 from .._validation.parameters import BOOLEAN, Either, InvalidParameterError, Number, OneOf
 from . import _ignored
 from ._base import ENDLESS, Neural
-from ._history import longer
+from ._history import extended
 from ._lbfgs import lbfgs
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ class MLP(Neural):
 
     def _keep_weights(self, weights: Weights) -> dict[str, Any]:
         step = 4 if weights.kept else 2
-        trained = weights.answer
+        trained = weights.for_prediction
         kept: dict[str, Any] = {"coefs_": trained[::step], "intercepts_": [b.ravel() for b in trained[1::step]]}
         if weights.kept:
             norms = []
@@ -277,14 +278,14 @@ class MLP(Neural):
             clip_norm=self.clip_norm,
             restore_best=validated if self.restore_best_weights is None else bool(self.restore_best_weights),
             by_score=validated,
-            say=self._say if self.verbose else None,
+            report=self._print_epoch if self.verbose else None,
             t=float(before.get("t_", 0)),
             idle=before.get("_no_improvement_count", 0) if partial else 0,
             best_loss=np.inf if best_loss is None else best_loss,
             best_score=-np.inf if best_score is None else best_score,
         )
 
-    def _say(self, epoch: int, loss: float, score: float | None) -> None:
+    def _print_epoch(self, epoch: int, loss: float, score: float | None) -> None:
         """What ``verbose`` prints: scikit-learn's lines."""
         print(f"Iteration {epoch}, loss = {loss:.8f}")
         if score is not None:
@@ -310,7 +311,7 @@ class MLP(Neural):
             "n_iter_": result.n_iter,
             "t_": int(result.t),
             "n_layers_": len(self._sizes()) + 2,
-            "loss_curve_": longer(before.get("loss_curve_"), curve),
+            "loss_curve_": extended(before.get("loss_curve_"), curve),
             "loss_": result.best_loss if self._is_lbfgs() else curve[-1] if curve else math.nan,
             "stop_reason_": result.stop_reason,
             "_no_improvement_count": result.idle,
@@ -320,17 +321,17 @@ class MLP(Neural):
             ("validation_scores_", result.scores),
             ("validation_loss_curve_", result.validation_loss_curve),
         ):
-            out[name] = None if values is None else longer(before.get(name), values)
+            out[name] = None if values is None else extended(before.get(name), values)
         out["best_validation_score_"] = None if result.scores is None else float(result.best_score)
         return out
 
-    def _owed(self) -> str | None:
-        if self._is_lbfgs() and self.stop_reason_ == "max_iter":
+    def _convergence_warning(self) -> str | None:
+        if self._is_lbfgs() and self.stop_reason_ == MAX_ITER:
             return (
                 f"lbfgs failed to converge after {self.n_iter_} iteration(s) (max_iter={self.max_iter}, "
                 f"max_fun={self.max_fun}). Increase them to improve the convergence, or scale the data."
             )
-        return super()._owed()
+        return super()._convergence_warning()
 
 
 def _shuffled(n: int, batch_size: int, rng: Any) -> Any:

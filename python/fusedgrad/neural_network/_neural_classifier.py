@@ -217,8 +217,8 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
         self.verbose = verbose
         self.n_jobs = n_jobs
 
-    def _meet(self, y: Any, classes: Any = None) -> None:
-        super()._meet(y, classes)
+    def _learn_targets(self, y: Any, classes: Any = None) -> None:
+        super()._learn_targets(y, classes)
         last = checked(self.layers, type(self).__name__)[-1:]
         if self._y_kind == "binary" and len(self.classes_) == 2 and last and _has_two_scores(last[0]):
             self._y_kind, self.n_outputs_ = "multiclass", 2

@@ -11,7 +11,7 @@ from sklearn.model_selection import ParameterGrid
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from ..._atomic import settle_all, twin
+from ..._atomic import settle_all, shallow_copy
 from ..._estimator import Estimator
 from ..._validation.arrays import check_X_y
 from ..._validation.parameters import check_parameters
@@ -65,7 +65,7 @@ class GridCV(Estimator):
             After Ctrl-C. The estimator is as before the call.
         """
         check_parameters(self, self._rules)
-        model = twin(self)
+        model = shallow_copy(self)
         model._search(X, y, sample_weight, groups)
         settle_all([(self, vars(model))])
         return self

@@ -22,7 +22,7 @@ class Scorer:
 
     def __call__(self, models: list[Any], names: list[str], rows: NDArray[np.intp]) -> list[float]:
         if not self._is_fast(rows):
-            return [self._ask(model, name, rows) for model, name in zip(models, names, strict=True)]
+            return [self._call(model, name, rows) for model, name in zip(models, names, strict=True)]
         links = [self._link(model) for model in models]
         scores = np.empty(len(models))
         for link in {*links}:
@@ -50,7 +50,7 @@ class Scorer:
         link = str(model._link)
         return "sigmoid" if self.data.classes is not None and link == "identity" else link  # accuracy needs none
 
-    def _ask(self, model: Any, name: str, rows: NDArray[np.intp]) -> float:
+    def _call(self, model: Any, name: str, rows: NDArray[np.intp]) -> float:
         try:
             score = self.call(model, self.data.X[rows], self.data.y[rows])
         except Exception as error:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from ..._threads import threads_for
+from ..._training.stopping import MAX_ITER
 from .._together import Together
 from ._data import Data
 from ._scoring import Scorer
@@ -84,14 +85,14 @@ class Search:
 
     def run(self) -> None:
         """Train every cell to its end, as many folds at a time as there are threads."""
-        everyone = list(range(len(self.cells)))
+        every_cell = list(range(len(self.cells)))
         for first in range(0, len(self.splits), self.threads):
             folds = self._folds(range(first, min(first + self.threads, len(self.splits))))
             if first == 0:
                 self._announce(folds)
-            self._train(folds, everyone)
+            self._train(folds, every_cell)
             for fold in folds:
-                self._finish(fold, everyone)
+                self._finish(fold, every_cell)
 
     def halve(self) -> None:
         """Train on all folds side by side; after 1, 2, 4, ... epochs the worse half of the cells leaves."""
@@ -104,11 +105,11 @@ class Search:
                 break
             for fold in folds:
                 self.scores[active, fold.number] = fold.score(active, self.error_score)
-            stay = sorted(self._order(active)[: (len(active) + 1) // 2])
+            kept = sorted(self._order(active)[: (len(active) + 1) // 2])
             for fold in folds:
-                fold.together.drop([i for i in active if i not in stay])
-            self._say(f"after {epochs} epochs {len(stay)} of {len(active)} cells go on; {self._leader(active)}")
-            active, epochs = stay, 2 * epochs
+                fold.together.drop([i for i in active if i not in kept])
+            self._print(f"after {epochs} epochs {len(kept)} of {len(active)} cells go on; {self._leader(active)}")
+            active, epochs = kept, 2 * epochs
             self.rounds[active] += 1
         self._train(folds, active)
         for fold in folds:
@@ -161,10 +162,10 @@ class Search:
             if fold.together.errors[i] is None:
                 self.weights[i, k, :, :-1], self.weights[i, k, :, -1] = model.coef_, model.intercept_
                 self.n_iter[i, k] = model.n_iter_
-                self.unfinished += model.tol is not None and model.stop_reason_ == "max_iter"
+                self.unfinished += model.tol is not None and model.stop_reason_ == MAX_ITER
         passes = len(fold.together.passes)
         leader = self._leader(active, self.scores[:, k])
-        self._say(f"fold {k}: {len(active)} cells, {fold.fit_time.sum():.2f} s, passes: {passes}; {leader}")
+        self._print(f"fold {k}: {len(active)} cells, {fold.fit_time.sum():.2f} s, passes: {passes}; {leader}")
 
     def _order(self, active: list[int]) -> list[int]:
         means = self.means()
@@ -178,8 +179,8 @@ class Search:
     def _announce(self, folds: list[Fold]) -> None:
         sizes = ((name, sum(fold.together.memory[name] for fold in folds)) for name in folds[0].together.memory)
         memory = ", ".join(f"{name} {size / 1e6:.3f} MB" for name, size in sizes)
-        self._say(f"{len(self.cells)} cells x {len(self.splits)} folds; memory: {memory}")
+        self._print(f"{len(self.cells)} cells x {len(self.splits)} folds; memory: {memory}")
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         if self.verbose:
             print(line, flush=True)
