@@ -17,7 +17,8 @@ import fusedgrad.linear_model
 import fusedgrad.neural_network
 import numpy as np
 import sklearn.linear_model
-from fusedgrad import _rates, losses, optimizers
+from fusedgrad import losses, optimizers
+from fusedgrad._training import rates as _rates
 from scipy.special import expit, logit, softmax
 from sklearn.base import is_classifier
 

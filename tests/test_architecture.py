@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from fusedgrad import _core, layers, losses
+from fusedgrad import _core, layers, linear_model, losses, neural_network
 
 from .reference.losses import LOSSES
 from .reference.rules import RULES
@@ -28,6 +28,40 @@ MAY_INCLUDE = {
     "inst": ("core", "parts", "kernel", "train"),
     "bind": ("core", "parts", "kernel", "train"),
 }
+
+
+# Room of the package (a module, or a folder) -> the rooms that it may import from: all of them stand above it. Rooms
+# with an underscore are shared by those below them; within the others, what has an underscore is their own.
+ROOMS = {
+    "exceptions": (),
+    "_atomic": (),
+    "_isa": ("_cpu",),
+    "_core": ("_isa",),
+    "_threads": ("_core",),
+    "_config": ("_cpu", "_isa", "_core", "_threads"),
+    "_validation": ("_core", "_threads"),
+    "_parts": ("_validation",),
+    "losses": ("_core", "_validation", "_parts"),
+    "schedules": ("_validation", "_parts"),
+    "layers": ("_core", "_validation", "_parts"),
+    "optimizers": ("_core", "_threads", "_validation", "_parts", "schedules"),
+    "_training": ("exceptions", "_core", "_threads", "_validation", "losses", "schedules", "layers", "optimizers"),
+    "_estimator": ("_atomic", "_config", "_parts", "optimizers"),
+    "linear_model": (
+        *("_atomic", "_threads", "_validation", "losses", "schedules", "optimizers"),
+        *("_training", "_estimator"),
+    ),
+    "neural_network": (
+        *("exceptions", "_atomic", "_threads", "_validation", "losses", "schedules", "layers", "optimizers"),
+        *("_training", "_estimator"),
+    ),
+    "_public": ("losses", "schedules", "layers", "optimizers", "linear_model", "neural_network"),
+}
+COMPILED = {"_cpu"}
+FRONT = ("", "__main__")  # the package itself and its command, which may import everything
+
+MOST_LINES = 500  # of a file in Python, docstrings of estimators aside
+MOST_LINES_OF_A_FUNCTION = 80  # its docstring aside
 
 
 def lines_of(paths, pattern):
@@ -129,16 +163,20 @@ def module_name(path):
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports_of(path):
-    """Absolute dotted names of what a module imports; a name imported from a package counts as its submodule."""
+def bindings_of(path):
+    """(absolute dotted name, name in the module) of what a module imports; from a package a name is its submodule."""
     package = ["fusedgrad", *path.relative_to(PYTHON).parts[:-1]]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from ((alias.name, alias.asname or alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else []
             base = ".".join([*above, *filter(None, [node.module])])
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+            yield from ((f"{base}.{alias.name}", alias.asname or alias.name) for alias in node.names)
+
+
+def imports_of(path):
+    return (name for name, _ in bindings_of(path))
 
 
 def inner_imports(path):
@@ -169,41 +207,119 @@ def test_imports_have_no_cycle(module):
     assert module not in reaches(module)
 
 
-def test_estimators_reach_the_core_through_their_bridge():
-    bridges = {"linear_model": "_fit", "neural_network": "_network"}
-    estimators = [name for name in GRAPH if name.split(".")[0] in ("linear_model", "neural_network")]
-    assert estimators
-    for name in estimators:
-        assert "_core" not in GRAPH[name], f"{name} goes round its bridge"
-    for package, bridge in bridges.items():
-        assert "_core" in GRAPH[bridge]
-        assert bridge in set().union(*(GRAPH[name] for name in estimators if name.startswith(package)))
+def room_of(module):
+    return module.split(".")[0]
 
 
-BELOW = [
-    "_batches",
-    "_callbacks",
-    "_checks",
-    "_config",
-    "_core",
-    "_fit",
-    "_isa",
-    "_minibatch",
-    "_minimize",
-    "_network",
-    "_rates",
-    "_scores",
-    "_threads",
-    "layers",
-    "losses",
-    "optimizers",
-    "schedules",
-]
+def test_every_room_has_a_line():
+    assert {room_of(module) for module in GRAPH} == {*ROOMS, *FRONT}
 
 
-@pytest.mark.parametrize("module", BELOW)
-def test_nothing_below_knows_the_estimators(module):
-    assert not {name for name in reaches(module) if name.split(".")[0] in ("linear_model", "neural_network")}
+def test_rooms_import_from_rooms_above_them():
+    above = set(COMPILED)
+    for room, allowed in ROOMS.items():
+        assert set(allowed) <= above, f"{room} may import from rooms that stand below it"
+        above.add(room)
+
+
+@pytest.mark.parametrize("module", [module for module in GRAPH if room_of(module) not in FRONT])
+def test_modules_import_what_their_room_may(module):
+    room = room_of(module)
+    assert {room_of(name) for name in GRAPH[module]} <= {room, *ROOMS[room]}
+
+
+def is_private(name):
+    return name.startswith("_") and not name.endswith("__")
+
+
+def crossing_names(path):
+    """Private names of other rooms that a module imports, or takes from modules that it has imported."""
+    room, known = room_of(module_name(path)), {module_name(other) for other in MODULES} | COMPILED
+    modules = {}
+    for name, bound in bindings_of(path):
+        inside = name.removeprefix("fusedgrad.")
+        if name == inside or room_of(inside) == room:
+            continue
+        if any(map(is_private, inside.split(".")[1:])):
+            yield name
+        if inside in known:
+            modules[bound] = name
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            yield from [f"{modules[node.value.id]}.{node.attr}"] if is_private(node.attr) else []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_no_private_name_crosses_rooms(path):
+    assert not list(crossing_names(path))
+
+
+def test_private_names_that_cross_rooms_are_seen(monkeypatch):
+    intruder = PYTHON / "linear_model" / "intruder.py"
+    imports = "from .. import optimizers as rules\nfrom ..layers._layer import walk\nfrom . import _base\n"
+    monkeypatch.setattr(Path, "read_text", lambda path: f"{imports}rules._catalog, _base._x\n")
+    assert list(crossing_names(intruder)) == ["fusedgrad.layers._layer.walk", "fusedgrad.optimizers._catalog"]
+
+
+def test_estimators_reach_the_core_through_training():
+    assert "_core" not in {*ROOMS["linear_model"], *ROOMS["neural_network"]}
+    for bridge in ("minibatch", "network", "sequential"):
+        assert "_core" in GRAPH[f"_training.{bridge}"]
+
+
+def docstring_lines(node):
+    """How many lines the docstring of a class or a function has."""
+    first = node.body[0]
+    text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    return first.end_lineno - first.lineno + 1 if text else 0
+
+
+def is_estimator(node):
+    return isinstance(node, ast.ClassDef) and node.name in {*linear_model.__all__, *neural_network.__all__}
+
+
+def long_parts(path):
+    """(name, lines) of a file and of its functions, where they are longer than they may be."""
+    source = path.read_text()
+    tree = ast.parse(source)
+    described = [
+        inner
+        for node in tree.body
+        if is_estimator(node)
+        for inner in ast.walk(node)
+        if isinstance(inner, (ast.ClassDef, ast.FunctionDef))
+    ]
+    lines = len(source.splitlines()) - sum(map(docstring_lines, described))
+    if lines > MOST_LINES:
+        yield module_name(path), lines
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            lines = node.end_lineno - node.lineno + 1 - docstring_lines(node)
+            if lines > MOST_LINES_OF_A_FUNCTION:
+                yield node.name, lines
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_files_and_functions_are_short(path):
+    assert not list(long_parts(path))
+
+
+def test_long_files_and_functions_are_seen(monkeypatch):
+    body = "".join(f"    x = {k}\n" for k in range(MOST_LINES_OF_A_FUNCTION))
+    sources = {
+        "long_function": f"def f():\n{body}",
+        "long_file": "x = 1\n" * (MOST_LINES + 1),
+        "short": f'def f():\n    """A\n    text."""\n{body[: body.rindex("    x")]}',
+        "estimator": 'class SGDClassifier:\n    """A\n' + "    text\n" * MOST_LINES + '    """\n',
+    }
+    monkeypatch.setattr(Path, "read_text", lambda path: sources[path.stem])
+    found = {name: list(long_parts(PYTHON / f"{name}.py")) for name in sources}
+    assert found == {
+        "long_function": [("f", MOST_LINES_OF_A_FUNCTION + 1)],
+        "long_file": [("long_file", MOST_LINES + 1)],
+        "short": [],
+        "estimator": [],
+    }
 
 
 def test_the_core_is_loaded_in_one_place():
@@ -237,10 +353,11 @@ def test_library_code_does_not_print():
     printing = {(module_name(path), scope.split(".")[0]) for path in MODULES for scope in calls_of(path, "print")}
     printing = {(module, scope) for module, scope in printing if module != "__main__"}
     assert printing == {
-        ("_fit", "_narrator"),
-        ("_minibatch", "_Training"),
+        ("_training.sequential", "_printer"),
+        ("_training.minibatch_training", "Training"),
         ("_config", "show_config"),
-        ("linear_model._cv", "_Search"),
+        ("linear_model.search._training", "Search"),
+        ("neural_network._lbfgs", "lbfgs"),
         ("neural_network._mlp", "MLP"),
         ("neural_network._layered", "Layered"),
     }

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sklearn.linear_model
 from fusedgrad import fit_many
-from fusedgrad._checks import balanced_weights
+from fusedgrad._validation.weights import balanced_weights
 from fusedgrad.linear_model import SGDClassifier, SGDClassifierCV
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import sklearn
-from fusedgrad import _scores, optimizers, schedules
+from fusedgrad import optimizers, schedules
+from fusedgrad._training import margins as _scores
 from fusedgrad.linear_model import SGDClassifier, SGDClassifierCV, SGDRegressor, SGDRegressorCV
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning

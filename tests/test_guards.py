@@ -6,8 +6,9 @@ import time
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from fusedgrad import _core, _network
+from fusedgrad import _core
 from fusedgrad import layers as L
+from fusedgrad._training import network as _network
 from fusedgrad.linear_model import SGDRegressor
 
 from . import child

@@ -14,7 +14,8 @@ from pathlib import Path
 import fusedgrad
 import numpy as np
 import pytest
-from fusedgrad import _checks, fit_many
+from fusedgrad import _atomic as _checks
+from fusedgrad import fit_many
 from fusedgrad.layers import BatchNorm, Dense
 from fusedgrad.linear_model import SGDClassifier, SGDClassifierCV, SGDOneClassSVM, SGDRegressor, SGDRegressorCV
 from fusedgrad.neural_network import MLPClassifier, MLPRegressor, NeuralClassifier, NeuralRegressor

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from fusedgrad import layers, optimizers, schedules
-from fusedgrad._checks import InvalidParameterError
+from fusedgrad._validation.parameters import InvalidParameterError
 from fusedgrad.layers import (
     GRU,
     LSTM,

@@ -5,8 +5,10 @@ import math
 
 import numpy as np
 import pytest
-from fusedgrad import _network, _rates, optimizers, schedules
 from fusedgrad import layers as L
+from fusedgrad import optimizers, schedules
+from fusedgrad._training import network as _network
+from fusedgrad._training import rates as _rates
 from fusedgrad.layers._layer import walk
 from fusedgrad.neural_network import NeuralClassifier
 

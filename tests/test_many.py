@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import sklearn.linear_model
-from fusedgrad import _rates, fit_many, losses, optimizers, schedules
+from fusedgrad import fit_many, losses, optimizers, schedules
+from fusedgrad._training import rates as _rates
 from fusedgrad.linear_model import SGDClassifier, SGDOneClassSVM, SGDRegressor
-from fusedgrad.linear_model._many import Together
+from fusedgrad.linear_model._together import Together
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone

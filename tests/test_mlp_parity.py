@@ -11,7 +11,7 @@ import scipy.optimize
 import scipy.sparse as sp
 import sklearn
 import sklearn.neural_network
-from fusedgrad.neural_network._common import _parts
+from fusedgrad.neural_network._split import stratified_split as _parts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, log_expit, log_softmax, xlogy

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import sklearn
-from fusedgrad import _network, optimizers
-from fusedgrad._checks import balanced_weights
+from fusedgrad import optimizers
+from fusedgrad._training import network as _network
+from fusedgrad._validation.weights import balanced_weights
 from fusedgrad.exceptions import DivergedError
 from fusedgrad.layers import (
     GRU,

@@ -6,8 +6,10 @@ import math
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from fusedgrad import _network, _rates, optimizers, schedules
 from fusedgrad import layers as L
+from fusedgrad import optimizers, schedules
+from fusedgrad._training import network as _network
+from fusedgrad._training import rates as _rates
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 

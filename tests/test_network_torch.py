@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from fusedgrad import layers as L
 from fusedgrad import optimizers
-from fusedgrad._network import Net
+from fusedgrad._training.net import Net
 from fusedgrad.neural_network import NeuralClassifier, NeuralRegressor
 
 torch = pytest.importorskip("torch")

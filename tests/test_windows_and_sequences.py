@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from fusedgrad import _network, optimizers
 from fusedgrad import layers as L
+from fusedgrad import optimizers
+from fusedgrad._training import network as _network
 from fusedgrad.neural_network import NeuralRegressor
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import metaestimators
 
 from . import optimizers
-from ._checks import unchanged_on_error
+from ._atomic import unchanged_on_error
 from ._config import __version__
 from ._parts import Part, check_names, replaced, split, with_inner
 

@@ -10,7 +10,7 @@ import dataclasses
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from ._checks import did_you_mean
+from ._validation.parameters import did_you_mean
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -11,23 +11,22 @@ MODULES = (layers, linear_model, losses, neural_network, optimizers, schedules)
 
 
 def _own(module: ModuleType) -> list[type]:
-    """The classes that a public module offers and defines, itself or in a private module of its package."""
-    inside = (module.__name__, f"{module.__name__}._")
+    """The classes that a public module offers and defines, itself or within its package."""
     return [
         found
         for name, found in vars(module).items()
         if inspect.isclass(found)
         and not name.startswith("_")
-        and (found.__module__ == inside[0] or found.__module__.startswith(inside[1]))
+        and f"{found.__module__}.".startswith(f"{module.__name__}.")
     ]
 
 
 def publish() -> None:
-    """Give classes and functions of private modules the path by which users import them."""
+    """Give classes and functions the path by which users import them."""
     for module in MODULES:
         functions = [f for f in vars(module).values() if inspect.isfunction(f)]
         for found in [*_own(module), *functions]:
-            if found.__module__.startswith(f"{module.__name__}._"):
+            if found.__module__.startswith(f"{module.__name__}."):
                 found.__module__ = module.__name__
 
 

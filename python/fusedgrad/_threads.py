@@ -19,11 +19,14 @@ _looked_at = -math.inf
 def threads_for(n_jobs: int | None, most: int | None, work: float) -> int:
     """Threads for a fit at most, and at most `most`; `n_jobs` None: as many as the process may use."""
     limit = allowed()
-    if n_jobs is None:
-        threads = limit if work > 1e6 else 1
-    else:
-        threads = min(int(n_jobs), max(limit, _MOST)) if n_jobs > 0 else max(1, limit + 1 + int(n_jobs))
+    threads = (limit if work > 1e6 else 1) if n_jobs is None else requested(n_jobs)
     return threads if most is None else min(most, threads)
+
+
+def requested(n_jobs: int) -> int:
+    """Threads that a number asks for, by joblib's convention: -1 is as many as the process may use, -2 one less."""
+    limit = allowed()
+    return min(int(n_jobs), max(limit, _MOST)) if n_jobs > 0 else max(1, limit + 1 + int(n_jobs))
 
 
 def allowed() -> int:

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._checks import Number, did_you_mean
 from ._parts import Part
+from ._validation.parameters import Number, did_you_mean
 
 LOG_LINK = ("poisson", "gamma")  # whose raw predictions are logarithms of the mean
 

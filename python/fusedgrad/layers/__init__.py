@@ -12,6 +12,10 @@ estimator, so the same list can serve many of them.
 
 from ._dense import Activation, Dense, Dropout, Flatten, Residual
 from ._layer import Layer, activations, initializers
+from ._layer import Shape as Shape
+from ._layer import assemble as assemble
+from ._layer import checked as checked
+from ._layer import walk as walk
 from ._norms import BatchNorm, LayerNorm
 from ._sequences import GRU, LSTM, Embedding, Masking, SimpleRNN
 from ._windows import AvgPool2D, Conv1D, Conv2D, GlobalAvgPool2D, MaxPool2D

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._checks import BOOLEAN, InvalidParameterError, Number
+from .._validation.parameters import BOOLEAN, InvalidParameterError, Number
 from ._layer import (
     ACTIVATIONS,
     Init,

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._checks import InvalidParameterError, OneOf, wrong_parameter
 from .._parts import Part
+from .._validation.parameters import InvalidParameterError, OneOf, wrong_parameter
 
 Shape = tuple[int, ...]
 Init = str | float
@@ -111,6 +111,11 @@ class Plan:
     codes: int | None = None  # numbers of X must be codes below
     reader: Layer | None = None  # which layer says so of X
     labels: dict[str, tuple[int, Shape]] = field(default_factory=dict)  # nodes up to and with a layer, and its shape
+    # Of each layer of the network itself (not of those within others): shape of a row after it, nodes and pieces of
+    # parameters up to and with it.
+    shapes: list[Shape] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    pieces: list[int] = field(default_factory=list)
 
     def add(
         self,
@@ -311,3 +316,28 @@ def walk(layers: Sequence[Layer], shape: Shape) -> Iterator[tuple[int, Layer, Sh
             raise ValueError(f"layers[{k}] does not fit: {error}") from None
         yield k, layer, shape, after
         shape = after
+
+
+def assemble(layers: Sequence[Layer], shape: Shape) -> Plan:
+    """Return the plan of a network for rows of a shape.
+
+    Raises
+    ------
+    ValueError
+        If a layer does not fit; the message names it.
+    """
+    plan = Plan()
+    for k, layer, before, after in walk(layers, shape):
+        try:
+            plan.put(layer, before, after)
+        except ValueError as error:
+            raise ValueError(f"layers[{k}] does not fit: {error}") from None
+        plan.shapes.append(after)
+        plan.ends.append(len(plan.nodes))
+        plan.pieces.append(len(plan.weights))
+    if plan.masking and not plan.mask_used:
+        raise ValueError(
+            f"{plan.reader!r} marks padding, but there is no recurrent layer that would skip it. Put one behind it "
+            "(convolutions and Flatten lose the marks), or leave the padding out."
+        )
+    return plan

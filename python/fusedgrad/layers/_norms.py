@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._checks import BOOLEAN, Number
+from .._validation.parameters import BOOLEAN, Number
 from ._layer import Layer, Plan, Shape, Weight, features_of
 
 

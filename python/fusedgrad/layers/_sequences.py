@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._checks import BOOLEAN, InvalidParameterError, Number, OneOf
+from .._validation.parameters import BOOLEAN, InvalidParameterError, Number, OneOf
 from ._layer import Init, InitRule, Layer, Plan, Shape, Weight, check_sequence, initial
 
 

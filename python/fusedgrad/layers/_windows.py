@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from .._checks import BOOLEAN, Either, InvalidParameterError, Number, OneOf
+from .._validation.parameters import BOOLEAN, Either, InvalidParameterError, Number, OneOf
 from ._layer import (
     ACTIVATIONS,
     Init,

@@ -6,10 +6,10 @@ to rounding). What they add is keyword-only; where they differ, "Differences fro
 """
 
 from ._classifier import SGDClassifier
-from ._cv import SGDClassifierCV, SGDRegressorCV
-from ._many import FittedModels as FittedModels
-from ._many import fit_many
 from ._one_class import SGDOneClassSVM
 from ._regressor import SGDRegressor
+from ._together import FittedModels as FittedModels
+from ._together import fit_many
+from .search import SGDClassifierCV, SGDRegressorCV
 
 __all__ = ["SGDClassifier", "SGDClassifierCV", "SGDOneClassSVM", "SGDRegressor", "SGDRegressorCV", "fit_many"]

@@ -12,22 +12,17 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from .. import _fit
-from .._checks import (
-    Either,
-    Instance,
-    OneOf,
-    balanced_weights,
-    check_weights,
-    check_X_y,
-    settle_all,
-    twin,
-)
+from .._atomic import settle_all, shallow_copy
 from .._estimator import available_if
+from .._training.records import Validation
+from .._validation.arrays import check_X_y
+from .._validation.parameters import Either, Instance, OneOf
+from .._validation.weights import balanced_weights, check_weights
 from ..optimizers import Optimizer
 from . import _seeds
-from ._many import WithPath
-from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, classes_of, loss_functions
+from ._base import loss_functions
+from ._path import WithPath
+from ._supervised import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, classes_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -35,14 +30,14 @@ if TYPE_CHECKING:
 _PROBABILITIES = {"log_loss": "sigmoid", "modified_huber": "modified_huber"}  # losses that have some, and their links
 
 
-def _has_probabilities(estimator: SGDClassifier) -> bool:
+def has_probabilities(estimator: SGDClassifier) -> bool:
     """Whether the fitted loss has probabilities; before `fit`, the loss to be fitted."""
     if estimator._link == "identity":
         loss = estimator.loss
-        told = f"loss={loss!r}" if loss not in _PROBABILITIES else "the loss that was fitted"
+        which = f"loss={loss!r}" if loss not in _PROBABILITIES else "the loss that was fitted"
         raise AttributeError(
-            f"probability estimates are not available for {told}; use loss='log_loss' or 'modified_huber', or wrap the "
-            "classifier in sklearn.calibration.CalibratedClassifierCV"
+            f"probability estimates are not available for {which}; use loss='log_loss' or 'modified_huber', or wrap "
+            "the classifier in sklearn.calibration.CalibratedClassifierCV"
         )
     return True
 
@@ -59,8 +54,8 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
     ----------
     loss : {'hinge', 'log_loss', 'modified_huber', 'squared_hinge', 'perceptron', 'squared_error', 'huber', \
 'epsilon_insensitive', 'squared_epsilon_insensitive'}, default='hinge'
-        The loss, see `fusedgrad.losses`. 'hinge' is the linear SVM, 'log_loss' is logistic regression,
-        'modified_huber' tolerates outliers and has probabilities too; the last four are losses of regression.
+        The loss, see `fusedgrad.losses`. 'hinge' is the linear SVM, 'log_loss' is logistic regression, 'modified_huber'
+        tolerates outliers and has probabilities too; the last four are losses of regression.
     penalty : {'l2', 'l1', 'elasticnet', None}, default='l2'
         The penalty on the weights; the intercept is never penalised.
     alpha : float in [0, inf), default=0.0001
@@ -72,8 +67,9 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
     max_iter : int in [1, inf), default=1000
         Epochs at most; `partial_fit` always makes one.
     tol : float in [0, inf) or None, default=1e-3
-        Training stops when for `n_iter_no_change` epochs the mean training objective was above its best minus
-        `tol` (with `early_stopping`: the validation score below its best plus `tol`). None: after `max_iter` epochs.
+        Training stops when for `n_iter_no_change` epochs the mean training objective was above its best minus `tol`
+        (with `early_stopping`: the validation score, accuracy, below its best plus `tol`). None: after `max_iter`
+        epochs.
     shuffle : bool or 'rows', default=True
         Whether to visit the rows in a new order each epoch. The mini-batch engine then shuffles blocks of a few
         adjacent rows (at most a sixteenth of a batch, about 4 KB), which memory likes better; 'rows' shuffles single
@@ -103,15 +99,14 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
 
         With mini-batches 'optimal' and 'invscaling' need no tuning: a batch has the sum of the rates of its rows, at
         most what an estimate of the smoothness of the objective allows, and a quarter of it after each epoch that
-        improves the best objective by less than a thousandth. With an adaptive optimizer, 'optimal' is its usual
-        rate for linear models (`Optimizer.linear_rate`) and 'invscaling' is ``eta0 / step ** power_t``, both reduced
-        alike.
+        improves the best objective by less than a thousandth. With an adaptive optimizer, 'optimal' is its usual rate
+        for linear models (`Optimizer.linear_rate`) and 'invscaling' is ``eta0 / step ** power_t``, both reduced alike.
     eta0 : float in (0, inf), default=0.01
         The initial rate, or the aggressiveness of 'pa1' and 'pa2'.
     power_t : float, default=0.5
         The exponent of 'invscaling'. Negative values are deprecated in scikit-learn.
     early_stopping : bool, default=False
-        Stop by the score on validation rows: those given to `fit`, else a stratified share of the training rows.
+        Stop by accuracy on validation rows: those given to `fit`, else a stratified share of the training rows.
     validation_fraction : float in (0, 1), default=0.1
         The share of the training rows that `early_stopping` sets aside.
     n_iter_no_change : int in [1, inf), default=5
@@ -126,9 +121,9 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         Use the mean of the weights over all steps (an int: from that step on; a mini-batch is one step) as `coef_` and
         `intercept_`.
     intercept_decay : float in [0, inf) or None, default=None
-        Factor on the intercept's steps. None: 1 for dense and 0.01 for sparse X, as in scikit-learn, where it
-        cannot be changed; set 1.0 to fit sparse and dense X alike. With mini-batches None is 1, and the factor is
-        one on the intercept's gradient.
+        Factor on the intercept's steps. None: 1 for dense and 0.01 for sparse X, as in scikit-learn, where it cannot be
+        changed; set 1.0 to fit sparse and dense X alike. With mini-batches None is 1, and the factor is one on the
+        intercept's gradient.
     restore_best_weights : bool, default=False
         Keep the weights of the epoch with the best validation score, rather than the last.
     batch_size : int in [1, inf) or 'full', default=1
@@ -360,14 +355,14 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
             After Ctrl-C. The weights reached so far are kept.
         """
         self._check_parameters()
-        model, seen = twin(self), (X, y)
-        keep = model._goes_on(coef_init, intercept_init)
-        coef_init, intercept_init = model._warm(coef_init, intercept_init)
+        model, raw = shallow_copy(self), (X, y)
+        keep = model._continues(coef_init, intercept_init)
+        coef_init, intercept_init = model._initial_weights(coef_init, intercept_init)
         X, y = check_X_y(model, X, y, reset=True, finite=not model._is_checked_in_training())
         model.classes_ = classes_of(y)
         given = model._given_validation(X, X_val, y_val, sample_weight_val)
-        model._wants_validation(given)
-        model._learn(X, y, coef_init, intercept_init, sample_weight, given, seen=seen, keep=keep, partial=False)
+        model._check_validation_rows(given)
+        model._learn(X, y, coef_init, intercept_init, sample_weight, given, raw=raw, keep=keep, partial=False)
         model._warn()
         settle_all([(self, vars(model))])
         self._raise_if_interrupted()
@@ -409,7 +404,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
             )
         if first and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        model, seen = twin(self), (X, y)
+        model, raw = shallow_copy(self), (X, y)
         if classes is not None:
             labels = np.unique(np.asarray(classes))
             if labels.dtype.kind == "f" and not np.isfinite(labels).all():
@@ -424,7 +419,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         X, targets = check_X_y(model, X, y, dtypes=model._dtypes(), reset=first, finite=finite)
         if first and targets.dtype.kind not in "biuUS":
             check_classification_targets(targets)
-        in_place = model._learn(X, targets, None, None, sample_weight, None, seen=seen, keep=True, partial=True)
+        in_place = model._learn(X, targets, None, None, sample_weight, None, raw=raw, keep=True, partial=True)
         settle_all([(self, vars(model))], in_place)
         return self
 
@@ -435,9 +430,9 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         coef_init: Any,
         intercept_init: Any,
         sample_weight: Any,
-        given: _fit.Validation | None,
+        given: Validation | None,
         *,
-        seen: tuple[Any, Any],
+        raw: tuple[Any, Any],
         keep: bool,
         partial: bool,
     ) -> list[tuple[Any, Any]]:
@@ -448,7 +443,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         task = self._task(X, codes, coef_init, intercept_init, sample_weight, given, keep=keep, partial=partial)
         return self._train(
             task,
-            seen=seen,
+            raw=raw,
             partial=partial,
             threads=self._threads(task),
             names=("",) if len(self.classes_) == 2 else tuple(f" (class {label})" for label in self.classes_),
@@ -462,7 +457,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         n_classes = len(self.__dict__.get("classes_", ()))
         return self.multi_class == "multinomial" and n_classes > 2  # of two classes, it is the binary model
 
-    def _draw(self, split: Callable[[], _fit.Validation | None]) -> tuple[list[int], _fit.Validation | None]:
+    def _draw_seeds(self, split: Callable[[], Validation | None]) -> tuple[list[int], Validation | None]:
         if len(self.classes_) == 2:
             return _seeds.binary(self.random_state, split)
         return _seeds.multiclass(self.random_state, len(self.classes_), split)
@@ -505,9 +500,9 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
             codes = found.astype(dtype)
             known = self.classes_[found] == y
         if not np.all(known):
-            strangers = np.unique(np.asarray(y)[~known])
+            unknown = np.unique(np.asarray(y)[~known])
             raise ValueError(
-                f"{name} has labels {strangers[:5]} that are not among the classes {self.classes_}. "
+                f"{name} has labels {unknown[:5]} that are not among the classes {self.classes_}. "
                 "Pass all labels that will come as `classes` in the first call of partial_fit."
             )
         return codes
@@ -540,7 +535,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         scores = self.decision_function(X)
         return self.classes_[(scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)]
 
-    @available_if(_has_probabilities)
+    @available_if(has_probabilities)
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class; for the losses 'log_loss' and 'modified_huber'.
 
@@ -567,7 +562,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         positive[nothing], total[nothing] = 1, positive.shape[1]
         return positive / total
 
-    @available_if(_has_probabilities)
+    @available_if(has_probabilities)
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithm of `predict_proba`; -inf where that is 0.
 

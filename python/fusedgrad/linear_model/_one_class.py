@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import OutlierMixin
 
-from .. import _fit
-from .._checks import Number, OneOf, check_weights, check_X, settle_all, twin
+from .._atomic import settle_all, shallow_copy
+from .._training.records import Task
+from .._validation.arrays import check_X
+from .._validation.parameters import Number, OneOf
+from .._validation.weights import check_weights
 from . import _seeds
-from ._sgd import SGD, loss_functions
+from ._base import SGD, loss_functions
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -41,7 +44,9 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
     random_state : int, RandomState or None, default=None
         Shuffling.
     learning_rate : {'constant', 'optimal', 'invscaling', 'adaptive'}, default='optimal'
-        As for `SGDClassifier`, with nu in place of alpha.
+        The rate at step t: 'constant' ``eta0``; 'optimal' ``1 / (nu * (t + t0))`` with t0 by Bottou's heuristic;
+        'invscaling' ``eta0 / t ** power_t``; 'adaptive' ``eta0``, divided by 5 whenever training would stop, until
+        1e-6.
     eta0 : float in (0, inf), default=0.01
         The initial rate.
     power_t : float, default=0.5
@@ -187,10 +192,10 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
             After Ctrl-C. The weights reached so far are kept.
         """
         self._check_parameters()
-        model, seen = twin(self), (X, y)
-        coef_init, offset_init = model._warm(coef_init, offset_init)
+        model, raw = shallow_copy(self), (X, y)
+        coef_init, offset_init = model._initial_weights(coef_init, offset_init)
         X = check_X(model, X, reset=True)
-        model._learn(X, coef_init, offset_init, sample_weight, seen=seen, partial=False)
+        model._learn(X, coef_init, offset_init, sample_weight, raw=raw, partial=False)
         model._warn()
         settle_all([(self, vars(model))])
         self._raise_if_interrupted()
@@ -219,9 +224,9 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         """
         first = "coef_" not in self.__dict__
         self._check_parameters(partial=first)
-        model, seen = twin(self), (X, y)
+        model, raw = shallow_copy(self), (X, y)
         X = check_X(model, X, dtypes=model._dtypes(), reset=first)
-        in_place = model._learn(X, None, None, sample_weight, seen=seen, partial=True)
+        in_place = model._learn(X, None, None, sample_weight, raw=raw, partial=True)
         settle_all([(self, vars(model))], in_place)
         return self
 
@@ -232,14 +237,16 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         offset_init: Any,
         sample_weight: Any,
         *,
-        seen: tuple[Any, Any],
+        raw: tuple[Any, Any],
         partial: bool,
     ) -> list[tuple[Any, Any]]:
         sample_weight = check_weights(sample_weight, X)
         start = self._start(X, 1, coef_init, offset_init, keep=partial)
         return self._train(
-            _fit.Task(
-                plan=self._plan(X, max_iter=1 if partial else self.max_iter),
+            Task(
+                objective=self._objective(),
+                rates=self._rate_parameters(),
+                stopping=self._stopping(partial=partial),
                 X=X,
                 y=np.ones(X.shape[0], dtype=X.dtype),
                 sample_weight=sample_weight,
@@ -247,8 +254,10 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
                 labels=[-1],
                 side_weights=[(1.0, 1.0)],
                 seeds=_seeds.one_class(self.random_state),
+                intercept_decay=self._decay_of_intercept(X),
+                shuffle=self.shuffle,
             ),
-            seen=seen,
+            raw=raw,
             partial=partial,
         )
 

@@ -9,13 +9,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
-from .. import _fit
-from .._checks import Number, OneOf, aligned, check_weights, check_X_y, settle_all, twin
+from .._atomic import settle_all, shallow_copy
+from .._training.records import Validation
+from .._validation.arrays import aligned, check_X_y
+from .._validation.parameters import Number, OneOf
+from .._validation.weights import check_weights
 from ..losses import LOG_LINK
 from ..optimizers import Optimizer
 from . import _seeds
-from ._many import WithPath
-from ._sgd import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, loss_functions
+from ._base import loss_functions
+from ._path import WithPath
+from ._supervised import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -32,8 +36,8 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
     loss : {'squared_error', 'huber', 'epsilon_insensitive', 'squared_epsilon_insensitive', 'absolute_error', \
 'quantile', 'poisson', 'gamma'}, default='squared_error'
         The loss, see `fusedgrad.losses`. 'absolute_error' predicts the median and 'quantile' any quantile. 'poisson'
-        (for y >= 0) and 'gamma' (for y > 0) take w·x + b for the logarithm of the mean, so `predict` returns
-        ``exp(w·x + b)``.
+        (for y >= 0) and 'gamma' (for y > 0) take w·x + b for the logarithm of the mean, so `predict` returns ``exp(w·x
+        + b)``.
     penalty : {'l2', 'l1', 'elasticnet', None}, default='l2'
         The penalty on the weights; the intercept is never penalised.
     alpha : float in [0, inf), default=0.0001
@@ -45,17 +49,34 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
     max_iter : int in [1, inf), default=1000
         Epochs at most; `partial_fit` always makes one.
     tol : float in [0, inf) or None, default=1e-3
-        As for `SGDClassifier`; the validation score is R².
+        Training stops when for `n_iter_no_change` epochs the mean training objective was above its best minus `tol`
+        (with `early_stopping`: the validation score, R², below its best plus `tol`). None: after `max_iter` epochs.
     shuffle : bool or 'rows', default=True
-        Whether to visit the rows in a new order each epoch; as for `SGDClassifier`.
+        Whether to visit the rows in a new order each epoch. The mini-batch engine then shuffles blocks of a few
+        adjacent rows (at most a sixteenth of a batch, about 4 KB), which memory likes better; 'rows' shuffles single
+        rows there.
     verbose : int, default=0
         Above 0, print norms, losses and times of each epoch; a line an epoch with the mini-batch engine.
     epsilon : float in [0, inf), default=0.1
         Where 'huber' becomes linear; the width of the epsilon-insensitive tubes.
     random_state : int, RandomState or None, default=None
-        Shuffling and the validation split.
+        Shuffling and the validation split. Same value, same result, on any number of threads.
     learning_rate : str, float, schedule or callable, default='invscaling'
-        As for `SGDClassifier`; 'pa1' and 'pa2' need the loss 'epsilon_insensitive'.
+        One of scikit-learn's names, with the rate at step t: 'constant' ``eta0``; 'optimal' ``1 / (alpha * (t + t0))``
+        with t0 by Bottou's heuristic; 'invscaling' ``eta0 / t ** power_t``; 'adaptive' ``eta0``, divided by 5 whenever
+        training would stop, until 1e-6; 'pa1', 'pa2' the passive-aggressive steps PA-I and PA-II (loss
+        'epsilon_insensitive' and one sample a step only) with aggressiveness ``eta0``.
+
+        Or, with the mini-batch engine: a float, which is a constant rate; an object of `fusedgrad.schedules`; any
+        callable ``step -> rate``, which gets the number of steps made so far; or the name of a schedule. 'cosine',
+        'linear', 'polynomial' and 'one_cycle' begin with ``eta0`` and are as long as `max_iter` epochs (with
+        ``tol=None`` training reaches their end; `partial_fit` does not know the end, and needs an object);
+        'inverse_scaling' and 'reduce_on_plateau' begin with ``eta0``.
+
+        With mini-batches 'optimal' and 'invscaling' need no tuning: a batch has the sum of the rates of its rows, at
+        most what an estimate of the smoothness of the objective allows, and a quarter of it after each epoch that
+        improves the best objective by less than a thousandth. With an adaptive optimizer, 'optimal' is its usual rate
+        for linear models (`Optimizer.linear_rate`) and 'invscaling' is ``eta0 / step ** power_t``, both reduced alike.
     eta0 : float in (0, inf), default=0.01
         The initial rate, or the aggressiveness of 'pa1' and 'pa2'.
     power_t : float, default=0.25
@@ -69,9 +90,12 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
     warm_start : bool, default=False
         Whether `fit` starts from the weights of the last fit.
     average : bool or int, default=False
-        Use the mean of the weights over all steps (an int: from that step on) as `coef_` and `intercept_`.
+        Use the mean of the weights over all steps (an int: from that step on; a mini-batch is one step) as `coef_` and
+        `intercept_`.
     intercept_decay : float in [0, inf) or None, default=None
-        Factor on the intercept's steps. None: 1 for dense and 0.01 for sparse X, as in scikit-learn.
+        Factor on the intercept's steps. None: 1 for dense and 0.01 for sparse X, as in scikit-learn, where it cannot be
+        changed; set 1.0 to fit sparse and dense X alike. With mini-batches None is 1, and the factor is one on the
+        intercept's gradient.
     restore_best_weights : bool, default=False
         Keep the weights of the epoch with the best validation score, rather than the last.
     quantile : float in (0, 1), default=0.5
@@ -84,7 +108,9 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         precedence over the estimator's. Anything but plain 'sgd' uses the mini-batch engine.
         ``set_params(optimizer__beta_1=0.8)`` makes an object of a name.
     n_jobs : int or None, default=None
-        Threads of the mini-batch engine, as for `SGDClassifier`. The result does not depend on it.
+        Threads at most with mini-batches, where fewer are used if that is measured to be faster. None: as many as the
+        process may use (``OMP_NUM_THREADS``, threadpoolctl, its processors, its container's quota;
+        `fusedgrad.show_config` tells); -1: the same; -2: one less, ... Results are the same bits for any number.
     positive : bool, default=False
         Whether to keep the coefficients at 0 or above, by projection after each step of the mini-batch engine.
 
@@ -237,15 +263,15 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
             After Ctrl-C. The weights reached so far are kept.
         """
         self._check_parameters()
-        model, seen = twin(self), (X, y)
-        keep = model._goes_on(coef_init, intercept_init)
-        coef_init, intercept_init = model._warm(coef_init, intercept_init)
+        model, raw = shallow_copy(self), (X, y)
+        keep = model._continues(coef_init, intercept_init)
+        coef_init, intercept_init = model._initial_weights(coef_init, intercept_init)
         several, finite = model._is_batched(), not model._is_checked_in_training()
         X, y = check_X_y(model, X, y, reset=True, multi_output=several, finite=finite)
         model._y_ndim = np.ndim(y)
         given = model._given_validation(X, X_val, y_val, sample_weight_val)
-        model._wants_validation(given)
-        model._learn(X, y, coef_init, intercept_init, sample_weight, given, seen=seen, keep=keep, partial=False)
+        model._check_validation_rows(given)
+        model._learn(X, y, coef_init, intercept_init, sample_weight, given, raw=raw, keep=keep, partial=False)
         model._warn()
         settle_all([(self, vars(model))])
         self._raise_if_interrupted()
@@ -274,12 +300,12 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         """
         first = "coef_" not in self.__dict__
         self._check_parameters(partial=first)
-        model, seen = twin(self), (X, y)
+        model, raw = shallow_copy(self), (X, y)
         several, finite = model._is_batched(), not model._is_checked_in_training()
         X, y = check_X_y(model, X, y, dtypes=model._dtypes(), reset=first, multi_output=several, finite=finite)
         if first:
             model._y_ndim = np.ndim(y)
-        in_place = model._learn(X, y, None, None, sample_weight, None, seen=seen, keep=True, partial=True)
+        in_place = model._learn(X, y, None, None, sample_weight, None, raw=raw, keep=True, partial=True)
         settle_all([(self, vars(model))], in_place)
         return self
 
@@ -290,9 +316,9 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         coef_init: Any,
         intercept_init: Any,
         sample_weight: Any,
-        given: _fit.Validation | None,
+        given: Validation | None,
         *,
-        seen: tuple[Any, Any],
+        raw: tuple[Any, Any],
         keep: bool,
         partial: bool,
     ) -> list[tuple[Any, Any]]:
@@ -301,12 +327,12 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
             given.y = self._targets(given.y, X.dtype, "y_val")
         sample_weight = check_weights(sample_weight, X)
         task = self._task(X, y, coef_init, intercept_init, sample_weight, given, keep=keep, partial=partial)
-        return self._train(task, seen=seen, partial=partial, threads=self._threads(task))
+        return self._train(task, raw=raw, partial=partial, threads=self._threads(task))
 
     def _labels(self, targets: Any) -> list[int]:
         return [-1] * (1 if targets.ndim == 1 else targets.shape[1])
 
-    def _draw(self, split: Callable[[], _fit.Validation | None]) -> tuple[list[int], _fit.Validation | None]:
+    def _draw_seeds(self, split: Callable[[], Validation | None]) -> tuple[list[int], Validation | None]:
         return _seeds.regression(self.random_state, split)
 
     def _link_to_fit(self) -> str:

@@ -6,7 +6,9 @@ in the docstring of `MLPClassifier` says so. `NeuralClassifier` and `NeuralRegre
 `fusedgrad.layers`.
 """
 
-from ._layered import NeuralClassifier, NeuralRegressor
-from ._mlp import MLPClassifier, MLPRegressor
+from ._mlp_classifier import MLPClassifier
+from ._mlp_regressor import MLPRegressor
+from ._neural_classifier import NeuralClassifier
+from ._neural_regressor import NeuralRegressor
 
 __all__ = ["MLPClassifier", "MLPRegressor", "NeuralClassifier", "NeuralRegressor"]

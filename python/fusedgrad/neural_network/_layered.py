@@ -1,29 +1,30 @@
-"""`NeuralClassifier` and `NeuralRegressor`: networks of a list of layers."""
+"""What `NeuralClassifier` and `NeuralRegressor`, networks of a list of layers, share."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike
-from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .. import _ignored, _rates, losses, optimizers
 from .. import layers as layer_types
-from .._checks import FLOATS, Either, Instance, Number, OneOf, aligned, check_finite, is_plain, numbers_of
-from .._network import Arrays, Goal, Result, Settings, Weights, row_order
-from ..layers._layer import checked, walk
-from ._common import ENDLESS, Neural, longer
-from ._targets import REGRESSION_LOSSES, Classification, Regression
+from .. import optimizers, schedules
+from .._training.net import Arrays
+from .._training.network import Goal, Result, Settings, Weights, row_order
+from .._validation.arrays import FLOATS, aligned, check_finite, is_plain, numbers_of
+from .._validation.parameters import Either, Number, OneOf
+from ..layers import checked, walk
+from . import _ignored
+from ._base import ENDLESS, Neural
+from ._history import extended
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    pass
 
 
 def _ndim(X: Any) -> int:
@@ -54,7 +55,7 @@ class Layered(Neural):
     _rules = {
         **Neural._rules,
         "optimizer": Neural._OPTIMIZER,
-        "learning_rate": _rates.LearningRate("adaptive"),
+        "learning_rate": schedules.learning_rate_rule("adaptive"),
         "batch_size": Either(Number(Integral, 1), OneOf("full")),
         "max_epochs": Number(Integral, 1),
         "average": Number(low=0, high=1, open_low=True, open_high=True, none=True),
@@ -146,7 +147,7 @@ class Layered(Neural):
         return Weights(self.__dict__.get("_trained", self.weights_), self.statistics_, self.__dict__.get("_average"))
 
     def _keep_weights(self, weights: Weights) -> dict[str, Any]:
-        kept: dict[str, Any] = {"weights_": weights.answer, "statistics_": weights.kept}
+        kept: dict[str, Any] = {"weights_": weights.for_prediction, "statistics_": weights.kept}
         if weights.average is not None:
             kept.update(_trained=weights.trained, _average=weights.average)
         return kept
@@ -177,7 +178,7 @@ class Layered(Neural):
             l2=float(self.alpha),
             l2_of_batch=False,
             tol=None if self.tol is None or partial else float(self.tol),
-            patience=float(min(self.n_iter_no_change, ENDLESS)) - 1,
+            patience=float(min(self.n_iter_no_change, ENDLESS)),
             order=(lambda epoch: row_order(n, seed, epoch)) if self.shuffle and size < n else None,
             seed=seed,
             decay=float(self.weight_decay),
@@ -185,10 +186,10 @@ class Layered(Neural):
             average=None if self.average is None else float(self.average),
             restore_best=bool(self.restore_best_weights),
             by_score=bool(self.early_stopping),
-            say=self._say if self.verbose else None,
+            report=self._print_epoch if self.verbose else None,
         )
 
-    def _say(self, epoch: int, loss: float, score: float | None) -> None:
+    def _print_epoch(self, epoch: int, loss: float, score: float | None) -> None:
         """What ``verbose`` prints."""
         print(f"Epoch {epoch:>3}  loss {loss:.6f}" + ("" if score is None else f"  validation score {score:.4f}"))
 
@@ -196,14 +197,14 @@ class Layered(Neural):
         before = self.__dict__ if going_on else {}
         out: dict[str, Any] = {
             "n_iter_": result.n_iter,
-            "loss_curve_": longer(before.get("loss_curve_"), result.loss_curve),
+            "loss_curve_": extended(before.get("loss_curve_"), result.loss_curve),
             "stop_reason_": result.stop_reason,
         }
         for name, values in (
             ("validation_scores_", result.scores),
             ("validation_loss_curve_", result.validation_loss_curve),
         ):
-            out[name] = None if values is None else longer(before.get(name), values)
+            out[name] = None if values is None else extended(before.get(name), values)
         return out
 
     def _wants_convergence(self) -> bool:
@@ -258,440 +259,3 @@ class Layered(Neural):
             f"{self._batch_rows:,} rows {self._batch_bytes:,} bytes"
         )
         return "\n".join(lines)
-
-
-def _has_two_scores(layer: layer_types.Layer) -> bool:
-    """Whether a layer gives two classes a score each, for a softmax."""
-    return isinstance(layer, layer_types.Dense) and layer.units == 2 and layer.activation in (None, "identity")
-
-
-class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignore[misc]
-    """A classifier that is a network of any layers, trained on the cross-entropy.
-
-    The objective is ``mean(loss) + alpha / 2 * sum of ||W||²``; in each batch the mean is weighted by the sample
-    weights relative to their sum.
-
-    Parameters
-    ----------
-    layers : list of Layer
-        Objects of `fusedgrad.layers`. If the last one is a `Dense` without activation that has as many units as there
-        are outputs (one for two classes, or two; otherwise one a class or label), it is the output layer; otherwise one
-        is added (after a `Flatten`, where rows have several dimensions). Softmax and sigmoid belong to the loss, so the
-        output layer needs none; a 'logistic' there counts as the loss's own.
-    loss : str, default='auto'
-        'auto' and 'log_loss' are the cross-entropy: softmax for several classes, sigmoid for two and for each label of
-        an indicator matrix.
-    optimizer : str or Optimizer, default='adam'
-        A name or an object of `fusedgrad.optimizers`. If the object has a `learning_rate`, it takes precedence over the
-        estimator's. ``set_params(optimizer__beta_1=0.8)`` makes an object of a name.
-    learning_rate : float in (0, inf), str, schedule or callable, default=1e-3
-        The rate; 'adaptive' is 1e-3, divided by 5 whenever training would stop, until 1e-6; or an object of
-        `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so far. Or the name
-        of a schedule: 'cosine', 'linear', 'polynomial' and 'one_cycle' begin with the optimizer's `default_rate` and
-        are as long as `max_epochs` (`partial_fit` cannot know that, and needs an object), 'constant',
-        'inverse_scaling' and 'reduce_on_plateau' begin with it.
-    batch_size : int in [1, inf) or 'full', default=128
-        Rows of a batch; 'full': all rows.
-    max_epochs : int in [1, inf), default=100
-        Epochs at most.
-    alpha : float in [0, inf), default=0.0
-        Strength of an L2 penalty, ``alpha / 2 * sum of ||W||²``, on weights (not on biases, scales and shifts).
-    weight_decay : float in [0, inf), default=0.0
-        Decoupled decay of the same weights: they shrink by ``rate * weight_decay`` in each step.
-    clip_norm : float in (0, inf) or None, default=None
-        The gradient, of all parameters together, is shortened to this Euclidean norm.
-    label_smoothing : float in [0, 1), default=0.0
-        The share of each target that is spread over all classes.
-    class_weight : dict, list of dict, 'balanced' or None, default=None
-        Weights of the classes, multiplied with sample weights; classes that a dict leaves out have weight 1.
-        'balanced': ``sum(w) / (n_classes * sum of w in the class)``, with w the sample weights of the rows trained on.
-        For an indicator matrix a list, one dict such as ``{0: 1.0, 1: 2.0}`` a column, or 'balanced', column by column;
-        the weight of a row is the product over its columns.
-    average : float in (0, 1) or None, default=None
-        Predict with a running mean of the weights, ``mean = average * mean + (1 - average) * weights`` in each step
-        (exponential moving average, which begins with the weights after the first step). None: with the current
-        weights.
-    input_shape : tuple of int or None, default=None
-        The shape of a row. None: that of X's rows. Given, rows of flat X are brought into this shape, so that pipelines
-        and grid search can work on tables.
-    shuffle : bool, default=True
-        Whether to visit the rows in a new order each epoch.
-    tol : float in [0, inf) or None, default=1e-4
-        An epoch counts as idle if the loss did not fall below its best by `tol` (with `early_stopping`: if the
-        validation score did not rise so). None: none is idle.
-    n_iter_no_change : int in [1, inf), default=10
-        Training stops when so many epochs were idle in a row.
-    early_stopping : bool, default=False
-        Stop by the score (accuracy) on validation rows: those given to `fit`, else a share of the training rows, to
-        which each class gives its share (one of a single row gives none; of indicator matrices any rows are taken).
-    validation_fraction : float in (0, 1), default=0.1
-        The share of the training rows that `early_stopping` sets aside.
-    restore_best_weights : bool, default=False
-        Keep the weights of the epoch with the best validation score, rather than the last.
-    warm_start : bool, default=False
-        Whether `fit` goes on from the last fit, state of the optimizer included.
-    random_state : int, RandomState or None, default=None
-        Initial weights, the validation split, the order of rows and dropout.
-    verbose : bool or int, default=False
-        Whether to print a line an epoch.
-    n_jobs : int or None, default=None
-        Threads at most; fewer are used where that is measured to be faster. None: as many as the process may use, see
-        `fusedgrad.show_config`; -1: the same; -2: one less, ... Results are the same bits for any number.
-
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-        The classes; for an indicator matrix the numbers of its columns.
-    weights_ : list of ndarray
-        What was trained, in the order of the layers: of `Dense` weights (n_inputs, n_units) and biases (1, n_units), of
-        the norms scales and shifts (1, n_features); of convolutions, recurrent layers and `Embedding` as their notes
-        say.
-    statistics_ : list of ndarray
-        Running means and variances of `BatchNorm`.
-    loss_curve_ : list of float
-        The loss of each epoch, penalty included.
-    validation_scores_, validation_loss_curve_ : list of float or None
-        Accuracy and cross-entropy of the validation rows after each epoch; None without such rows.
-    stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'diverged', 'interrupted'}
-        Why training ended. 'diverged' needs `restore_best_weights`, which then keeps the best ones; otherwise it is a
-        `DivergedError`. 'interrupted' is left behind by a Ctrl-C.
-    n_iter_ : int
-        Epochs of the last fit.
-    n_outputs_ : int
-        Units of the output layer.
-    out_activation_ : {'softmax', 'logistic'}
-        The function that turns its outputs into probabilities.
-    n_features_in_ : int
-        Numbers of a row: columns of X, or of images and sequences the product of their shape. Predictions take rows of
-        that shape, and flat ones of so many columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, where X has string names.
-
-    See Also
-    --------
-    NeuralRegressor : The same for regression.
-    MLPClassifier : scikit-learn's estimator, for fully connected layers.
-
-    Notes
-    -----
-    Images are (n, height, width, channels), sequences (n, time, features). Weights, activations and predictions have
-    the type of X at the first fit, float32 or float64. The optimizer's state is kept between calls of `partial_fit`,
-    by `warm_start` and by pickling. A UserWarning names parameters that were set and have no effect.
-
-    Ctrl-C ends a fit within about 0.1 s: the weights and curves so far are kept (a validation score that is missing is
-    NaN), `stop_reason_` is 'interrupted', and KeyboardInterrupt is raised, so that searches and loops end, too. After
-    an interrupt within a callback, before the first step, and within `partial_fit`, the estimator is as before the
-    call.
-
-    The names that `set_output` gives to the features of `transform` are 'neuralclassifier0', 'neuralclassifier1', ...
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_digits
-    >>> from fusedgrad.layers import BatchNorm, Dense, Dropout
-    >>> from fusedgrad.neural_network import NeuralClassifier
-    >>> X, y = load_digits(return_X_y=True)
-    >>> net = NeuralClassifier([Dense(64), BatchNorm(), Dropout(0.1), Dense(32, "gelu")], max_epochs=20, tol=None,
-    ...                        random_state=0)
-    >>> net.fit(X[:1500], y[:1500]).score(X[1500:], y[1500:]) > 0.85
-    True
-    """
-
-    _rules = {
-        **Layered._rules,
-        "loss": OneOf("auto", "log_loss"),
-        "class_weight": Either(
-            OneOf("balanced", None), Instance(dict, "a dict of weights"), Instance(list, "a list of dicts")
-        ),
-        "label_smoothing": Number(low=0, high=1, open_high=True),
-    }
-
-    def __init__(
-        self,
-        layers: Sequence[layer_types.Layer],
-        loss: str = "auto",
-        optimizer: str | optimizers.Optimizer = "adam",
-        learning_rate: str | float | Callable[[int], float] = 1e-3,
-        batch_size: int | str = 128,
-        max_epochs: int = 100,
-        *,
-        alpha: float = 0.0,
-        weight_decay: float = 0.0,
-        clip_norm: float | None = None,
-        label_smoothing: float = 0.0,
-        class_weight: Mapping[Any, float] | Sequence[Mapping[Any, float]] | str | None = None,
-        average: float | None = None,
-        input_shape: Sequence[int] | None = None,
-        shuffle: bool = True,
-        tol: float | None = 1e-4,
-        n_iter_no_change: int = 10,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        restore_best_weights: bool = False,
-        warm_start: bool = False,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: bool | int = False,
-        n_jobs: int | None = None,
-    ):
-        self.layers = layers
-        self.loss = loss
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.alpha = alpha
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.label_smoothing = label_smoothing
-        self.class_weight = class_weight
-        self.average = average
-        self.input_shape = input_shape
-        self.shuffle = shuffle
-        self.tol = tol
-        self.n_iter_no_change = n_iter_no_change
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.restore_best_weights = restore_best_weights
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
-        self.n_jobs = n_jobs
-
-    def _meet(self, y: Any, classes: Any = None) -> None:
-        super()._meet(y, classes)
-        last = checked(self.layers, type(self).__name__)[-1:]
-        if self._y_kind == "binary" and len(self.classes_) == 2 and last and _has_two_scores(last[0]):
-            self._y_kind, self.n_outputs_ = "multiclass", 2
-
-    def _is_output(self, layer: layer_types.Layer) -> bool:
-        if not isinstance(layer, layer_types.Dense) or layer.activation not in (None, "identity", "logistic"):
-            return False
-        if layer.activation == "logistic" and self._y_kind == "multiclass":
-            return False
-        return layer.units == self.n_outputs_
-
-    def _layers(self, shape: tuple[int, ...]) -> list[layer_types.Layer]:
-        made = super()._layers(shape)
-        last = made[-1]
-        if isinstance(last, layer_types.Dense) and last.activation == "logistic":  # the loss has it
-            made[-1] = layer_types.Dense(last.units, bias=last.bias, init=last.init, bias_init=last.bias_init)
-        return made
-
-    def partial_fit(
-        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
-    ) -> Self:
-        """Train for one epoch on these rows, starting from the weights so far.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
-            Rows to learn from.
-        y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Their class labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-        classes : array-like of shape (n_classes,), default=None
-            All classes that will ever come; needed in the first call.
-
-        Returns
-        -------
-        self : object
-
-        Raises
-        ------
-        ValueError
-            As for `fit`; also if `classes` is missing in the first call or changes later, or if y has another label.
-        """
-        return self._partial(X, y, sample_weight, classes)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
-        return tags
-
-
-class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc]
-    """A regression that is a network of any layers.
-
-    The objective is ``mean(loss) + alpha / 2 * sum of ||W||²``, with the losses of several targets summed; in each
-    batch the mean is weighted by the sample weights relative to their sum.
-
-    Parameters
-    ----------
-    layers : list of Layer
-        Objects of `fusedgrad.layers`. If the last one is a `Dense` with as many units as there are outputs (targets a
-        row), it is the output layer; otherwise one is added.
-    loss : str or Loss, default='auto'
-        'auto' is 'squared_error' (half of it); or 'absolute_error', 'huber', 'quantile', or 'poisson' and 'gamma',
-        which take the output for the logarithm of the mean; or an object of `fusedgrad.losses`.
-    optimizer : str or Optimizer, default='adam'
-        A name or an object of `fusedgrad.optimizers`. If the object has a `learning_rate`, it takes precedence over the
-        estimator's. ``set_params(optimizer__beta_1=0.8)`` makes an object of a name.
-    learning_rate : float in (0, inf), str, schedule or callable, default=1e-3
-        The rate; 'adaptive' is 1e-3, divided by 5 whenever training would stop, until 1e-6; or an object of
-        `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so far. Or the name
-        of a schedule: 'cosine', 'linear', 'polynomial' and 'one_cycle' begin with the optimizer's `default_rate` and
-        are as long as `max_epochs` (`partial_fit` cannot know that, and needs an object), 'constant',
-        'inverse_scaling' and 'reduce_on_plateau' begin with it.
-    batch_size : int in [1, inf) or 'full', default=128
-        Rows of a batch; 'full': all rows.
-    max_epochs : int in [1, inf), default=100
-        Epochs at most.
-    alpha : float in [0, inf), default=0.0
-        Strength of an L2 penalty, ``alpha / 2 * sum of ||W||²``, on weights (not on biases, scales and shifts).
-    weight_decay : float in [0, inf), default=0.0
-        Decoupled decay of the same weights: they shrink by ``rate * weight_decay`` in each step.
-    clip_norm : float in (0, inf) or None, default=None
-        The gradient, of all parameters together, is shortened to this Euclidean norm.
-    average : float in (0, 1) or None, default=None
-        Predict with a running mean of the weights, ``mean = average * mean + (1 - average) * weights`` in each step
-        (exponential moving average, which begins with the weights after the first step). None: with the current
-        weights.
-    input_shape : tuple of int or None, default=None
-        The shape of a row. None: that of X's rows. Given, rows of flat X are brought into this shape, so that pipelines
-        and grid search can work on tables.
-    shuffle : bool, default=True
-        Whether to visit the rows in a new order each epoch.
-    tol : float in [0, inf) or None, default=1e-4
-        An epoch counts as idle if the loss did not fall below its best by `tol` (with `early_stopping`: if the
-        validation score did not rise so). None: none is idle.
-    n_iter_no_change : int in [1, inf), default=10
-        Training stops when so many epochs were idle in a row.
-    early_stopping : bool, default=False
-        Stop by the score (R²) on validation rows: those given to `fit`, else a share of the training rows.
-    validation_fraction : float in (0, 1), default=0.1
-        The share of the training rows that `early_stopping` sets aside.
-    restore_best_weights : bool, default=False
-        Keep the weights of the epoch with the best validation score, rather than the last.
-    warm_start : bool, default=False
-        Whether `fit` goes on from the last fit, state of the optimizer included.
-    random_state : int, RandomState or None, default=None
-        Initial weights, the validation split, the order of rows and dropout.
-    verbose : bool or int, default=False
-        Whether to print a line an epoch.
-    n_jobs : int or None, default=None
-        Threads at most; fewer are used where that is measured to be faster. None: as many as the process may use, see
-        `fusedgrad.show_config`; -1: the same; -2: one less, ... Results are the same bits for any number.
-
-    Attributes
-    ----------
-    weights_ : list of ndarray
-        What was trained, in the order of the layers: of `Dense` weights (n_inputs, n_units) and biases (1, n_units), of
-        the norms scales and shifts (1, n_features); of convolutions, recurrent layers and `Embedding` as their notes
-        say.
-    statistics_ : list of ndarray
-        Running means and variances of `BatchNorm`.
-    loss_curve_ : list of float
-        The loss of each epoch, penalty included.
-    validation_scores_, validation_loss_curve_ : list of float or None
-        R² and loss of the validation rows after each epoch; None without such rows.
-    stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'diverged', 'interrupted'}
-        Why training ended. 'diverged' needs `restore_best_weights`, which then keeps the best ones; otherwise it is a
-        `DivergedError`. 'interrupted' is left behind by a Ctrl-C.
-    n_iter_ : int
-        Epochs of the last fit.
-    n_outputs_ : int
-        Units of the output layer.
-    out_activation_ : {'identity', 'exp'}
-        The function that turns its outputs into predictions.
-    n_features_in_ : int
-        Numbers of a row: columns of X, or of images and sequences the product of their shape. Predictions take rows of
-        that shape, and flat ones of so many columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, where X has string names.
-
-    See Also
-    --------
-    NeuralClassifier : The same for classification, with notes.
-    MLPRegressor : scikit-learn's estimator, for fully connected layers.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fusedgrad.layers import Dense, Residual
-    >>> from fusedgrad.neural_network import NeuralRegressor
-    >>> x = np.linspace(-3, 3, 400)[:, None]
-    >>> net = NeuralRegressor([Dense(32, "tanh"), Residual([Dense(32, "tanh")])], learning_rate=0.01, tol=None,
-    ...                       random_state=0)
-    >>> net.fit(x, np.sin(x[:, 0])).score(x, np.sin(x[:, 0])) > 0.98
-    True
-    """
-
-    _rules = {
-        **Layered._rules,
-        "loss": Either(OneOf("auto", *REGRESSION_LOSSES), Instance(losses.Loss, "an object of fusedgrad.losses")),
-    }
-
-    def __init__(
-        self,
-        layers: Sequence[layer_types.Layer],
-        loss: str | losses.Loss = "auto",
-        optimizer: str | optimizers.Optimizer = "adam",
-        learning_rate: str | float | Callable[[int], float] = 1e-3,
-        batch_size: int | str = 128,
-        max_epochs: int = 100,
-        *,
-        alpha: float = 0.0,
-        weight_decay: float = 0.0,
-        clip_norm: float | None = None,
-        average: float | None = None,
-        input_shape: Sequence[int] | None = None,
-        shuffle: bool = True,
-        tol: float | None = 1e-4,
-        n_iter_no_change: int = 10,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        restore_best_weights: bool = False,
-        warm_start: bool = False,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: bool | int = False,
-        n_jobs: int | None = None,
-    ):
-        self.layers = layers
-        self.loss = loss
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.alpha = alpha
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.average = average
-        self.input_shape = input_shape
-        self.shuffle = shuffle
-        self.tol = tol
-        self.n_iter_no_change = n_iter_no_change
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.restore_best_weights = restore_best_weights
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
-        self.n_jobs = n_jobs
-
-    @property
-    def _loss(self) -> losses.Loss:
-        return losses.get("squared_error") if isinstance(self.loss, str) and self.loss == "auto" else super()._loss
-
-    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Train for one epoch on these rows, starting from the weights so far.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
-            Rows to learn from.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Their targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-
-        Returns
-        -------
-        self : object
-
-        Raises
-        ------
-        ValueError
-            As for `fit`.
-        """
-        return self._partial(X, y, sample_weight)

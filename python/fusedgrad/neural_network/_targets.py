@@ -15,8 +15,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from .. import losses
-from .._checks import balanced_weights, numbers_of
-from .._network import Goal
+from .._training.network import Goal
+from .._validation.arrays import numbers_of
+from .._validation.weights import balanced_weights
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -44,7 +45,7 @@ class Classification:
     _fit: Callable[..., Any]
     _raw: Callable[..., Any]
 
-    def _meet(self, y: Any, classes: Any = None) -> None:
+    def _learn_targets(self, y: Any, classes: Any = None) -> None:
         """Learn which classes there are: those of y, or those given."""
         if classes is not None and not _kind(y).startswith("multilabel"):
             y = np.asarray(classes)
@@ -71,11 +72,11 @@ class Classification:
         if known is None:
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
-            self._meet(y, classes)
+            self._learn_targets(y, classes)
         elif classes is not None and not np.array_equal(np.unique(np.asarray(classes)), known):
             raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known!r}")
 
-    def _stranger_error(self, y: Any, name: str = "y") -> str:
+    def _unknown_labels(self, y: Any, name: str = "y") -> str:
         return (
             f"`{name}` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. '{name}' has "
             f"{unique_labels(y)}."
@@ -112,7 +113,7 @@ class Classification:
             raise ValueError(f"{name} has shape {y.shape}, but the model was made for one label a row.")
         found = np.minimum(np.searchsorted(self.classes_, y), len(self.classes_) - 1)
         if not np.array_equal(self.classes_[found], y):
-            raise ValueError(self._stranger_error(y, name))
+            raise ValueError(self._unknown_labels(y, name))
         return found
 
     def _weights_of(self, y: Any, sample_weight: Any, dtype: Any) -> Any:
@@ -125,10 +126,10 @@ class Classification:
     def _class_weights(self, y: Any, sample_weight: Any) -> Any:
         """The weight of each row's class; of several labels a row, the product of their weights."""
         weights = np.ones(len(y))
-        for codes, labels, table in self._weighed(y):
+        for codes, labels, table in self._columns_of_weights(y):
             if isinstance(table, str):
-                there = int(np.count_nonzero(np.bincount(codes, sample_weight)))  # classes whose rows weigh something
-                of_class = balanced_weights(codes, len(labels), sample_weight) * (len(labels) / max(there, 1))
+                weighty = int(np.count_nonzero(np.bincount(codes, sample_weight)))  # classes whose rows weigh something
+                of_class = balanced_weights(codes, len(labels), sample_weight) * (len(labels) / max(weighty, 1))
             else:  # all labels are known, whether or not y has them
                 of_class = compute_class_weight(table, classes=labels, y=labels)
             if not (np.isfinite(of_class).all() and (of_class >= 0).all()):
@@ -136,7 +137,7 @@ class Classification:
             weights *= of_class[codes]
         return weights
 
-    def _weighed(self, y: Any) -> list[tuple[Any, Any, Any]]:
+    def _columns_of_weights(self, y: Any) -> list[tuple[Any, Any, Any]]:
         """(codes of the rows, labels, 'balanced' or a dict) of each column of y."""
         given = self.class_weight
         if self._y_kind != "multilabel":
@@ -186,8 +187,8 @@ class Classification:
         """Accuracy (of all labels of a row) and mean cross-entropy."""
         if not np.isfinite(raw).all():
             return np.nan, np.nan
-        right = self._labels(raw) == y
-        score = np.average(right.all(axis=1) if right.ndim > 1 else right, weights=weight)
+        correct = self._labels(raw) == y
+        score = np.average(correct.all(axis=1) if correct.ndim > 1 else correct, weights=weight)
         raw = raw.astype(np.float64)
         if self._y_kind == "multiclass":
             values = -log_softmax(raw, axis=1)[np.arange(len(y)), self._codes(y, "y_val")]
@@ -306,7 +307,7 @@ class Regression:
     _fit: Callable[..., Any]
     _raw: Callable[..., Any]
 
-    def _meet(self, y: Any, classes: Any = None) -> None:
+    def _learn_targets(self, y: Any, classes: Any = None) -> None:
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
 
     def _check_same_classes(self, y: Any) -> None:
@@ -314,7 +315,7 @@ class Regression:
 
     def _check_classes(self, y: Any, classes: Any, *, first: bool) -> None:
         if first:
-            self._meet(y)
+            self._learn_targets(y)
 
     def _object_of(self, name: str) -> Any:
         return self._loss if name == "loss" else super()._object_of(name)  # type: ignore[misc]

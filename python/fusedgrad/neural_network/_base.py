@@ -12,83 +12,29 @@ import scipy.sparse as sp
 from sklearn import get_config
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _ignored, _rates, optimizers, schedules
-from .._callbacks import CallbackSupport, Epochs, with_callbacks
-from .._checks import (
-    BOOLEAN,
-    FLOATS,
-    Either,
-    Instance,
-    InvalidParameterError,
-    Number,
-    OneOf,
-    check_parameters,
-    check_validation,
-    check_weights,
-    check_X,
-    check_X_y,
-    settle_all,
-    twin,
-)
+from .. import optimizers, schedules
+from .._atomic import settle_all, shallow_copy
 from .._estimator import Estimator
-from .._network import Goal, Net, Result, Settings, State, Training, Weights
 from .._threads import threads_for
+from .._training import rates
+from .._training.callbacks import CallbackSupport, Epochs, with_callbacks
+from .._training.net import Net
+from .._training.network import Goal, Result, Settings, State, Training, Weights
+from .._training.stopping import DIVERGED, INTERRUPTED, MAX_ITER
+from .._validation import ignored
+from .._validation.arrays import FLOATS, check_X, check_X_y
+from .._validation.parameters import BOOLEAN, Either, Instance, Number, OneOf, check_n_jobs, check_parameters
+from .._validation.validation_set import check_validation
+from .._validation.weights import check_weights
 from ..exceptions import DivergedError
+from ._history import Growth, History, copied
+from ._split import Rows, set_aside
 
 ENDLESS = 2**62  # the core counts in 64 bits
-_HISTORIES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
-
-
-class Rows:
-    """Validation rows, with targets as users give them."""
-
-    def __init__(self, X: Any, y: Any, weight: Any):
-        self.X, self.y, self.weight = X, y, weight
-
-
-class Growth:
-    """A history, and what this call adds to it; one list as soon as the estimator takes it over."""
-
-    def __init__(self, values: list[float], more: list[float]):
-        self.values, self.more = values, more
-
-    def whole(self) -> list[float]:
-        return [*self.values, *self.more]
-
-
-def longer(before: list[float] | None, more: list[float]) -> Growth | list[float]:
-    """What comes after a history, of which None is the empty one."""
-    return Growth(before, more) if before else more
-
-
-class _History:
-    """A list that belongs to the estimator: whoever asks gets a copy, so that `partial_fit` needs to make none."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, model: Any, owner: type) -> Any:
-        if model is None:
-            return self
-        if self.name not in model.__dict__:
-            raise AttributeError(f"{type(model).__name__!r} object has no attribute {self.name!r}")
-        return _copied(model.__dict__[self.name])
-
-    def __set__(self, model: Any, value: Any) -> None:
-        model.__dict__[self.name] = None if value is None else list(value)
-
-    def __delete__(self, model: Any) -> None:
-        del model.__dict__[self.name]
-
-
-def _copied(history: Growth | list[float] | None) -> list[float] | None:
-    if history is None:
-        return None
-    return history.whole() if isinstance(history, Growth) else history.copy()
+HISTORIES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
 
 
 class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):  # type: ignore[misc]
@@ -112,12 +58,12 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         "n_jobs": Number(Integral, none=True),
     }
     _plain = {"_optimizer": State, "_net": Net}
-    _idle: dict[str, _ignored.Reason] = {}  # parameters that a fit may leave unused, and when
+    _idle: dict[str, ignored.Reason] = {}  # parameters that a fit may leave unused, and when
     _OPTIMIZER = Either(OneOf(*optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers"))
 
-    loss_curve_ = _History()
-    validation_scores_ = _History()
-    validation_loss_curve_ = _History()
+    loss_curve_ = History()
+    validation_scores_ = History()
+    validation_loss_curve_ = History()
 
     _fitted_by: str  # the attribute that tells
     _held_by: tuple[str, ...]  # the attributes that may hold weights
@@ -161,8 +107,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     def _check_parameters(self, *, partial: bool = False) -> None:
         check_parameters(self, self._rules)
-        if self.n_jobs == 0:
-            raise InvalidParameterError("n_jobs == 0 has no meaning: use None, 1, or -1 for all threads.")
+        check_n_jobs(self.n_jobs)
         if partial and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         if partial and getattr(self, "class_weight", None) == "balanced":
@@ -187,21 +132,21 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         steps: int | None,
         own: tuple[str, ...],
     ) -> Any:
-        """The learning rates: the optimizer's own where it has some, else the estimator's; see `_rates.settled`.
+        """The learning rates: the optimizer's own where it has some, else the estimator's; see `rates.settled`.
 
         `steps` are those of this call, None in `partial_fit`.
         """
         learned = () if state is None else state.rates
         if steps is not None:
-            steps = _rates.steps_of(0 if state is None else state.step, 1, steps)
-        rate = _rates.settled(rate, initial, optimizer, steps, own=own)
+            steps = rates.steps_of(0 if state is None else state.step, 1, steps)
+        rate = rates.settled(rate, initial, optimizer, steps, own=own)
         if rate == "adaptive":
-            return _rates.Adaptive(initial, learned)
+            return rates.Adaptive(initial, learned)
         if rate == "constant":
-            return _rates.Source(schedules.Constant(initial))
+            return rates.Source(schedules.Constant(initial))
         if isinstance(rate, schedules.ReduceOnPlateau):
-            return _rates.Plateau(rate, learned)
-        return _rates.Source(rate)
+            return rates.Plateau(rate, learned)
+        return rates.Source(rate)
 
     # ---- fit ----
 
@@ -216,19 +161,19 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        own = {name: _copied(state[name]) for name in _HISTORIES if name in state}
+        own = {name: copied(state[name]) for name in HISTORIES if name in state}
         return {**state, **own}
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> Any:
         self._check_parameters()
-        draft = twin(self)
+        draft = shallow_copy(self)
         first = not draft.warm_start or draft._fitted_by not in draft.__dict__
         draft._learn_all(X, y, sample_weight, (X_val, y_val, sample_weight_val), first=first)
-        if owed := draft._owed():
-            warnings.warn(owed, ConvergenceWarning, stacklevel=3)
-        _ignored.warn_of(draft, draft._idle)
+        if warning := draft._convergence_warning():
+            warnings.warn(warning, ConvergenceWarning, stacklevel=3)
+        ignored.warn_of(draft, draft._idle)
         self._take_over(draft)
-        if self.stop_reason_ == "interrupted":
+        if self.stop_reason_ == INTERRUPTED:
             raise KeyboardInterrupt(
                 f"Training interrupted after {self.n_iter_} epochs; the weights reached so far are kept. Fit again "
                 "with warm_start=True to go on."
@@ -236,34 +181,34 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         return self
 
     def _learn_all(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], *, first: bool) -> None:
-        seen = X, y
+        raw = X, y
         X, y = self._check_data(X, y, reset=first)
         y, given = self._check_y(y), self._given_rows(X, *validation)
         if first:
-            self._forget()
-            self._meet(y)
+            self._reset()
+            self._learn_targets(y)
         else:
             self._check_same_classes(y)
-        self._learn(X, y, sample_weight, given, seen=seen, partial=False, first=first)
+        self._learn(X, y, sample_weight, given, raw=raw, partial=False, first=first)
 
     def _partial(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Any:
         self._check_parameters(partial=True)
-        draft = twin(self)
+        draft = shallow_copy(self)
         first = draft._fitted_by not in draft.__dict__
         draft._learn_once(X, y, sample_weight, classes, first=first)
         if first:
-            _ignored.warn_of(draft, draft._idle)
+            ignored.warn_of(draft, draft._idle)
         self._take_over(draft)
         return self
 
     def _learn_once(self, X: Any, y: Any, sample_weight: Any, classes: Any, *, first: bool) -> None:
-        seen = X, y
+        raw = X, y
         X, y = self._check_data(X, y, reset=first, dtypes=FLOATS if first else (self._dtype(),))
         y = self._check_y(y)
         self._check_classes(y, classes, first=first)
-        self._learn(X, y, sample_weight, None, seen=seen, partial=True, first=first)
+        self._learn(X, y, sample_weight, None, raw=raw, partial=True, first=first)
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         """Drop what a fit from the start must not find."""
         for name in ("_net", "_optimizer"):
             self.__dict__.pop(name, None)
@@ -300,7 +245,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         sample_weight: Any,
         given: Rows | None,
         *,
-        seen: tuple[Any, Any],
+        raw: tuple[Any, Any],
         partial: bool,
         first: bool,
     ) -> None:
@@ -315,7 +260,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         if given is not None:
             self._goal(given.y, X.dtype, "y_val")  # raises for labels that are unknown
         if first:
-            self._sparse_y = sp.issparse(seen[1])
+            self._sparse_y = sp.issparse(raw[1])
         rng = check_random_state(self.random_state)
         self._net = self._make_net(X)
         self._net.check(X)
@@ -351,7 +296,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
         def validate(now: Weights) -> tuple[float, float]:
             assert given is not None
-            raw = self._net.predict(now.answer, now.kept, given.X, layer=-1, threads=threads)
+            raw = self._net.predict(now.for_prediction, now.kept, given.X, layer=-1, threads=threads)
             return self._score_loss(raw, given.y, given.weight)
 
         training = Training(
@@ -366,7 +311,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             threads=threads,
         )
         self._batch_rows, self._batch_bytes = int(training.sizes[0]), training.workspace
-        self._train(training, seen=seen, weight=sample_weight, going_on=not first, partial=partial)
+        self._train(training, raw=raw, weight=sample_weight, going_on=not first, partial=partial)
 
     def _make_net(self, X: Any) -> Net:
         shape = self._input_shape(X)
@@ -398,23 +343,11 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         return (X.shape[1],)
 
     def _split(self, X: Any, y: Any, weight: Any, rng: Any) -> tuple[Any, Any, Any, Rows]:
-        """The rows that early stopping keeps aside; see `_parts`."""
-        train, held = _parts(X.shape[0], self._strata(y), float(self.validation_fraction), rng)
-        if len(held) < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-            )
-        if weight is not None and not np.any(weight[held]):
-            raise ValueError(
-                "sample_weight is zero for every row that early_stopping keeps aside to validate with. Increase "
-                "'validation_fraction', choose the rows yourself (X_val), or give more rows a positive weight."
-            )
-        rows = Rows(X[held], y[held], None if weight is None else weight[held])
-        return X[train], y[train], None if weight is None else weight[train], rows
+        return set_aside(X, y, weight, self._strata(y), float(self.validation_fraction), rng)
 
     @with_callbacks  # type: ignore[untyped-decorator]
-    def _train(self, training: Training, *, seen: tuple[Any, Any], weight: Any, going_on: bool, partial: bool) -> None:
-        epochs = Epochs(self, training.settings.max_epochs, *seen, weight)
+    def _train(self, training: Training, *, raw: tuple[Any, Any], weight: Any, going_on: bool, partial: bool) -> None:
+        epochs = Epochs(self, training.settings.max_epochs, *raw, weight)
 
         def fitted(result: Result) -> dict[str, Any]:
             weights = self._keep_weights(training.weights)
@@ -426,9 +359,9 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
         result = self._minimise(training, epochs) or training.run(epochs, shown)
         lost = training.best is None and not training.is_finite()
-        if result.stop_reason == "interrupted" and (partial or lost):
+        if result.stop_reason == INTERRUPTED and (partial or lost):
             raise KeyboardInterrupt  # part of an epoch would be neither the old model nor the new
-        if result.stop_reason == "diverged" and training.best is None:
+        if result.stop_reason == DIVERGED and training.best is None:
             raise _broken(result)
         attributes = fitted(result)
         for name in self._held_by:
@@ -436,14 +369,14 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         self.__dict__.update(attributes)
         epochs.close()
 
-    def _owed(self) -> str | None:
+    def _convergence_warning(self) -> str | None:
         """The warning that a finished `fit` owes."""
-        if self.stop_reason_ == "diverged":
+        if self.stop_reason_ == DIVERGED:
             return (
                 f"Training diverged after {self.n_iter_ - 1} epochs; the best weights before are kept. A smaller "
                 "learning rate, or clip_norm=1.0, may help."
             )
-        if self.stop_reason_ == "max_iter" and self._wants_convergence():
+        if self.stop_reason_ == MAX_ITER and self._wants_convergence():
             return (
                 f"Stochastic Optimizer: Maximum iterations ({self._most_epochs()}) reached and the optimization "
                 "hasn't converged yet."
@@ -464,7 +397,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             self._net = self._make_net(X)
         self._net.check(X, training=False)
         threads = threads_for(self.n_jobs, None, float(X.shape[0]) * self._net.work)
-        return self._net.predict(weights.answer, weights.kept, X, layer=layer, threads=threads)
+        return self._net.predict(weights.for_prediction, weights.kept, X, layer=layer, threads=threads)
 
     def transform(self, X: Any, layer: int | str = -2) -> Any:
         """Return what a layer makes of each row: hidden features. (`fit_transform` fits, then returns them.)
@@ -545,27 +478,3 @@ def _broken(result: Result) -> DivergedError:
         epoch=epoch,
         rate=rate,
     )
-
-
-def _parts(n: int, strata: Any, fraction: float, rng: Any) -> tuple[Any, Any]:
-    """Row numbers to train on, and to validate with; of classes (`strata`, codes or None) each part has its share.
-
-    Where every class has two rows and each part has room for all classes, it is scikit-learn's stratified split for the
-    same `rng`. A class of one row is trained on; and where there is no room, one row of each class is.
-    """
-    rows = np.arange(n)
-    kept = rows[:0]
-    if strata is not None:
-        alone = np.bincount(strata)[strata] == 1
-        kept, rows = rows[alone], rows[~alone]
-        held = math.ceil(fraction * len(rows))
-        classes = len(np.unique(strata[rows]))
-        strata = strata[rows]
-        if len(rows) and not classes <= min(held, len(rows) - held):
-            order = rng.permutation(len(rows))
-            firsts = order[np.unique(strata[order], return_index=True)[1]]
-            kept, rows, strata = np.r_[kept, rows[firsts]], np.delete(rows, firsts), None
-    if len(rows) < 2:
-        return np.r_[rows, kept], rows[:0]
-    train, held = train_test_split(rows, random_state=rng, test_size=fraction, stratify=strata)
-    return np.r_[train, kept], held

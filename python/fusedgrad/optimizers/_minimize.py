@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, OptimizeWarning, approx_fprime
 
-from ._checks import BOOLEAN, InvalidParameterError, Number
+from .._validation.parameters import BOOLEAN, InvalidParameterError, Number
 
 Floats = NDArray[np.float64]
 
@@ -57,11 +57,11 @@ def minimize(
         raise ValueError(f"'x0' must only have one dimension. Got an array of shape {x.shape}.")
 
     problem = _Problem(fun, args, jac, eps)
-    tell = _teller(callback)
+    notify = _notifier(callback)
     f, g = problem(x)
     fun_history, x_history = [f], [x.copy()]
     nit = 0
-    while (status := _verdict(f, g, gtol, nit, maxiter)) is None:
+    while (status := _status_of(f, g, gtol, nit, maxiter)) is None:
         step(x, g)
         nit += 1
         f, g = problem(x)
@@ -69,7 +69,7 @@ def minimize(
         if return_all:
             x_history.append(x.copy())
         try:
-            tell(x.copy(), f)
+            notify(x.copy(), f)
         except StopIteration:
             status = STOPPED
             break
@@ -129,7 +129,7 @@ class _Problem:
         return g
 
 
-def _teller(callback: Callable[..., Any] | None) -> Callable[[Floats, float], Any]:
+def _notifier(callback: Callable[..., Any] | None) -> Callable[[Floats, float], Any]:
     """The callback as SciPy calls it: with the whole result if that is the name of its only parameter, else with x."""
     if callback is None:
         return lambda x, f: None
@@ -142,7 +142,7 @@ def _teller(callback: Callable[..., Any] | None) -> Callable[[Floats, float], An
     return lambda x, f: callback(x)
 
 
-def _verdict(f: float, g: Floats, gtol: float, nit: int, maxiter: int) -> int | None:
+def _status_of(f: float, g: Floats, gtol: float, nit: int, maxiter: int) -> int | None:
     if not (np.isfinite(f) and np.isfinite(g).all()):
         return NOT_FINITE
     if np.abs(g).max(initial=0.0) <= gtol:

@@ -1,74 +1,58 @@
-"""What the linear SGD estimators share."""
+"""What the three linear SGD estimators share: parameters, tasks, weights that outlive a call."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _fit, _ignored, _minibatch, _rates, losses, optimizers
-from .._callbacks import CallbackSupport, Epochs, with_callbacks
-from .._checks import (
+from .. import losses, optimizers
+from .._estimator import Estimator
+from .._training import minibatch, sequential
+from .._training.callbacks import CallbackSupport, Epochs, with_callbacks
+from .._training.records import (
+    Batches,
+    LinearWeights,
+    Objective,
+    OptimizerState,
+    RateParameters,
+    Result,
+    Task,
+)
+from .._training.stopping import INTERRUPTED, MAX_ITER, StoppingRule
+from .._validation import ignored
+from .._validation.arrays import FLOATS, check_finite, check_X
+from .._validation.parameters import (
     BOOLEAN,
-    FLOATS,
     Either,
     Instance,
     InvalidParameterError,
     Number,
     OneOf,
-    check_finite,
     check_parameters,
-    check_validation,
-    check_X,
-    check_X_y,
 )
-from .._estimator import Estimator
-from .._threads import threads_for
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 _ENDLESS = 2**62  # the core counts in 64 bits
 _SPARSE_INTERCEPT_DECAY = 0.01  # scikit-learn's: sparse features change rarely, the intercept always
-REGRESSION_LOSSES = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive")
 _AVERAGE_STATE = ("_standard_coef", "_standard_intercept", "_average_coef", "_average_intercept", "_average_begun")
 NEGATIVE_POWER = (
     "Negative values for `power_t` are deprecated in version 1.8 and will raise an error in 1.10. Use values in the "
     "range [0.0, inf) instead."
 )
-_RATES = ("constant", "optimal", "invscaling", "adaptive", "pa1", "pa2")
+RATES = ("constant", "optimal", "invscaling", "adaptive", "pa1", "pa2")
 
 
 def loss_functions(*names: str) -> dict[str, tuple[Any, ...]]:
     """scikit-learn's table: each loss with its class and the defaults of its parameters."""
     return {name: (type(losses.get(name)), *losses.get(name).fields.values()) for name in names}
-
-
-def classes_of(y: Any) -> Any:
-    """``np.unique(y)``, without sorting where y holds whole numbers of a small range.
-
-    Raises
-    ------
-    ValueError
-        If y is continuous.
-    """
-    if y.dtype.kind in "iu" and y.size:
-        low, high = y.min(), y.max()
-        if int(high) - int(low) < 1 << 16:
-            # Of unsigned numbers, too: what wraps around in one direction wraps around in the other.
-            codes = y.astype(np.int64) - low.astype(np.int64)
-            return np.flatnonzero(np.bincount(codes)).astype(y.dtype) + low
-    if y.dtype.kind not in "biuUS":
-        check_classification_targets(y)
-    return np.unique(y)
 
 
 def _can_hold(old: Any, coef: Any) -> bool:
@@ -78,8 +62,8 @@ def _can_hold(old: Any, coef: Any) -> bool:
 class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
     """What the three estimators share: rules, validation split, training, weights that outlive a call."""
 
-    _plain = {"_optimizer_state": _fit.State}
-    _idle: dict[str, _ignored.Reason] = {}  # parameters that a fit may leave unused, and when
+    _plain = {"_optimizer_state": OptimizerState}
+    _idle: dict[str, ignored.Reason] = {}  # parameters that a fit may leave unused, and when
     _classification = False
     _curves: tuple[str, ...] = ("loss_curve",)
     _offset_rate = 0.0  # slope of the objective in the intercept; the one-class SVM's nu
@@ -96,7 +80,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         "average": Either(Number(Integral, 0, open_low=True), BOOLEAN),
         "eta0": Number(low=0, open_low=True, high=np.inf, open_high=True),
         "power_t": Number(open_low=True, open_high=True),
-        "learning_rate": OneOf(*_RATES),
+        "learning_rate": OneOf(*RATES),
         "intercept_decay": Number(low=0, high=np.inf, open_high=True, none=True),
     }
 
@@ -129,7 +113,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         if self._penalty() == "elasticnet" and self._l1_ratio() is None:
             raise InvalidParameterError("l1_ratio must be set when penalty is 'elasticnet'")
         if partial:  # a first call of partial_fit; fit warns when it has ended
-            _ignored.warn_of(self, self._idle)
+            ignored.warn_of(self, self._idle)
 
     def _loss(self) -> str:
         return self.loss
@@ -153,13 +137,12 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         """Whether the mini-batch engine trains, rather than the sequential one."""
         return False
 
-    def _batches(self, n: int, state: Any, *, multinomial: bool, normalise: bool) -> _fit.Batches | None:
+    def _batches(self, n: int, state: Any, *, multinomial: bool, normalise: bool) -> Batches | None:
         if not self._is_batched():
             return None
-        return _fit.Batches(
+        return Batches(
             size=n if self.batch_size == "full" else int(self.batch_size),
             optimizer=self._optimizer(),
-            rate=self.learning_rate,
             multinomial=multinomial,
             positive=bool(self.positive),
             normalise=normalise,
@@ -169,32 +152,42 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
     def _optimizer(self) -> optimizers.Optimizer:
         return optimizers.get(self.optimizer) if isinstance(self.optimizer, str) else self.optimizer
 
-    def _plan(self, X: Any, *, max_iter: int, validated: bool = False) -> dict[str, Any]:
-        alpha, penalty = self._alpha(), self._penalty()
-        ratio = {"l2": 0.0, "l1": 1.0, "elasticnet": self._l1_ratio()}.get(penalty or "")
-        decay = self.intercept_decay
-        if decay is None:
-            decay = _SPARSE_INTERCEPT_DECAY if sp.issparse(X) and not self._is_batched() else 1.0
-        name = self._loss()
-        return {
-            "loss": name,
-            "loss_parameters": {field: float(getattr(self, field)) for field in losses.get(name).fields},
-            "l2": 0.0 if ratio is None else (1.0 - ratio) * alpha,
-            "l1": 0.0 if ratio is None else ratio * alpha,
-            "intercept_decay": float(decay) if self.fit_intercept else 0.0,
-            "offset_rate": self._offset_rate,
-            "learning_rate": self.learning_rate,
-            "eta0": float(self.eta0),
-            "power_t": float(self.power_t),
-            "alpha": alpha,
-            "shuffle": self.shuffle,
-            "early_stopping": validated and bool(self.early_stopping),
-            "restore_best_weights": validated and bool(self.restore_best_weights),
-            "regression": not self._classification,
-            "max_iter": min(int(max_iter), _ENDLESS),
-            "n_iter_no_change": min(int(self.n_iter_no_change), _ENDLESS),
-            "tol": None if self.tol is None else float(self.tol),
-        }
+    # ---- what a task is made of ----
+
+    def _loss_parameters(self) -> dict[str, float]:
+        return {field: float(getattr(self, field)) for field in losses.get(self._loss()).fields}
+
+    def _objective(self) -> Objective:
+        alpha = self._alpha()
+        ratio = {"l2": 0.0, "l1": 1.0, "elasticnet": self._l1_ratio()}.get(self._penalty() or "")
+        return Objective(
+            loss=self._loss(),
+            loss_parameters=self._loss_parameters(),
+            l2=0.0 if ratio is None else (1.0 - ratio) * alpha,
+            l1=0.0 if ratio is None else ratio * alpha,
+            offset_rate=self._offset_rate,
+            regression=not self._classification,
+        )
+
+    def _rate_parameters(self) -> RateParameters:
+        return RateParameters(self.learning_rate, float(self.eta0), float(self.power_t), self._alpha())
+
+    def _stopping(self, *, partial: bool, validated: bool = False) -> StoppingRule:
+        return StoppingRule(
+            max_epochs=1 if partial else min(int(self.max_iter), _ENDLESS),
+            tol=None if self.tol is None else float(self.tol),
+            patience=min(int(self.n_iter_no_change), _ENDLESS),
+            by_score=validated and bool(self.early_stopping),
+            tells_rates=not partial,
+            resets_rates=True,
+        )
+
+    def _decay_of_intercept(self, X: Any) -> float:
+        if not self.fit_intercept:
+            return 0.0
+        if self.intercept_decay is not None:
+            return float(self.intercept_decay)
+        return _SPARSE_INTERCEPT_DECAY if sp.issparse(X) and not self._is_batched() else 1.0
 
     # ---- weights: (n_outputs, n_features) and (n_outputs,) inside, each estimator's shapes outside ----
 
@@ -209,19 +202,19 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
 
     _from_intercept = _to_intercept
 
-    def _goes_on(self, coef_init: Any, intercept_init: Any) -> bool:
+    def _continues(self, coef_init: Any, intercept_init: Any) -> bool:
         """Whether `fit` continues the last one, state of the optimizer included."""
         started = "coef_" in self.__dict__ and self.__dict__.get("_optimizer_state") is not None
         return self.warm_start and self._is_batched() and coef_init is None and intercept_init is None and started
 
-    def _warm(self, coef_init: Any, intercept_init: Any) -> tuple[Any, Any]:
+    def _initial_weights(self, coef_init: Any, intercept_init: Any) -> tuple[Any, Any]:
         """Where `fit` starts: from what was given, else with `warm_start` from the last fit."""
         if self.warm_start and hasattr(self, "coef_"):
             coef_init = self.coef_ if coef_init is None else coef_init
             intercept_init = getattr(self, self._intercept_name()) if intercept_init is None else intercept_init
         return coef_init, intercept_init
 
-    def _start(self, X: Any, n_outputs: int, coef_init: Any, intercept_init: Any, *, keep: bool) -> _fit.Start:
+    def _start(self, X: Any, n_outputs: int, coef_init: Any, intercept_init: Any, *, keep: bool) -> LinearWeights:
         """Where training starts: from `coef_init`, from the weights so far (`keep`), or from zero."""
         n_features = X.shape[1]
         before = self.__dict__
@@ -267,7 +260,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
 
         state = before.get("_optimizer_state") if keep else None
         steps = int(t) - 1 if state is None else state.step
-        start = _fit.Start(coef, intercept, t=t, steps=steps)
+        start = LinearWeights(coef, intercept, t=t, steps=steps)
         if self.average:
             # An average that is switched on later is one of later weights.
             begun = before.get("_average_begun", 1.0) if averages else steps + 1
@@ -283,27 +276,27 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
     @with_callbacks  # type: ignore[untyped-decorator]
     def _train(
         self,
-        task: _fit.Task,
+        task: Task,
         *,
-        seen: tuple[Any, Any],
+        raw: tuple[Any, Any],
         partial: bool,
         threads: int = 1,
         names: tuple[str, ...] = ("",),
     ) -> list[tuple[Any, Any]]:
-        """Run the task and take over its weights and its history. `seen` are X and y as callbacks see them.
+        """Run the task and take over its weights and its history.
 
-        Returns what `_take` does.
+        `raw` are X and y as the user gave them, for callbacks. Returns what `_take` does.
         """
-        epochs = Epochs(self, task.plan["max_iter"], *seen, task.sample_weight)
+        epochs = Epochs(self, task.stopping.max_epochs, *raw, task.sample_weight)
 
-        def fitted(result: _fit.Result) -> dict[str, Any]:
+        def fitted(result: Result) -> dict[str, Any]:
             return {**self._fitted(task.start, result), **self._longer_curves(result, partial=partial)}
 
         verbose = int(self.verbose)
         if task.batches is None:
-            result = _fit.run(task, epochs=epochs, fitted=fitted, threads=threads, verbose=verbose, names=names)
+            result = sequential.run(task, epochs=epochs, fitted=fitted, threads=threads, verbose=verbose, names=names)
         else:
-            result = _minibatch.run(
+            result = minibatch.run(
                 task,
                 epochs=epochs,
                 fitted=fitted,
@@ -311,15 +304,13 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
                 threads=threads,
                 verbose=verbose,
             )
-        if partial and result.stop_reason == "interrupted":
+        if partial and result.stop_reason == INTERRUPTED:
             raise KeyboardInterrupt  # part of an epoch would be neither the old model nor the new
         in_place = self._take(task, result, partial=partial, whole=not partial or bool(epochs))
         epochs.close()
         return in_place
 
-    def _take(
-        self, task: _fit.Task, result: _fit.Result, *, partial: bool = False, whole: bool = True
-    ) -> list[tuple[Any, Any]]:
+    def _take(self, task: Task, result: Result, *, partial: bool = False, whole: bool = True) -> list[tuple[Any, Any]]:
         """Take over what a fit has led to: the `whole`, or all but what is returned, for `settle_all` to do in place.
 
         `partial_fit` keeps the array of the weights, as scikit-learn promises, and does not copy a long history.
@@ -344,13 +335,13 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         before.update(attributes)
         return in_place
 
-    def _longer_curves(self, result: _fit.Result, *, partial: bool) -> dict[str, Any]:
+    def _longer_curves(self, result: Result, *, partial: bool) -> dict[str, Any]:
         """The curves of this call, behind those so far where training goes on."""
         before = self.__dict__ if partial or (self.warm_start and "coef_" in self.__dict__) else {}
         curves = {f"{name}_": getattr(result, name) for name in self._curves}
         return {name: None if curve is None else [*(before.get(name) or []), *curve] for name, curve in curves.items()}
 
-    def _fitted(self, start: _fit.Start, result: _fit.Result) -> dict[str, Any]:
+    def _fitted(self, start: LinearWeights, result: Result) -> dict[str, Any]:
         """The attributes of a fit that ended so, but for the curves."""
         coef: Any = self._shape_coef(start.coef)
         intercept: Any = start.intercept
@@ -368,7 +359,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
 
     def _warn(self) -> None:
         """The warnings that a finished `fit` owes."""
-        if self.tol is not None and self.stop_reason_ == "max_iter":
+        if self.tol is not None and self.stop_reason_ == MAX_ITER:
             warnings.warn(
                 "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve "
                 "the fit.",
@@ -377,102 +368,14 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
             )
         if self.power_t < 0:
             warnings.warn(NEGATIVE_POWER, FutureWarning, stacklevel=3)
-        _ignored.warn_of(self, self._idle)
+        ignored.warn_of(self, self._idle)
 
     def _raise_if_interrupted(self) -> None:
         """The end of a `fit` that Ctrl-C has ended, when its outcome is settled."""
-        if self.stop_reason_ == "interrupted":
+        if self.stop_reason_ == INTERRUPTED:
             raise KeyboardInterrupt(
                 f"Training interrupted after {self.n_iter_} epochs; the weights reached so far are kept. "
                 "Fit again with warm_start=True to go on."
-            )
-
-    # ---- validation rows ----
-
-    def _split(self, y: Any, sample_weight: Any, rows: Any, splits: dict[Any, Any] | None) -> _fit.Validation | None:
-        """The rows that early stopping keeps aside: scikit-learn's split for the same `random_state`.
-
-        `rows`: those to split; None: all. `splits` remembers splits for others like this one.
-        """
-        if not self.early_stopping:
-            return None
-        seed = self.random_state
-        key = (self._classification, self.validation_fraction, int(seed)) if isinstance(seed, Integral) else None
-        if splits is not None and key in splits:
-            mask = splits[key]
-        else:
-            mask = self._held_out(y, rows)
-            if splits is not None and key is not None:
-                splits[key] = mask
-        self._check_split(mask, sample_weight, rows)
-        return _fit.Validation(held_out=mask)
-
-    def _held_out(self, y: Any, rows: Any) -> Any:
-        own = y if rows is None else y[rows]
-        n = own.shape[0]
-        splitter = StratifiedShuffleSplit if self._classification else ShuffleSplit
-        cv = splitter(test_size=self.validation_fraction, random_state=self.random_state)
-        train, held = next(cv.split(np.zeros((n, 1)), own))
-        if train.shape[0] == 0 or held.shape[0] == 0:
-            raise ValueError(
-                f"Splitting {n} samples into a train set and a validation set with "
-                f"validation_fraction={self.validation_fraction!r} led to an empty set ({train.shape[0]} and "
-                f"{held.shape[0]} samples). Please either change validation_fraction, increase number of samples, "
-                "or disable early_stopping."
-            )
-        mask = np.zeros(y.shape[0], dtype=np.bool_)
-        mask[held if rows is None else rows[held]] = True
-        return mask
-
-    def _check_split(self, held_out: Any, sample_weight: Any, rows: Any) -> None:
-        weights = None
-        if sample_weight is not None:
-            own = slice(None) if rows is None else rows
-            weights = sample_weight[held_out]
-            for part, theirs in (("validation", weights), ("training", sample_weight[own][~held_out[own]])):
-                if not np.any(theirs):
-                    raise ValueError(
-                        f"The sample weights for {part} set are all zero, consider using a different random state."
-                    )
-        kept = f"early_stopping with validation_fraction={self.validation_fraction!r}"
-        self._check_scorable(int(held_out.sum()), weights, kept)
-
-    def _check_scorable(self, n: int, sample_weight: Any, whose: str) -> None:
-        """Raise the error if the validation score of so few rows is undefined."""
-        counted = n if sample_weight is None else int(np.count_nonzero(sample_weight))
-        if not self._classification and counted < 2:
-            raise ValueError(
-                f"R², the validation score, needs at least two rows of positive weight, but {whose} has {counted}. "
-                "Give more validation rows: a larger validation_fraction, or X_val and y_val."
-            )
-
-    def _given_validation(self, X: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> _fit.Validation | None:
-        """The user's own validation set, in X's storage; targets are encoded by the estimator."""
-        several = self._y_ndim > 1
-
-        def check(X_val: Any, y_val: Any) -> tuple[Any, Any]:
-            return check_X_y(self, X_val, y_val, dtypes=(X.dtype.type,), name="X_val", multi_output=several)
-
-        given = check_validation(check, X_val, y_val, sample_weight_val)
-        if given is None:
-            return None
-        X_val, y_val, weights = given
-        self._check_scorable(X_val.shape[0], weights, "X_val")
-        if sp.issparse(X):
-            X_val = sp.csr_array(X_val)
-            if X_val.nnz and X_val.indices.max() >= X_val.shape[1]:
-                raise ValueError("X_val.indices: a column index is out of range.")
-            for name in ("indices", "indptr"):
-                setattr(X_val, name, getattr(X_val, name).astype(X.indices.dtype, copy=False))
-        elif sp.issparse(X_val):
-            X_val = np.ascontiguousarray(X_val.toarray())
-        return _fit.Validation(X=X_val, y=y_val, sample_weight=weights)
-
-    def _wants_validation(self, given: _fit.Validation | None) -> None:
-        if self.restore_best_weights and given is None and not self.early_stopping:
-            raise ValueError(
-                "restore_best_weights=True needs a validation set: give X_val and y_val to fit, or set "
-                "early_stopping=True."
             )
 
     # ---- after the fit ----
@@ -513,122 +416,3 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-class Supervised(SGD):
-    """What classifier and regressor share: the choice of the engine, and its parameters."""
-
-    _idle = _ignored.LINEAR
-
-    def _is_batched(self) -> bool:
-        return (
-            self.batch_size != 1
-            or bool(self.positive)
-            or not (isinstance(self.learning_rate, str) and self.learning_rate in _RATES)
-            or not (self.optimizer == "sgd" or self.optimizer == optimizers.SGD())
-        )
-
-    def _is_checked_in_training(self) -> bool:
-        """Whether training itself notices X that is not finite: it must read every row."""
-        return self._is_batched() and not self.early_stopping
-
-    # ---- what predictions make of w·x + b: "identity", "exp", "sigmoid", "modified_huber" or "softmax" ----
-
-    def _link_to_fit(self) -> str:
-        """The link that belongs to the parameters."""
-        raise NotImplementedError
-
-    @property
-    def _link(self) -> str:
-        """The link of the model that was fitted, whatever the parameters say now; before `fit`, as they say."""
-        return self.__dict__.get("_fitted_link") or self._link_to_fit()
-
-    def _fitted(self, start: _fit.Start, result: _fit.Result) -> dict[str, Any]:
-        return {**super()._fitted(start, result), "_fitted_link": self._link_to_fit()}
-
-    # ---- what a fit is made of; classifier and regressor answer for their targets ----
-
-    def _labels(self, targets: Any) -> list[int]:
-        """The class code of each output, or -1 where the targets are numbers."""
-        raise NotImplementedError
-
-    def _is_multinomial(self) -> bool:
-        return False
-
-    def _draw(self, split: Callable[[], _fit.Validation | None]) -> tuple[list[int], _fit.Validation | None]:
-        """The seeds, and the rows that `split` keeps aside, drawn in scikit-learn's order."""
-        raise NotImplementedError
-
-    def _side_weights(self, targets: Any, sample_weight: Any) -> list[tuple[float, float]]:
-        """Class weights of the negative and the positive side of each output."""
-        raise NotImplementedError
-
-    def _task(
-        self,
-        X: Any,
-        targets: Any,
-        coef_init: Any = None,
-        intercept_init: Any = None,
-        sample_weight: Any = None,
-        given: _fit.Validation | None = None,
-        *,
-        keep: bool,
-        partial: bool = False,
-        rows: Any = None,
-        splits: dict[Any, Any] | None = None,
-    ) -> _fit.Task:
-        """The task of a fit on some rows (None: all); `splits` is as for `_split`."""
-        labels = self._labels(targets)
-        start = self._start(X, len(labels), coef_init, intercept_init, keep=keep)
-        splits_off = given is None and not partial
-        seeds, held_out = self._draw(lambda: self._split(targets, sample_weight, rows, splits) if splits_off else None)
-        validation = given or held_out
-        state = self.__dict__.get("_optimizer_state") if keep else None
-        n = X.shape[0] if rows is None else len(rows)
-        own = targets, sample_weight
-        if rows is not None:
-            own = targets[rows], None if sample_weight is None else sample_weight[rows]
-        return _fit.Task(
-            plan=self._plan(X, max_iter=1 if partial else self.max_iter, validated=validation is not None),
-            X=X,
-            y=targets,
-            sample_weight=sample_weight,
-            start=start,
-            labels=labels,
-            side_weights=self._side_weights(*own),
-            seeds=seeds,
-            validation=validation,
-            batches=self._batches(n, state, multinomial=self._is_multinomial(), normalise=not partial),
-            rows=rows,
-        )
-
-    def _threads(self, task: _fit.Task) -> int:
-        """With one sample a step, outputs are what can be shared."""
-        X, outputs = task.X, None if task.batches is not None else len(task.labels)
-        return threads_for(self.n_jobs, outputs, float(X.nnz if sp.issparse(X) else X.size))
-
-    def _check_parameters(self, *, partial: bool = False) -> None:
-        super()._check_parameters(partial=partial)
-        if self.n_jobs == 0:
-            raise InvalidParameterError("n_jobs == 0 has no meaning: use None, 1, or -1 for all threads.")
-
-
-SUPERVISED_RULES: dict[str, Any] = {
-    **SGD._rules,
-    "shuffle": OneOf(True, False, "rows"),
-    "learning_rate": _rates.LearningRate(*_RATES),
-    "batch_size": Either(Number(Integral, 1), OneOf("full")),
-    "optimizer": Either(
-        OneOf(*optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers")
-    ),
-    "positive": BOOLEAN,
-    "n_jobs": Number(Integral, none=True),
-    "penalty": OneOf("l2", "l1", "elasticnet", None),
-    "alpha": Number(low=0, high=np.inf, open_high=True),
-    "l1_ratio": Number(low=0, high=1, none=True),
-    "epsilon": Number(low=0, high=np.inf, open_high=True),
-    "early_stopping": BOOLEAN,
-    "validation_fraction": Number(low=0, high=1, open_low=True, open_high=True),
-    "n_iter_no_change": Number(Integral, 1),
-    "restore_best_weights": BOOLEAN,
-}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -15,14 +13,18 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 
-from .. import _fit, _ignored
-from .._checks import aligned, check_finite, check_not_negative, check_weights, check_X_y, settle_all, twin
-from .._minibatch import Pass, stream_of
+from .._atomic import settle_all, shallow_copy
 from .._threads import threads_for
-from ._sgd import NEGATIVE_POWER, Supervised, classes_of
+from .._training.minibatch import Pass, stream_of
+from .._training.records import Task
+from .._training.stopping import DROPPED, INTERRUPTED, MAX_ITER
+from .._validation import ignored
+from .._validation.arrays import aligned, check_finite, check_X_y
+from .._validation.weights import check_not_negative, check_weights
+from ._base import NEGATIVE_POWER
+from ._supervised import Supervised, classes_of
 
-_SEEN = {"n_features_in_", "feature_names_in_", "classes_", "_y_ndim"}  # what data leaves behind
-MOST_ALPHAS = 1_000_000  # of a path or a grid, where a number of them is asked for
+_DATA_ATTRIBUTES = {"n_features_in_", "feature_names_in_", "classes_", "_y_ndim"}  # what data leaves behind
 _STREAM = ("batch_size", "shuffle", "random_state", "the rows that early_stopping keeps aside", "epochs made before")
 
 
@@ -103,88 +105,25 @@ def fit_many(estimators: Sequence[Any], X: Any, y: ArrayLike, sample_weights: Ar
     together = Together(models, X, y, sample_weights)
     together.finish()
     models.passes, models.alone = together.passes, together.alone
-    _warn_of(models, [f"{k}" for k in range(len(models))])
+    warn_of(models, [f"{k}" for k in range(len(models))])
     return models
 
 
-class WithPath:
-    """What the estimators have besides `fit`."""
-
-    def path(
-        self, X: Any, y: ArrayLike, *, alphas: int | ArrayLike = 100, sample_weight: ArrayLike | None = None
-    ) -> tuple[NDArray[np.float64], NDArray[Any], NDArray[np.float64]]:
-        """Return the coefficients for many strengths of the penalty, to be plotted against them.
-
-        The models have this estimator's parameters, but for `alpha`, and each is what `fit` would make of it. In
-        mini-batches they are trained in one pass. This estimator is not changed.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
-        y : array-like of shape (n_samples,), for regressors also (n_samples, n_targets)
-            Class labels or targets.
-        alphas : int in [1, 1000000] or array-like of floats in (0, inf), default=100
-            Strengths of the penalty; an int: so many from 1e-6 to 1, evenly on a logarithmic scale.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-
-        Returns
-        -------
-        alphas : ndarray of shape (n_alphas,)
-            In descending order, as scikit-learn's paths are.
-        coefs : ndarray of shape (n_features, n_alphas), or (n_outputs, n_features, n_alphas) for several outputs
-            The coefficients.
-        intercepts : ndarray of shape (n_alphas,), or (n_outputs, n_alphas)
-            The intercepts.
-
-        Raises
-        ------
-        ValueError
-            As `fit`, or for alphas out of range; it names the alpha.
-        KeyboardInterrupt
-            After Ctrl-C.
-        """
-        if isinstance(alphas, Integral) and 0 < int(alphas) <= MOST_ALPHAS:
-            alphas = np.logspace(-6, 0, int(alphas))
-        elif isinstance(alphas, Integral):
-            raise ValueError(f"alphas must be an int in [1, {MOST_ALPHAS}] or a list of values > 0. Got {alphas!r}.")
-        values = np.atleast_1d(np.asarray(alphas, dtype=float))
-        if values.ndim != 1 or not values.size or not np.all((values > 0) & np.isfinite(values)):
-            raise ValueError(
-                f"alphas must be an int of at least 1, or a list of at least one value > 0. Got {alphas!r}."
-            )
-        values = np.sort(values)[::-1]
-        models = [self._with_alpha(float(alpha)) for alpha in values]
-        names = [f"alpha={alpha:g}" for alpha in values]
-        Together(models, X, y, sample_weight, names=names).finish()
-        _warn_of(models, names)
-        coefs = np.stack([np.atleast_2d(model.coef_) for model in models], axis=-1)
-        intercepts = np.stack([model.intercept_ for model in models], axis=-1)
-        return (values, coefs[0], intercepts[0]) if len(coefs) == 1 else (values, coefs, intercepts)
-
-    def _with_alpha(self, alpha: float) -> Any:
-        """This model from its start, with another alpha. Its parameters are its attributes, as a subclass sets them."""
-        model: Any = twin(self)
-        model.alpha, model.warm_start, model.random_state = alpha, False, copy.deepcopy(model.random_state)
-        return model
-
-
-def _warn_of(models: Sequence[Any], names: Sequence[str]) -> None:
+def warn_of(models: Sequence[Any], names: Sequence[str]) -> None:
     """The warnings that finished fits owe, once for all."""
     if any(model.power_t < 0 for model in models):
         warnings.warn(NEGATIVE_POWER, FutureWarning, stacklevel=3)
     idle: dict[str, list[str]] = {}
     for model, name in zip(models, names, strict=True):
-        for parameter, reason in _ignored.unused(model, model._idle).items():
-            text = _ignored.message(parameter, getattr(model, parameter), reason)
+        for parameter, reason in ignored.unused(model, model._idle).items():
+            text = ignored.message(parameter, getattr(model, parameter), reason)
             idle.setdefault(text, []).append(name)
-    for text, whose in idle.items():
-        warnings.warn(f"{text} (Models: {_few(whose)}.)", UserWarning, stacklevel=3)
+    for text, affected in idle.items():
+        warnings.warn(f"{text} (Models: {_few(affected)}.)", UserWarning, stacklevel=3)
     late = [
         name
         for model, name in zip(models, names, strict=True)
-        if model.tol is not None and model.stop_reason_ == "max_iter"
+        if model.tol is not None and model.stop_reason_ == MAX_ITER
     ]
     if late:
         warnings.warn(
@@ -243,7 +182,7 @@ class Together:
         self.names = [f"model {k}" for k in range(len(self.estimators))] if names is None else list(names)
         self._verbose = verbose
         self._check_estimators()
-        self._models = [twin(estimator) for estimator in self.estimators]
+        self._models = [shallow_copy(estimator) for estimator in self.estimators]
         self._trainings: dict[int, Any] = {}
         self._fits: dict[int, Callable[[], Any]] = {}  # of models that cannot share, while they wait
         self._failed: dict[int, Exception] = {}
@@ -252,23 +191,25 @@ class Together:
         given = X, y
         X, y, targets = self._check_data(X, y)
         weights = self._check_weights(sample_weights, X)
-        tasks: dict[int, _fit.Task] = {}
+        tasks: dict[int, Task] = {}
         splits: dict[Any, Any] = {}
         # All that leave the seed to chance get the same one, so that they can share.
         seed = int(check_random_state(None).randint(np.iinfo(np.int32).max))
         for k, model in enumerate(self._models):
-            why = _why_alone(model)
-            if why:
-                self.alone[k] = why
-                hears = rows is None and _has_callbacks(model)  # callbacks see the data as it was given
-                self._fits[k] = self._fit_of(model, *(given if hears else (X, y)), weights[k])
+            reason = _reason_alone(model)
+            if reason:
+                self.alone[k] = reason
+                has_callbacks = rows is None and _has_callbacks(model)  # callbacks see the data as it was given
+                self._fits[k] = self._fit_of(model, *(given if has_callbacks else (X, y)), weights[k])
                 continue
-            chance, model.random_state = model.random_state, seed if model.random_state is None else model.random_state
+            random_state = model.random_state
+            if random_state is None:
+                model.random_state = seed
             with self._named(k):
-                start = model._warm(None, None)
-                keep = model._goes_on(None, None)
+                start = model._initial_weights(None, None)
+                keep = model._continues(None, None)
                 tasks[k] = model._task(X, targets, *start, weights[k], keep=keep, rows=rows, splits=splits)
-            model.random_state = chance
+            model.random_state = random_state
         work = float(X.nnz if sp.issparse(X) else X.size) * len(self._models)
         self._threads = threads or max(threads_for(model.n_jobs, None, work) for model in self._models)
         self._passes = [self._pass(tasks, each) for each in self._streams(tasks)]
@@ -310,12 +251,11 @@ class Together:
             first._y_ndim = np.ndim(y)
             known = aligned(np.ascontiguousarray(known, dtype=X.dtype))
         targets = first._targets(known, X.dtype, "y") if first._classification else known
-        seen = {name: first.__dict__[name] for name in _SEEN if name in first.__dict__}
-        self._seen = seen
+        self._data_attributes = {name: first.__dict__[name] for name in _DATA_ATTRIBUTES if name in first.__dict__}
         for k, model in enumerate(self._models):
-            self._show(model)
+            self._set_data_attributes(model)
             with self._named(k):
-                model._wants_validation(None)
+                model._check_validation_rows(None)
                 if not first._classification:
                     model._targets(known, X.dtype, "y")
         if self.rows is not None:  # what the other rows hold is never looked at
@@ -324,10 +264,10 @@ class Together:
             targets = everywhere
         return X, y, targets
 
-    def _show(self, model: Any) -> None:
+    def _set_data_attributes(self, model: Any) -> None:
         """Give a model what the data leaves behind."""
-        model.__dict__.update(self._seen)
-        for name in _SEEN - self._seen.keys():
+        model.__dict__.update(self._data_attributes)
+        for name in _DATA_ATTRIBUTES - self._data_attributes.keys():
             model.__dict__.pop(name, None)
 
     def _check_weights(self, weights: Any, X: Any) -> list[Any]:
@@ -370,13 +310,13 @@ class Together:
                 model.fit(X, y, sample_weight=weight)
             finally:
                 del model._warn
-            self._show(model)  # the names of X's columns too, which are gone by now
+            self._set_data_attributes(model)  # the names of X's columns too, which are gone by now
 
         return fit
 
     # ---- who shares with whom ----
 
-    def _streams(self, tasks: dict[int, _fit.Task]) -> list[list[int]]:
+    def _streams(self, tasks: dict[int, Task]) -> list[list[int]]:
         streams: dict[Any, list[int]] = {}
         for k, task in tasks.items():
             streams.setdefault(stream_of(task), []).append(k)
@@ -385,11 +325,11 @@ class Together:
                 continue
             largest = max(streams, key=lambda each: len(streams[each]))
             other = largest if stream != largest else next(each for each in streams if each != stream)
-            differs = [name for name, its, theirs in zip(_STREAM, stream, other, strict=True) if its != theirs]
+            differs = [name for name, own, others in zip(_STREAM, stream, other, strict=True) if own != others]
             self.alone[members[0]] = f"it differs from the others in {' and '.join(differs)}"
         return list(streams.values())
 
-    def _pass(self, tasks: dict[int, _fit.Task], members: list[int]) -> Pass:
+    def _pass(self, tasks: dict[int, Task], members: list[int]) -> Pass:
         task = tasks[members[0]]
         together = Pass(
             [tasks[k] for k in members],
@@ -432,7 +372,7 @@ class Together:
             while not each.ended and made != epochs:
                 each.epoch()
                 made += 1
-                if any(training.stop_reason == "interrupted" for training in each.trainings):
+                if any(training.stop_reason == INTERRUPTED for training in each.trainings):
                     raise KeyboardInterrupt
 
     def stop(self) -> None:
@@ -454,12 +394,12 @@ class Together:
         """Let these models leave, with the weights that they have."""
         for k in indices:
             if k in self._trainings and not self._trainings[k].ended:
-                self._trainings[k].stop_reason = "dropped"
+                self._trainings[k].stop_reason = DROPPED
 
     def weights(self, k: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """Return (n_outputs, n_features) and (n_outputs,): a model as it is now."""
         if k in self._trainings:
-            return self._trainings[k].answer()
+            return self._trainings[k].prediction_weights()
         return np.atleast_2d(self._models[k].coef_), self._models[k].intercept_
 
     def finish(self) -> None:
@@ -489,7 +429,7 @@ def _has_callbacks(estimator: Any) -> bool:
     return bool(getattr(estimator, "_skl_callbacks", None))
 
 
-def _why_alone(estimator: Any) -> str:
+def _reason_alone(estimator: Any) -> str:
     if _has_callbacks(estimator):
         return "it has callbacks, which follow one fit"
     if not estimator._is_batched():

@@ -9,8 +9,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from . import _core
-from ._threads import threads_for
+from .. import _core
+from .._threads import threads_for
 
 Floats = NDArray[np.float64]
 

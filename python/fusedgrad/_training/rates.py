@@ -1,4 +1,4 @@
-"""Where the mini-batch engine gets its learning rates from: a table of them for each epoch.
+"""Where training in batches gets its learning rates from: a table of them for each epoch.
 
 A source is asked for the rates of an epoch, then told how the epoch went, and asked whether it wants to go on when
 training would stop. What it has learned outlives a call in `state`, a tuple.
@@ -10,47 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from . import _core, schedules
-from ._checks import Number
+from .. import schedules
 
 Floats = NDArray[np.float64]
-_POSITIVE = Number(low=0, high=np.inf, open_low=True, open_high=True)
 
 SLOWEST = 1e-6  # "adaptive" ends here, as in scikit-learn
-SAMPLE = 1024  # rows that the smoothness is estimated from
-_SMALL = 1 << 16  # numbers of sparse rows that are sooner multiplied with their zeros
-
-
-class LearningRate:
-    """A rule: what may be a learning rate. `own` are the names with a meaning of their own in the estimator."""
-
-    def __init__(self, *own: str):
-        self.names = tuple(dict.fromkeys([*own, *schedules.NAMEABLE]))
-        self._own = own
-
-    def allows(self, value: object) -> bool:
-        if isinstance(value, str):
-            return value in self.names
-        return _POSITIVE.allows(value) or (callable(value) and not isinstance(value, type))
-
-    def hint(self, value: object) -> str:
-        """What to try in place of a value."""
-        if isinstance(value, str) and value in schedules.CATALOG:
-            return f" Give an object: {schedules.call_of(schedules.CATALOG[value])}."
-        if isinstance(value, type) and issubclass(value, schedules.Schedule):
-            return f" Call it: {value.__name__}(...)."
-        return ""
-
-    def __str__(self) -> str:
-        own = f"one of {', '.join(map(repr, self._own))}, " if self._own else ""
-        others = ", ".join(repr(name) for name in self.names if name not in self._own)
-        return (
-            f"{own}a float in the range (0, inf), an object of fusedgrad.schedules, the name of one ({others}), or a "
-            "callable step -> rate"
-        )
 
 
 def settled(
@@ -234,57 +200,3 @@ class Automatic(Source):
     def retreat(self) -> None:
         """Hear that the last table was far too large."""
         self.share /= 16
-
-
-def _largest_eigenvalue(X: Any, factor: NDArray[np.float64], one: float, v: NDArray[np.float64]) -> float:
-    """Of the mean of ``factor * (x, one)'(x, one)`` over the rows x, by ten steps of the power method from (v, 1).
-
-    Without BLAS, whose threads would spin for a tenth of a second beside the fit's.
-    """
-    if not sp.issparse(X):
-        return _core.largest_eigenvalue(np.ascontiguousarray(X), factor, one, v, 10)
-    last, eigenvalue = 1.0, 0.0
-    for _ in range(10):
-        norm = np.sqrt(np.einsum("i,i", v, v) + last * last)
-        u = factor * ((X @ v + one * last) / norm)
-        v, last = X.T @ u / X.shape[0], one * float(u.mean())
-        eigenvalue = float(np.sqrt(np.einsum("i,i", v, v) + last * last))
-    return eigenvalue
-
-
-@np.errstate(over="ignore", invalid="ignore")
-def spread(X: Any, weight: NDArray[Any] | None, *, batch: int, rows: NDArray[Any] | None = None) -> float:
-    """Estimate how far batches of these rows (None: all) spread; times a loss's curvature, the objective's smoothness.
-
-    The smoothness says how fast the slope of the objective changes; its inverse is a rate that is safe. For a loss with
-    second derivative at most `curvature` that of the mean over all n rows is ``curvature * L``, with L the largest
-    eigenvalue of ``X'X / n``; that of a single row is ``curvature * max ||x||²``. A batch of b rows lies between the
-    two (Gower et al., "SGD: general analysis and improved rates", ICML 2019, proposition 3.8). Both are taken from a
-    sample of rows; the intercept counts as a column of ones. The result is not finite if those rows or their squares
-    are not.
-    """
-    n = X.shape[0] if rows is None else len(rows)
-    sample: Any = slice(None) if rows is None else rows
-    if n > SAMPLE:
-        chosen = np.sort(np.random.default_rng(0).integers(n, size=SAMPLE))
-        sample, weight = chosen if rows is None else rows[chosen], None if weight is None else weight[chosen]
-    X = X[sample]
-    if sp.issparse(X):  # columns without a number have no part in it, and may be millions
-        columns, indices = np.unique(X.indices, return_inverse=True)
-        X = sp.csr_array((X.data, indices, X.indptr), shape=(X.shape[0], len(columns)))
-        X = X.toarray() if X.shape[0] * X.shape[1] <= _SMALL else X
-    else:
-        columns = np.arange(X.shape[1])
-    # Squares must not overflow, so rows are measured in units of the largest number.
-    unit = float(np.abs(X.data if sp.issparse(X) else X).max(initial=1.0))
-    X = X.astype(np.float64) / unit
-    one = 1.0 / unit
-    factor = np.ones(X.shape[0]) if weight is None else np.asarray(weight, dtype=np.float64)
-    square = (X.multiply(X) if sp.issparse(X) else X * X).sum(axis=1)
-    row = float((factor * (np.ravel(square) + one**2)).max())
-
-    start = 1.0 + 0.1 * np.sin(1.0 + columns.astype(float) ** 2)  # columns may sum to zero
-    mean = min(1.1 * _largest_eigenvalue(X, factor, one, start), row)  # ten steps come close, from below
-    b = min(batch, n)
-    expected = mean if n == 1 else (n * (b - 1) * mean + (n - b) * row) / (b * (n - 1))
-    return float(np.float64(expected) * unit * unit)  # inf, where Python's numbers raise an error

@@ -1,0 +1,171 @@
+"""The mini-batch engine's training loop: epochs in the core; rates, history, validation and stopping here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from .. import _core
+from .._validation.arrays import as_core
+from .callbacks import Epochs
+from .minibatch_shared import Shared
+from .minibatch_training import RETREATS, Training
+from .records import Result, Task
+from .stopping import EARLY_STOPPING, INTERRUPTED
+
+_SHUFFLES = {False: 0, True: 1, "rows": 2}
+
+
+def run(
+    task: Task,
+    *,
+    epochs: Epochs,
+    fitted: Callable[[Result], dict[str, Any]],
+    check: Callable[[], None],
+    threads: int = 1,
+    verbose: int = 0,
+) -> Result:
+    """Train, in place of `task.start`. As `sequential.run`, for a task with `batches`.
+
+    X need not have been searched for NaN and infinity, because the first epoch reads all of it, and its loss is finite
+    only if X is. If it is not, `check` is to raise the error.
+
+    Raises
+    ------
+    ValueError
+        If X is not finite, the weights overflow, or a schedule gives a rate that is not a number in [0, inf).
+    """
+    together = Pass([task], check=check, threads=threads, verbose=[verbose])
+    (training,) = together.trainings
+    while not training.ended:
+        epochs.begin()
+        try:
+            training.save_checkpoint()
+            together.epoch()
+        except KeyboardInterrupt:  # while Python was at work, not the core, which looks for signals
+            if training.checkpoint is None:  # no epoch is complete
+                raise
+            training.restore_checkpoint()
+        if training.error is not None:
+            raise training.error
+        interrupted = training.stop_reason == INTERRUPTED
+        if epochs.end(None if interrupted else lambda: fitted(training.result())):
+            training.stop_reason = EARLY_STOPPING
+    return training.result()
+
+
+def stream_of(task: Task) -> tuple[Any, ...]:
+    """Return what tasks must have in common to be trained in one pass, besides X and y."""
+    assert task.batches is not None
+    held_out = None if task.validation is None else task.validation.held_out
+    return (
+        task.batches.size,
+        task.shuffle,
+        task.seeds[0],
+        None if held_out is None else held_out.tobytes(),
+        0 if task.batches.state is None else task.batches.state.epoch,
+    )
+
+
+class Pass:
+    """Tasks of one stream of rows (see `stream_of`), trained side by side; each as if it were alone.
+
+    Parameters
+    ----------
+    tasks : list of Task
+        Tasks with the same X and y.
+    check : callable
+        Raises the error if X is not finite.
+    threads : int
+    verbose : list of int, default=()
+        Whether to print a line an epoch, for each task.
+    names : list of str, default=()
+        What those lines call the tasks.
+
+    Attributes
+    ----------
+    trainings : list of Training
+        How each of them stands.
+    """
+
+    def __init__(
+        self,
+        tasks: list[Task],
+        *,
+        check: Callable[[], None],
+        threads: int = 1,
+        verbose: Sequence[int] = (),
+        names: Sequence[str] = (),
+    ):
+        shared = Shared(tasks[0], check, threads)
+        self.task, self.shared, self.threads = tasks[0], shared, threads
+        self.trainings = [Training(task, shared) for task in tasks]
+        for training, level in zip(self.trainings, verbose, strict=False):
+            training.verbose = level
+        for training, name in zip(self.trainings, names, strict=False):
+            training.name = f"{name}: "
+        self._engines: dict[tuple[int, ...], Any] = {}
+        self._stopped = False
+
+    @property
+    def ended(self) -> bool:
+        return all(training.ended for training in self.trainings)
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Bytes of all weights, of the optimizers' state, and of the values of one batch."""
+        each = [training.memory for training in self.trainings]
+        total = {part: sum(memory[part] for memory in each) for part in each[0]}
+        return {**total, "batch": total["batch"] + self.shared.row_bytes * int(self.shared.sizes[0])}
+
+    def _engine(self, trainings: list[Training]) -> Any:
+        """The core's, for those who train; the last one is kept, because it mostly serves again."""
+        key = tuple(map(id, trainings))
+        if key not in self._engines:
+            shared, task = self.shared, self.task
+            self._engines = {
+                key: _core.MiniBatch(
+                    X=as_core(task.X),
+                    sorted=not sp.issparse(task.X) or bool(task.X.has_sorted_indices),
+                    rows=shared.rows,
+                    y=task.y,
+                    coded=task.labels[0] >= 0,
+                    outputs=len(task.labels),
+                    batch_size=int(shared.sizes[0]),
+                    shuffle=_SHUFFLES[task.shuffle],
+                    seed=task.seeds[0],
+                    threads=self.threads,
+                    models=[training.arguments() for training in trainings],
+                )
+            }
+            if self._stopped:
+                self.stop()
+        return self._engines[key]
+
+    def epoch(self) -> None:
+        """One epoch of all who train, then what it means to each. Those whose rates were far too large try again."""
+        trainings = [training for training in self.trainings if not training.ended]
+        for training in trainings:
+            training.save_weights()
+        attempt = 0
+        while trainings:
+            batches, rows, interrupted, outcomes = self._engine(trainings).epoch(
+                trainings[0].state.epoch, [training.begin_epoch() for training in trainings], self.threads
+            )
+            again = []
+            for training, (loss, penalty, carry, finite) in zip(trainings, outcomes, strict=True):
+                objective = (loss / max(rows, 1) + penalty) / training.shares
+                if finite and np.isfinite(objective):
+                    training.end_epoch(batches, objective, carry, interrupted=interrupted)
+                elif training.retries_after_overflow(first=attempt == 0, last=attempt == RETREATS):
+                    again.append(training)
+            trainings, attempt = again, attempt + 1
+
+    def stop(self) -> None:
+        """Interrupt the epoch that another thread is in."""
+        self._stopped = True
+        for engine in self._engines.values():
+            engine.stop()

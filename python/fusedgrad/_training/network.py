@@ -1,0 +1,450 @@
+"""The training loop of networks: epochs in the core; orders of rows, rates, history, validation and stopping here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from .._validation.arrays import as_core
+from ..optimizers import Optimizer
+from .arrays import aligned_zeros, batch_sizes
+from .callbacks import Epochs
+from .net import Arrays, Net
+from .rates import Source
+from .stopping import DIVERGED, EARLY_STOPPING, INTERRUPTED, MAX_ITER, RUNNING, Stopping, StoppingRule
+
+_MOST_ORDERS = 1 << 22  # row numbers drawn ahead, in epochs that are certain to happen
+
+
+def row_order(n: int, seed: int, epoch: int) -> NDArray[np.uint32]:
+    """Return a shuffled order of n rows: a function of its arguments alone."""
+    return _core.row_order(n, 1, 1.0, 2, seed, epoch)
+
+
+@dataclass(frozen=True)
+class State:
+    """What an optimizer knows after some steps; with the weights it is all that training needs to go on.
+
+    Attributes
+    ----------
+    optimizer : Optimizer
+        Whose state it is.
+    slots : tuple of list of ndarray
+        State of each parameter, as the rule keeps it.
+    step : int
+        Steps made.
+    carry : float
+        The number that the rule carries from step to step.
+    rates : tuple of float
+        What the source of the learning rates has learned.
+    learning_rate : float
+        The rate of the last step.
+    """
+
+    optimizer: Optimizer
+    slots: tuple[Arrays, ...] = ()
+    step: int = 0
+    epoch: int = 0
+    carry: float = 1.0
+    rates: tuple[float, ...] = ()
+    learning_rate: float = math.nan
+
+    def fits(self, optimizer: Optimizer, weights: Arrays) -> bool:
+        """Whether another optimizer can go on from here, for weights of these shapes."""
+        shapes = [w.shape for w in weights]
+        return self.optimizer == optimizer and all([a.shape for a in slot] == shapes for slot in self.slots)
+
+
+@dataclass
+class Weights:
+    """Everything that training changes. Arrays are the task's own."""
+
+    trained: Arrays
+    kept: Arrays
+    average: Arrays | None = None
+
+    @property
+    def for_prediction(self) -> Arrays:
+        """The parameters to predict with."""
+        return self.trained if self.average is None else self.average
+
+
+@dataclass
+class Goal:
+    """What is to be predicted: class codes (`coded`), or one number an output; and the loss.
+
+    `factor` turns the core's sums over outputs into the loss that is reported; `constants` (one a row) are added to it.
+    """
+
+    y: NDArray[Any]
+    outputs: int
+    loss: str
+    parameters: dict[str, float] = field(default_factory=dict)
+    coded: bool = False
+    multinomial: bool = False
+    smoothing: float = 0.0
+    factor: float = 1.0
+    constants: NDArray[np.float64] | None = None
+
+
+@dataclass
+class Settings:
+    """How to train.
+
+    Attributes
+    ----------
+    optimizer : Optimizer
+        The update rule, with clipping and decay.
+    source : Source
+        The learning rates.
+    batch_size, max_epochs : int
+        Rows of a batch; epochs at most.
+    l2 : float
+        Strength of the penalty on weights; divided by the weight of the batch if `l2_of_batch`.
+    order : callable or None
+        ``(epoch, n) -> row numbers`` of an epoch; None: as they are.
+    average : float or None
+        Decay of the running mean of the weights.
+    tol, patience, by_score
+        When to stop, see `StoppingRule`.
+    """
+
+    optimizer: Optimizer
+    source: Source
+    batch_size: int
+    max_epochs: int
+    l2: float
+    l2_of_batch: bool
+    tol: float | None
+    patience: float
+    order: Callable[[int], NDArray[np.uint32]] | None
+    seed: int
+    decay: float = 0.0  # decoupled, besides the optimizer's own
+    clip_norm: float | None = None
+    average: float | None = None
+    restore_best: bool = False
+    by_score: bool = False
+    t: float = 0.0  # rows seen before
+    idle: int = 0  # idle epochs before, and the best loss and score
+    best_loss: float = np.inf
+    best_score: float = -np.inf
+    report: Callable[[int, float, float | None], None] | None = None
+
+    def rule(self) -> StoppingRule:
+        return StoppingRule(max_epochs=self.max_epochs, tol=self.tol, patience=self.patience, by_score=self.by_score)
+
+
+@dataclass
+class Result:
+    """How training ended. The weights stand in the task's `Weights`."""
+
+    n_iter: int
+    stop_reason: str
+    loss_curve: list[float]
+    scores: list[float] | None
+    validation_loss_curve: list[float] | None
+    best_loss: float
+    best_score: float
+    idle: int
+    state: State
+    t: float
+
+
+Validate = Callable[[Weights], tuple[float, float]]
+
+
+class Training:
+    """A fit on its way: the core's engine, on flat arrays of its own.
+
+    Parameters
+    ----------
+    net : Net
+        The network.
+    weights : Weights
+        Where to start; at the end of `run`, where it ended.
+    X : ndarray or CSR matrix of shape (n_samples, n_inputs)
+        The rows.
+    goal : Goal
+        The targets.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Weights of the rows, relative to those of their batch.
+    settings : Settings
+        How to train.
+    state : State or None
+        The optimizer's state so far.
+    validate : callable or None
+        ``weights -> (score, loss)``, after each epoch.
+    threads : int
+        Threads.
+    """
+
+    def __init__(
+        self,
+        net: Net,
+        weights: Weights,
+        X: Any,
+        goal: Goal,
+        sample_weight: NDArray[Any] | None,
+        settings: Settings,
+        *,
+        state: State | None = None,
+        validate: Validate | None = None,
+        threads: int = 1,
+    ):
+        self.net, self.weights, self.X, self.goal = net, weights, X, goal
+        self.settings, self.validate, self.threads = settings, validate, threads
+        self.sample_weight = sample_weight
+        self.n = X.shape[0]
+        self.sizes = batch_sizes(self.n, settings.batch_size)
+        net.check_size(int(self.sizes[0]))
+        if state is None or not state.fits(settings.optimizer, weights.trained):
+            state = State(settings.optimizer)
+        self.state = state
+        self._lay_out()
+        self.engine = self._engine()
+        self.workspace = self.engine.workspace
+        reports = validate is not None or settings.tol is not None or settings.report is not None
+        self.watched = reports or not settings.source.steady
+        self.curve: list[float] = []
+        self.scores: list[float] = []
+        self.validation_curve: list[float] = []
+        self.stopping = Stopping(
+            settings.rule(), idle=settings.idle, best_loss=settings.best_loss, best_score=settings.best_score
+        )
+        # A score of before belongs to the weights of before.
+        self.best = self._copies() if settings.restore_best and settings.best_score > -np.inf else None
+        self.stop_reason = RUNNING
+        self.t = settings.t
+        self.weights_ahead = False  # of what is recorded here
+        self.unrecorded: tuple[Any, ...] | None = None  # epochs that the core has made and `_record` has not seen
+
+    def _lay_out(self) -> None:
+        """Make flat arrays of parameters, statistics, slots and the mean, and views of their pieces."""
+        weights, settings = self.weights, self.settings
+        dtype = weights.trained[0].dtype
+        size, pieces, kept_size, kept_pieces = self.net.core.layout(dtype.itemsize)
+        n_slots, self.average_slot = _core.rule_slots(*settings.optimizer.rule)
+
+        def flat(length: int) -> NDArray[Any]:
+            return aligned_zeros((length,), dtype)
+
+        def views(array: NDArray[Any], where: Any) -> Arrays:
+            return [array[o : o + r * c].reshape(r, c) for _, _, o, r, c in where]
+
+        self.flat, self.flat_kept = flat(size), flat(kept_size)
+        self.parts, self.kept_parts = views(self.flat, pieces), views(self.flat_kept, kept_pieces)
+        _copy(weights.trained, self.parts)
+        _copy(weights.kept, self.kept_parts)
+        self.slots = [flat(size) for _ in range(n_slots)]
+        self.slot_parts = [views(slot, pieces) for slot in self.slots]
+        for parts, values in zip(self.slot_parts, self.state.slots, strict=False):
+            _copy(values, parts)
+        self.flat_average: NDArray[Any] | None = None
+        self.average_parts: Arrays | None = None
+        if settings.average is not None:
+            self.flat_average = flat(size)
+            self.average_parts = views(self.flat_average, pieces)
+            _copy(weights.trained if weights.average is None else weights.average, self.average_parts)
+        elif self.average_slot >= 0:
+            self.average_parts = self.slot_parts[self.average_slot]
+
+    def _engine(self) -> _core.NetworkTraining:
+        settings, goal, optimizer = self.settings, self.goal, self.settings.optimizer
+        rule, fields = optimizer.rule
+        return _core.NetworkTraining(
+            nodes=self.net.plan.nodes,
+            masking=self.net.plan.masking,
+            X=as_core(self.X),
+            y=goal.y,
+            coded=goal.coded,
+            outputs=goal.outputs,
+            side_weight=[1.0] * (2 * goal.outputs),
+            sample_weight=self.sample_weight,
+            loss=goal.loss,
+            loss_parameters=goal.parameters,
+            multinomial=goal.multinomial,
+            smoothing=goal.smoothing,
+            rule=rule,
+            rule_parameters=fields,
+            l2=settings.l2,
+            penalty_of_batch=settings.l2_of_batch,
+            coupled=optimizer.penalty["coupled"],
+            decay=optimizer.penalty["decay"] + settings.decay,
+            clip_value=optimizer.clip_value,
+            clip_norm=optimizer.clip_norm if settings.clip_norm is None else settings.clip_norm,
+            average_share=0.0 if settings.average is None else 1.0 - settings.average,
+            batch_size=int(self.sizes[0]),
+            seed=settings.seed,
+            weights=self.flat,
+            slots=self.slots,
+            average=self.flat_average,
+            kept=self.flat_kept,
+        )
+
+    # ---- epochs ----
+
+    def run(self, epochs: Epochs, fitted: Callable[[Result], dict[str, Any]]) -> Result:
+        """Train to the end, telling callbacks after each epoch what was `fitted`.
+
+        Ctrl-C ends training with the weights reached so far, whether the core hears of it or Python does.
+
+        Raises
+        ------
+        ValueError
+            If a schedule gives a rate that is not a number in [0, inf).
+        KeyboardInterrupt
+            If it comes before the first epoch, within a callback, or in the moment in which an epoch is recorded.
+        """
+        first = self.state.step
+        while self.stop_reason == RUNNING:
+            epochs.begin()
+            try:
+                self._epochs(1 if epochs else self._certain())
+            except KeyboardInterrupt:
+                if self.unrecorded is not None:
+                    self._record()
+                if self.weights_ahead or self.state.step == first:
+                    raise  # there is nothing to keep
+                self.stop_reason = INTERRUPTED
+            interrupted = self.stop_reason == INTERRUPTED
+            if epochs.end(None if interrupted else lambda: fitted(self.result())) and not interrupted:
+                self.stop_reason = EARLY_STOPPING
+        if self.stop_reason not in (DIVERGED, INTERRUPTED) and not self.is_finite():  # the last step was too long
+            self.stop_reason = DIVERGED
+        return self.result(ended=True)
+
+    def is_finite(self) -> bool:
+        """Whether the weights, as far as they can be multiplied with each other, and the loss of the last epoch are."""
+        return math.isfinite(np.einsum("i,i", self.flat, self.flat)) and (
+            not self.curve or math.isfinite(self.curve[-1])
+        )
+
+    def _certain(self) -> int:
+        """How many epochs will happen in any case, and need no look in between."""
+        settings = self.settings
+        if self.validate is not None or settings.report is not None or not settings.source.steady:
+            return 1
+        rows = self.n if settings.order is not None else len(self.sizes)
+        return max(1, min(self.stopping.certain(len(self.curve)), _MOST_ORDERS // rows))
+
+    def _epochs(self, count: int) -> None:
+        settings, state = self.settings, self.state
+        source = settings.source
+        order = None
+        if settings.order is not None:
+            order = np.concatenate([settings.order(state.epoch + k) for k in range(count)])
+        rates = source.tables(state.step, self.sizes, self.t + 1, count)
+        before, self.weights_ahead = len(self.curve), True
+        outcome = self.engine.train(count, order, rates, state.step + 1, state.carry, self.threads)
+        self.unrecorded = order, rates, before, outcome
+        self._record()
+        finite, interrupted = outcome[-2:]
+        for number in range(before, before + outcome[0]):
+            self._judge(number + 1, self.curve[number])
+        if not finite:
+            self.stop_reason = DIVERGED  # what remains can only be the best weights so far, if there are any
+        if interrupted:  # in the last epoch, too: else nobody would hear of it
+            self.stop_reason = INTERRUPTED
+
+    def _record(self) -> None:
+        """Note what epochs came to. Twice is once: an interrupt may come in between."""
+        assert self.unrecorded is not None
+        order, rates, before, (made, steps, losses, penalties, carry, finite, _) = self.unrecorded
+        state, goal = self.state, self.goal
+        constants = np.array([self._constant(None if order is None else order[k * self.n :]) for k in range(made)])
+        values = (goal.factor * np.array(losses) + constants + np.array(penalties)).tolist()
+        self.curve[before:] = values if finite else [*values, math.nan]
+        learning_rate = float(rates[steps - 1]) if steps else state.learning_rate
+        state = replace(
+            state, step=state.step + steps, epoch=state.epoch + made, carry=carry, learning_rate=learning_rate
+        )
+        self.state, self.t, self.unrecorded, self.weights_ahead = state, self.t + made * self.n, None, False
+
+    def _constant(self, order: NDArray[np.uint32] | None) -> float:
+        """Mean over the batches of an epoch, as the loss is, of what the core leaves out."""
+        values, weight = self.goal.constants, self.sample_weight
+        if values is None:
+            return 0.0
+        if weight is None:
+            return float(values.mean())
+        rows = slice(None) if order is None else order[: self.n]
+        starts = np.cumsum(self.sizes) - self.sizes
+        totals = np.add.reduceat(weight[rows].astype(np.float64), starts)
+        sums = np.add.reduceat(weight[rows] * values[rows], starts)
+        return float(np.sum(self.sizes * sums / np.where(totals > 0, totals, 1.0)) / self.n)
+
+    def _judge(self, epoch: int, loss: float) -> None:
+        """Look at an epoch that has ended: score the validation rows, keep the best weights, stop if it is time."""
+        settings, stopping = self.settings, self.stopping
+        if not self.watched:  # nothing can come of it but the end
+            stopping.best_loss = min(stopping.best_loss, loss)
+            if self.stop_reason == RUNNING and epoch >= settings.max_epochs:
+                self.stop_reason = MAX_ITER
+            return
+        score = self.validate_now()
+        if settings.restore_best and stopping.is_best(score):
+            self.best = self._copies()
+        reason = stopping.judge(epoch, loss, score, settings.source)
+        if settings.report is not None:
+            settings.report(epoch, loss, score)
+        if reason != RUNNING:
+            self.stop_reason = reason
+
+    def validate_now(self) -> float | None:
+        """Score the validation rows, if there are any, with the weights of the moment."""
+        if self.validate is None:
+            return None
+        score, loss = self.validate(self._now())
+        self.scores.append(score)
+        self.validation_curve.append(loss)
+        return score
+
+    # ---- weights ----
+
+    def _now(self) -> Weights:
+        return Weights(self.parts, self.kept_parts, self.average_parts)
+
+    def _copies(self) -> tuple[Arrays, Arrays, Arrays | None]:
+        average = None if self.average_parts is None else [part.copy() for part in self.average_parts]
+        return [part.copy() for part in self.parts], [part.copy() for part in self.kept_parts], average
+
+    def result(self, *, ended: bool = False) -> Result:
+        """How it stands, with the weights in the task's `Weights`."""
+        chosen = self.best if ended and self.best is not None else self._copies()
+        self.weights.trained, self.weights.kept, self.weights.average = chosen
+        slots = tuple([part.copy() for part in parts] for parts in self.slot_parts)
+
+        def of_epochs(values: list[float]) -> list[float] | None:
+            """Of each epoch; NaN for one that was broken off, or that broke, before anything was known of it."""
+            return None if self.validate is None else values + [math.nan] * (len(self.curve) - len(values))
+
+        return Result(
+            n_iter=len(self.curve),
+            stop_reason=self.stop_reason,
+            loss_curve=list(self.curve),
+            scores=of_epochs(self.scores),
+            validation_loss_curve=of_epochs(self.validation_curve),
+            best_loss=self.stopping.best_loss,
+            best_score=self.stopping.best_score,
+            idle=self.stopping.idle,
+            state=replace(self.state, slots=slots, rates=self.settings.source.state),
+            t=self.t,
+        )
+
+    # ---- all rows at once ----
+
+    def loss_gradient(self, gradient: NDArray[Any]) -> tuple[float, float]:
+        """Return loss and penalty over all rows, and write the gradient; for weights as they stand in `flat`."""
+        loss, penalty = self.engine.evaluate(gradient, self.threads)
+        return self.goal.factor * loss + self._constant(None), penalty
+
+
+def _copy(values: Arrays, into: Arrays) -> None:
+    for value, part in zip(values, into, strict=True):
+        part[:] = np.asarray(value).reshape(part.shape)

@@ -1,0 +1,125 @@
+"""When training stops: one rule for linear models and for networks.
+
+An epoch is *idle* if what is watched did not beat its best so far by `tol`. Watched is the loss of the epoch, penalty
+included, or with `by_score` (early stopping) the score of the validation rows. After `patience` idle epochs in a row
+the source of the learning rates may go on with smaller ones ("adaptive" does); otherwise training has ended. Why it has
+ended is one of the words below.
+
+The engine of single samples (`sequential.py`) applies the same rule to each output by itself, in the core:
+``SequentialJob::end_epoch`` in ``cpp/train/sequential_job.hpp``. It has the fields of `StoppingRule` and the same
+words; `joint` makes one word of those of its outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, nan
+from typing import Protocol
+
+CONVERGED = "converged"  # the loss no longer fell
+EARLY_STOPPING = "early_stopping"  # the validation score no longer rose, or a callback asked to stop
+MAX_ITER = "max_iter"  # the last epoch that was allowed has ended
+DIVERGED = "diverged"  # weights or loss are no longer finite
+INTERRUPTED = "interrupted"  # Ctrl-C
+DROPPED = "dropped"  # a search goes on without the model
+RUNNING = "none"  # none of them: training has not ended
+
+
+class Rates(Protocol):
+    """What the rule asks of a source of learning rates, see `rates.Source`."""
+
+    def tell(self, objective: float) -> None: ...
+    def goes_on(self) -> bool: ...
+    def reset(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoppingRule:
+    """When to stop.
+
+    Attributes
+    ----------
+    max_epochs : int
+        Epochs at most.
+    tol : float or None
+        By how much an epoch must improve on the best one. None: no epoch is idle.
+    patience : float
+        How many epochs in a row are idle when training stops.
+    by_score : bool
+        Whether the validation score decides, rather than the loss.
+    tells_rates : bool
+        Whether the source of the rates hears of each epoch. (In `partial_fit` of a linear model it does not.)
+    resets_rates : bool
+        Whether the source of the rates begins anew when training has stopped, as it does for linear models.
+    """
+
+    max_epochs: int
+    tol: float | None
+    patience: float
+    by_score: bool = False
+    tells_rates: bool = True
+    resets_rates: bool = False
+
+
+class Stopping:
+    """How far training has come by the rule.
+
+    Attributes
+    ----------
+    idle : int
+        Idle epochs in a row.
+    best_loss, best_score : float
+        The best of an epoch so far.
+    """
+
+    def __init__(self, rule: StoppingRule, *, idle: int = 0, best_loss: float = inf, best_score: float = -inf):
+        self.rule, self.idle, self.best_loss, self.best_score = rule, idle, best_loss, best_score
+
+    def is_best(self, score: float | None) -> bool:
+        """Whether an epoch that is to be judged has the best score so far."""
+        return score is not None and score > self.best_score
+
+    def judge(self, epoch: int, loss: float, score: float | None, rates: Rates) -> str:
+        """Take note of an epoch, counted from 1, that has ended; return why training stops after it, or `RUNNING`."""
+        rule = self.rule
+        self.idle = 0 if self._improves(loss, score) else self.idle + 1
+        if score is not None and score > self.best_score:  # NaN is not
+            self.best_score = score
+        self.best_loss = min(self.best_loss, loss)
+        if rule.tells_rates:
+            rates.tell(loss)
+        if self.idle >= rule.patience:
+            if not rates.goes_on():
+                if rule.resets_rates:
+                    rates.reset()
+                return EARLY_STOPPING if rule.by_score else CONVERGED
+            self.idle = 0
+        return MAX_ITER if epoch >= rule.max_epochs else RUNNING
+
+    def certain(self, epochs: int) -> int:
+        """How many epochs will follow the first `epochs` whatever their losses are, if no score and no rate needs them.
+
+        At least one.
+        """
+        rule = self.rule
+        left = rule.max_epochs - epochs
+        return left if rule.tol is None else int(min(left, max(1.0, rule.patience - self.idle)))
+
+    def _improves(self, loss: float, score: float | None) -> bool:
+        if self.rule.tol is None:
+            return True
+        if self.rule.by_score:
+            value, bar = nan if score is None else score, self.best_score + self.rule.tol
+        else:
+            value, bar = -loss, self.rule.tol - self.best_loss
+        if bar != bar:  # -inf + inf: the first epoch improves by whatever is asked
+            return value == value
+        return value >= bar  # NaN does not
+
+
+def joint(reasons: Sequence[str]) -> str:
+    """The word for several outputs: the last to stop decides, or the callback that stopped them."""
+    if RUNNING in reasons:
+        return EARLY_STOPPING
+    return MAX_ITER if MAX_ITER in reasons else reasons[0]

@@ -1,0 +1,254 @@
+"""What classifier and regressor share: the choice of the engine, validation rows, links of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+from sklearn.utils.multiclass import check_classification_targets
+
+from .. import optimizers, schedules
+from .._threads import threads_for
+from .._training.records import LinearWeights, Result, Task, Validation
+from .._validation.arrays import check_X_y
+from .._validation.parameters import BOOLEAN, Either, Instance, Number, OneOf, check_n_jobs
+from .._validation.validation_set import check_validation
+from . import _ignored
+from ._base import RATES, SGD
+
+REGRESSION_LOSSES = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive")
+
+
+def classes_of(y: Any) -> Any:
+    """``np.unique(y)``, without sorting where y holds whole numbers of a small range.
+
+    Raises
+    ------
+    ValueError
+        If y is continuous.
+    """
+    if y.dtype.kind in "iu" and y.size:
+        low, high = y.min(), y.max()
+        if int(high) - int(low) < 1 << 16:
+            # Of unsigned numbers, too: what wraps around in one direction wraps around in the other.
+            codes = y.astype(np.int64) - low.astype(np.int64)
+            return np.flatnonzero(np.bincount(codes)).astype(y.dtype) + low
+    if y.dtype.kind not in "biuUS":
+        check_classification_targets(y)
+    return np.unique(y)
+
+
+class Supervised(SGD):
+    """What classifier and regressor share: the choice of the engine, and its parameters."""
+
+    _idle = _ignored.LINEAR
+
+    def _is_batched(self) -> bool:
+        return (
+            self.batch_size != 1
+            or bool(self.positive)
+            or not (isinstance(self.learning_rate, str) and self.learning_rate in RATES)
+            or not (self.optimizer == "sgd" or self.optimizer == optimizers.SGD())
+        )
+
+    def _is_checked_in_training(self) -> bool:
+        """Whether training itself notices X that is not finite: it must read every row."""
+        return self._is_batched() and not self.early_stopping
+
+    # ---- what predictions make of w·x + b: "identity", "exp", "sigmoid", "modified_huber" or "softmax" ----
+
+    def _link_to_fit(self) -> str:
+        """The link that belongs to the parameters."""
+        raise NotImplementedError
+
+    @property
+    def _link(self) -> str:
+        """The link of the model that was fitted, whatever the parameters say now; before `fit`, as they say."""
+        return self.__dict__.get("_fitted_link") or self._link_to_fit()
+
+    def _fitted(self, start: LinearWeights, result: Result) -> dict[str, Any]:
+        return {**super()._fitted(start, result), "_fitted_link": self._link_to_fit()}
+
+    # ---- what a fit is made of; classifier and regressor answer for their targets ----
+
+    def _labels(self, targets: Any) -> list[int]:
+        """The class code of each output, or -1 where the targets are numbers."""
+        raise NotImplementedError
+
+    def _is_multinomial(self) -> bool:
+        return False
+
+    def _draw_seeds(self, split: Callable[[], Validation | None]) -> tuple[list[int], Validation | None]:
+        """The seeds, and the rows that `split` keeps aside, drawn in scikit-learn's order."""
+        raise NotImplementedError
+
+    def _side_weights(self, targets: Any, sample_weight: Any) -> list[tuple[float, float]]:
+        """Class weights of the negative and the positive side of each output."""
+        raise NotImplementedError
+
+    def _task(
+        self,
+        X: Any,
+        targets: Any,
+        coef_init: Any = None,
+        intercept_init: Any = None,
+        sample_weight: Any = None,
+        given: Validation | None = None,
+        *,
+        keep: bool,
+        partial: bool = False,
+        rows: Any = None,
+        splits: dict[Any, Any] | None = None,
+    ) -> Task:
+        """The task of a fit on some rows (None: all); `splits` is as for `_split`."""
+        labels = self._labels(targets)
+        start = self._start(X, len(labels), coef_init, intercept_init, keep=keep)
+        splits_off = given is None and not partial
+        split = (lambda: self._split(targets, sample_weight, rows, splits)) if splits_off else (lambda: None)
+        seeds, held_out = self._draw_seeds(split)
+        validation = given or held_out
+        state = self.__dict__.get("_optimizer_state") if keep else None
+        n = X.shape[0] if rows is None else len(rows)
+        own = targets, sample_weight
+        if rows is not None:
+            own = targets[rows], None if sample_weight is None else sample_weight[rows]
+        return Task(
+            objective=self._objective(),
+            rates=self._rate_parameters(),
+            stopping=self._stopping(partial=partial, validated=validation is not None),
+            X=X,
+            y=targets,
+            sample_weight=sample_weight,
+            start=start,
+            labels=labels,
+            side_weights=self._side_weights(*own),
+            seeds=seeds,
+            intercept_decay=self._decay_of_intercept(X),
+            shuffle=self.shuffle,
+            restore_best=validation is not None and bool(self.restore_best_weights),
+            validation=validation,
+            batches=self._batches(n, state, multinomial=self._is_multinomial(), normalise=not partial),
+            rows=rows,
+        )
+
+    def _threads(self, task: Task) -> int:
+        """With one sample a step, outputs are what can be shared."""
+        X, outputs = task.X, None if task.batches is not None else len(task.labels)
+        return threads_for(self.n_jobs, outputs, float(X.nnz if sp.issparse(X) else X.size))
+
+    def _check_parameters(self, *, partial: bool = False) -> None:
+        super()._check_parameters(partial=partial)
+        check_n_jobs(self.n_jobs)
+
+    # ---- validation rows ----
+
+    def _split(self, y: Any, sample_weight: Any, rows: Any, splits: dict[Any, Any] | None) -> Validation | None:
+        """The rows that early stopping keeps aside: scikit-learn's split for the same `random_state`.
+
+        `rows`: those to split; None: all. `splits` remembers splits for others like this one.
+        """
+        if not self.early_stopping:
+            return None
+        seed = self.random_state
+        key = (self._classification, self.validation_fraction, int(seed)) if isinstance(seed, Integral) else None
+        if splits is not None and key in splits:
+            mask = splits[key]
+        else:
+            mask = self._held_out(y, rows)
+            if splits is not None and key is not None:
+                splits[key] = mask
+        self._check_split(mask, sample_weight, rows)
+        return Validation(held_out=mask)
+
+    def _held_out(self, y: Any, rows: Any) -> Any:
+        own = y if rows is None else y[rows]
+        n = own.shape[0]
+        splitter = StratifiedShuffleSplit if self._classification else ShuffleSplit
+        cv = splitter(test_size=self.validation_fraction, random_state=self.random_state)
+        train, held = next(cv.split(np.zeros((n, 1)), own))
+        if train.shape[0] == 0 or held.shape[0] == 0:
+            raise ValueError(
+                f"Splitting {n} samples into a train set and a validation set with "
+                f"validation_fraction={self.validation_fraction!r} led to an empty set ({train.shape[0]} and "
+                f"{held.shape[0]} samples). Please either change validation_fraction, increase number of samples, "
+                "or disable early_stopping."
+            )
+        mask = np.zeros(y.shape[0], dtype=np.bool_)
+        mask[held if rows is None else rows[held]] = True
+        return mask
+
+    def _check_split(self, held_out: Any, sample_weight: Any, rows: Any) -> None:
+        weights = None
+        if sample_weight is not None:
+            own = slice(None) if rows is None else rows
+            weights = sample_weight[held_out]
+            for part, theirs in (("validation", weights), ("training", sample_weight[own][~held_out[own]])):
+                if not np.any(theirs):
+                    raise ValueError(
+                        f"The sample weights for {part} set are all zero, consider using a different random state."
+                    )
+        kept = f"early_stopping with validation_fraction={self.validation_fraction!r}"
+        self._check_scorable(int(held_out.sum()), weights, kept)
+
+    def _check_scorable(self, n: int, sample_weight: Any, what: str) -> None:
+        """Raise the error if the validation score of so few rows is undefined."""
+        counted = n if sample_weight is None else int(np.count_nonzero(sample_weight))
+        if not self._classification and counted < 2:
+            raise ValueError(
+                f"R², the validation score, needs at least two rows of positive weight, but {what} has {counted}. "
+                "Give more validation rows: a larger validation_fraction, or X_val and y_val."
+            )
+
+    def _given_validation(self, X: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> Validation | None:
+        """The user's own validation set, in X's storage; targets are encoded by the estimator."""
+        several = self._y_ndim > 1
+
+        def check(X_val: Any, y_val: Any) -> tuple[Any, Any]:
+            return check_X_y(self, X_val, y_val, dtypes=(X.dtype.type,), name="X_val", multi_output=several)
+
+        given = check_validation(check, X_val, y_val, sample_weight_val)
+        if given is None:
+            return None
+        X_val, y_val, weights = given
+        self._check_scorable(X_val.shape[0], weights, "X_val")
+        if sp.issparse(X):
+            X_val = sp.csr_array(X_val)
+            if X_val.nnz and X_val.indices.max() >= X_val.shape[1]:
+                raise ValueError("X_val.indices: a column index is out of range.")
+            for name in ("indices", "indptr"):
+                setattr(X_val, name, getattr(X_val, name).astype(X.indices.dtype, copy=False))
+        elif sp.issparse(X_val):
+            X_val = np.ascontiguousarray(X_val.toarray())
+        return Validation(X=X_val, y=y_val, sample_weight=weights)
+
+    def _check_validation_rows(self, given: Validation | None) -> None:
+        if self.restore_best_weights and given is None and not self.early_stopping:
+            raise ValueError(
+                "restore_best_weights=True needs a validation set: give X_val and y_val to fit, or set "
+                "early_stopping=True."
+            )
+
+
+SUPERVISED_RULES: dict[str, Any] = {
+    **SGD._rules,
+    "shuffle": OneOf(True, False, "rows"),
+    "learning_rate": schedules.learning_rate_rule(*RATES),
+    "batch_size": Either(Number(Integral, 1), OneOf("full")),
+    "optimizer": Either(
+        OneOf(*optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers")
+    ),
+    "positive": BOOLEAN,
+    "n_jobs": Number(Integral, none=True),
+    "penalty": OneOf("l2", "l1", "elasticnet", None),
+    "alpha": Number(low=0, high=np.inf, open_high=True),
+    "l1_ratio": Number(low=0, high=1, none=True),
+    "epsilon": Number(low=0, high=np.inf, open_high=True),
+    "early_stopping": BOOLEAN,
+    "validation_fraction": Number(low=0, high=1, open_low=True, open_high=True),
+    "n_iter_no_change": Number(Integral, 1),
+    "restore_best_weights": BOOLEAN,
+}

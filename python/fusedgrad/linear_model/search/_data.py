@@ -1,0 +1,37 @@
+"""What a search learns from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.base import clone
+
+
+@dataclass
+class Data:
+    """What is learned from, checked."""
+
+    X: Any
+    y: Any  # as the estimators take it
+    targets: Any  # as the metrics take it: codes of classes, or y in float64
+    sample_weight: Any
+    classes: Any = None  # None: a regression
+
+    @property
+    def outputs(self) -> int:
+        if self.classes is not None:
+            return 1 if len(self.classes) == 2 else len(self.classes)
+        return 1 if self.y.ndim == 1 else self.y.shape[1]
+
+    def fitted(self, estimator: Any, coef: Any, intercept: Any) -> Any:
+        """Return an estimator with these weights, which predicts."""
+        model = clone(estimator)
+        if self.classes is None:
+            model._y_ndim = self.y.ndim
+        else:
+            model.classes_ = self.classes
+        model.n_features_in_ = self.X.shape[1]
+        model.coef_, model.intercept_ = model._shape_coef(coef), intercept
+        model._fitted_link = model._link_to_fit()
+        return model

@@ -1,0 +1,42 @@
+"""The best model of a search."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from ._training import Search
+
+
+def refitted(search: Search, index: int) -> tuple[Any, float]:
+    """Return a cell's estimator, trained on all rows, and the seconds that it took."""
+    data = search.data
+    start = perf_counter()
+    best = clone(search.cells[search.names[index]])
+    best._idle = {}  # of which the search has warned, for all cells
+    best.fit(data.X, data.y, sample_weight=data.sample_weight)
+    del best._idle
+    return best, perf_counter() - start
+
+
+def mean_of_folds(search: Search, index: int) -> Any:
+    """Return a cell's estimator with the mean of the weights of its folds.
+
+    Raises
+    ------
+    ValueError
+        If it overflowed in a fold.
+    """
+    data = search.data
+    mean = search.weights[index].mean(axis=0, dtype=np.float64)
+    if not np.isfinite(mean).all():
+        raise ValueError(
+            f"{search.names[index]} is the best, but overflowed in a fold: its folds have no mean. Set refit=True, or "
+            "leave error_score=nan."
+        )
+    best = data.fitted(search.cells[search.names[index]], mean[:, :-1].astype(data.X.dtype), mean[:, -1].copy())
+    best.n_iter_ = int(search.n_iter[index].max())
+    return best

@@ -1,0 +1,262 @@
+"""`MLPRegressor`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import RegressorMixin
+
+from .. import losses, optimizers
+from .._estimator import available_if
+from .._validation.parameters import Either, Instance, OneOf
+from ._mlp import MLP, is_stochastic
+from ._targets import REGRESSION_LOSSES, Regression
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
+    """Multi-layer perceptron for regression: fully connected layers, trained on one of several losses.
+
+    scikit-learn's estimator of this name with its parameters, defaults and results, several times faster; and, keyword
+    by keyword, what it does not have. The loss of a batch is
+    ``(sum of weighted losses + alpha / 2 * sum of ||W||²) / sum of weights``.
+
+    Parameters
+    ----------
+    loss : str or Loss, default='squared_error'
+        'squared_error' (half of it), 'absolute_error', 'huber', 'quantile', or 'poisson' and 'gamma', which take the
+        output for the logarithm of the mean; or an object of `fusedgrad.losses`, such as
+        ``losses.Quantile(quantile=0.9)``.
+    hidden_layer_sizes : array-like of int, or int, default=(100,)
+        Units of each hidden layer, from the first to the last. Empty: none, which makes a linear model.
+    activation : str or list of str, default='relu'
+        The activation of the hidden layers, or one for each: 'identity', 'logistic', 'tanh', 'relu', and 'elu', 'gelu',
+        'hard_swish', 'leaky_relu', 'mish', 'selu', 'silu', 'softplus'.
+    solver : str or Optimizer, default='adam'
+        'lbfgs' (SciPy's L-BFGS-B, on all rows at once), 'sgd', 'adam' (both in scikit-learn's form), or any other name
+        or object of `fusedgrad.optimizers`. If the object has a `learning_rate`, it takes precedence over the
+        estimator's. ``set_params(solver__beta_1=0.8)`` makes an object of a name.
+    alpha : float in [0, inf), default=0.0001
+        Strength of the L2 penalty on weights (not on biases), which is divided by the weight of the batch.
+    batch_size : int in [1, inf), 'auto' or 'full', default='auto'
+        Rows of a batch; 'auto': 200, or all if there are fewer. 'full': all. Not used by 'lbfgs'.
+    learning_rate : str, float, schedule or callable, default='constant'
+        'constant' is `learning_rate_init`; 'invscaling' ``learning_rate_init / (t + 1) ** power_t``, with t the rows
+        seen before the epoch; 'adaptive' `learning_rate_init`, divided by 5 whenever training would stop, until 1e-6.
+        Or a float (a constant rate), an object of `fusedgrad.schedules`, or any callable ``step -> rate``, which gets
+        the number of steps made so far. Or the name of a schedule: 'cosine', 'linear', 'polynomial' and 'one_cycle'
+        begin with `learning_rate_init` and are as long as `max_iter` epochs (`partial_fit` cannot know that, and needs
+        an object), 'inverse_scaling' and 'reduce_on_plateau' begin with `learning_rate_init`.
+    learning_rate_init : float in (0, inf), default=0.001
+        The (first) learning rate.
+    power_t : float in [0, inf), default=0.5
+        The exponent of 'invscaling'.
+    max_iter : int in [1, inf), default=200
+        Epochs at most; with 'lbfgs' iterations.
+    shuffle : bool, default=True
+        Whether to visit the rows in a new order each epoch.
+    random_state : int, RandomState or None, default=None
+        Initial weights, the validation split, the order of rows and dropout.
+    tol : float in [0, inf), default=1e-4
+        An epoch counts as idle if the loss did not fall below its best by `tol` (with `early_stopping`: if the
+        validation score did not rise so). With 'lbfgs' it is the largest entry of the gradient at which to stop.
+    verbose : bool or int, default=False
+        Whether to print the loss of each epoch.
+    warm_start : bool, default=False
+        Whether `fit` starts from the weights of the last fit.
+    momentum : float in [0, 1], default=0.9
+        The momentum of 'sgd'.
+    nesterovs_momentum : bool, default=True
+        Whether 'sgd' uses Nesterov's momentum.
+    early_stopping : bool, default=False
+        Stop by the score (R²) on validation rows: those given to `fit`, else a share of the training rows. The weights
+        of the best epoch are kept. Not used by 'lbfgs'.
+    validation_fraction : float in [0, 1), default=0.1
+        The share of the training rows that `early_stopping` sets aside.
+    beta_1 : float in [0, 1), default=0.9
+        Decay of Adam's mean of gradients.
+    beta_2 : float in [0, 1), default=0.999
+        Decay of Adam's mean of squares.
+    epsilon : float in (0, inf), default=1e-8
+        Adam's epsilon (added before bias correction, as in scikit-learn).
+    n_iter_no_change : int in [1, inf) or inf, default=10
+        Training stops when more epochs than this were idle in a row.
+    max_fun : int in [1, inf), default=15000
+        Evaluations of loss and gradient at most, for 'lbfgs'.
+    dropout : float in [0, 1), default=0.0
+        In training each hidden unit is zero with this probability, after its activation.
+    batch_norm : bool, default=False
+        Whether hidden layers are normalised over the batch, before their activation.
+    init : str, default='auto'
+        Initial weights: a name of `fusedgrad.layers.initializers`, with biases of zero; 'auto' is scikit-learn's way.
+    weight_decay : float in [0, inf), default=0.0
+        Decoupled decay: weights shrink by ``rate * weight_decay`` in each step, whatever the optimizer.
+    clip_norm : float in (0, inf) or None, default=None
+        The gradient, of all parameters together, is shortened to this Euclidean norm.
+    restore_best_weights : bool or None, default=None
+        Keep the weights of the epoch with the best validation score. None: with `early_stopping`, as scikit-learn does.
+    n_jobs : int or None, default=None
+        Threads at most; fewer are used where that is measured to be faster. None: as many as the process may use, see
+        `fusedgrad.show_config`; -1: the same; -2: one less, ... Results are the same bits for any number.
+
+    Attributes
+    ----------
+    coefs_ : list of ndarray of shape (n_inputs, n_units)
+        Weights of each layer.
+    intercepts_ : list of ndarray of shape (n_units,)
+        Biases of each layer.
+    norms_ : list of dict
+        With `batch_norm`: 'scale', 'shift', 'mean' and 'variance' of each hidden layer.
+    loss_ : float
+        The loss of the last epoch.
+    best_loss_ : float or None
+        The smallest loss of an epoch; None with `early_stopping`.
+    loss_curve_ : list of float
+        The loss of each epoch, penalty included; with 'lbfgs' after each iteration.
+    validation_scores_, validation_loss_curve_ : list of float or None
+        R² and loss of the validation rows after each epoch; None without such rows.
+    best_validation_score_ : float or None
+        The best of the scores.
+    stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'diverged', 'interrupted'}
+        Why training ended. 'diverged' needs a validation set, whose best weights are kept; without one it is a
+        `DivergedError`. 'interrupted' is left behind by a Ctrl-C.
+    t_ : int
+        Rows seen so far.
+    n_iter_ : int
+        Epochs of the last fit.
+    n_layers_ : int
+        Layers, input and output included.
+    n_outputs_ : int
+        Units of the output layer.
+    out_activation_ : {'identity', 'exp'}
+        The function that turns its outputs into predictions.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where X has string names.
+
+    See Also
+    --------
+    MLPClassifier : The same for classification, with notes, references and the differences from scikit-learn.
+    NeuralRegressor : Networks of any layers.
+
+    Notes
+    -----
+    With several targets the gradient is that of the sum of their losses, as in scikit-learn. `loss_` of 'squared_error'
+    is the mean over targets for 'sgd' and 'adam', as in scikit-learn; with 'lbfgs' it is the sum, which is what is
+    minimised (scikit-learn's loss there does not fit its gradient).
+
+    Ctrl-C ends a fit as that of `MLPClassifier`. A validation set of one row, for which R² has no value, is an error
+    where the score decides.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import scale
+    >>> from fusedgrad.neural_network import MLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> reg = MLPRegressor("huber", (20,), learning_rate_init=0.01, n_iter_no_change=30, random_state=0)
+    >>> reg.fit(scale(X), scale(y)).score(scale(X), scale(y)) > 0.5
+    True
+    """
+
+    _rules = {
+        **MLP._rules,
+        "loss": Either(OneOf(*REGRESSION_LOSSES), Instance(losses.Loss, "an object of fusedgrad.losses")),
+    }
+
+    def __init__(
+        self,
+        loss: str | losses.Loss = "squared_error",
+        hidden_layer_sizes: int | Iterable[int] = (100,),
+        activation: str | Sequence[str] = "relu",
+        *,
+        solver: str | optimizers.Optimizer = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str | float | Callable[[int], float] = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        init: str = "auto",
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        restore_best_weights: bool | None = None,
+        n_jobs: int | None = None,
+    ):
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.dropout = dropout
+        self.batch_norm = batch_norm
+        self.init = init
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.restore_best_weights = restore_best_weights
+        self.n_jobs = n_jobs
+
+    @available_if(is_stochastic)
+    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Train for one epoch on these rows, starting from the weights so far.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to learn from.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            As for `fit`.
+        """
+        return self._partial(X, y, sample_weight)

@@ -1,0 +1,47 @@
+"""Optimizers: how weights move, given their gradient.
+
+An optimizer is a small immutable description, which is used in three ways: in an estimator, where a `learning_rate` of
+its own takes precedence over the estimator's; on NumPy arrays, in place and in one pass over memory; and as a method of
+``scipy.optimize.minimize``. Formulas and defaults are those of ``torch.optim`` where torch has the rule, so that a
+trajectory equals torch's to rounding.
+
+>>> import numpy as np
+>>> from fusedgrad import optimizers
+>>> w = np.array([1.0, -2.0])
+>>> adam = optimizers.Adam(0.1)
+>>> state = adam.init(w)
+>>> for _ in range(3):
+...     adam.step(w, 2 * w, state)  # the gradient of w @ w
+>>> w.round(4)
+array([ 0.7016, -1.7006])
+
+>>> from scipy.optimize import minimize, rosen, rosen_der
+>>> minimize(rosen, [2.0, 2.0], jac=rosen_der, method=optimizers.Adam(0.05)).x.round(3)
+array([1., 1.])
+"""
+
+from ._adagrad import FTRL, Adadelta, Adagrad, RMSprop
+from ._adam import Adam, Adamax, AdamW, NAdam, RAdam
+from ._catalog import get, names
+from ._lion import Lion
+from ._optimizer import Optimizer, State
+from ._sgd import ASGD, SGD
+
+__all__ = [
+    "ASGD",
+    "FTRL",
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Lion",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "State",
+    "get",
+    "names",
+]
