@@ -10,44 +10,23 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.sparse as sp
-from fusedgrad import schedules
+from fusedgrad import optimizers, schedules
 from hypothesis import assume
 from hypothesis import strategies as st
 
 from . import strategies
+from .reference.losses import REGRESSION, coded
+from .reference.rules import OPTIMIZERS, suited
 
 KINDS = ("binary", "multiclass", "multinomial", "regression", "multioutput")
-REGRESSION_LOSSES = (*strategies.REGRESSION_LOSSES, "absolute_error", "quantile", "poisson", "gamma")
+REGRESSION_LOSSES = REGRESSION
 STORAGES = ("C", "F", "csr32", "csr64")
 SHUFFLES = (True, "rows", False)
 RATES = ("eta0", "callable", "schedule", "own number", "own schedule")
 
-# Every update rule with some of its hyper-parameters, and a rate that suits it. A float32 `epsilon` where one divides.
-SGD, DIVIDING, SIGN = 0.05, 0.02, 0.01
-RULES = (
-    ("SGD", {}, SGD),
-    ("SGD", {"momentum": 0.9}, SGD / 5),
-    ("SGD", {"momentum": 0.8, "dampening": 0.3}, SGD / 5),
-    ("SGD", {"momentum": 0.8, "nesterov": True}, SGD / 5),
-    ("SGD", {"momentum": 0.8, "rate_inside": True}, SGD / 5),
-    ("Adagrad", {}, 0.1),
-    ("Adagrad", {"lr_decay": 0.01, "initial_accumulator": 0.1}, 0.1),
-    ("Adadelta", {}, 1.0),
-    ("RMSprop", {}, DIVIDING),
-    ("RMSprop", {"momentum": 0.5, "centered": True}, DIVIDING),
-    ("Adam", {}, DIVIDING),
-    ("Adam", {"amsgrad": True, "beta_1": 0.8, "beta_2": 0.95}, DIVIDING),
-    ("Adam", {"epsilon_hat": True, "epsilon": 1e-3}, DIVIDING),
-    ("AdamW", {"weight_decay": 0.1}, DIVIDING),
-    ("Adamax", {}, DIVIDING),
-    ("NAdam", {}, DIVIDING),
-    ("RAdam", {}, DIVIDING),
-    ("Lion", {}, SIGN),
-    ("Lion", {"weight_decay": 0.1}, SIGN),
-    ("FTRL", {}, 0.1),
-    ("FTRL", {"l1": 0.1, "l2": 0.1, "beta": 0.5}, 0.1),
-    ("ASGD", {}, SGD),
-    ("ASGD", {"lambd": 0.01, "t0": 3}, SGD),
+# Every update rule with some of its hyper-parameters, and a rate that suits it.
+RULES = tuple(
+    (kind.__name__, fields, suited(kind(**fields))) for kind, known in OPTIMIZERS.items() for fields in known.examples
 )
 DECAYS = ({}, {"weight_decay": 0.05}, {"clip_norm": 0.1}, {"clip_value": 0.02}, {"clip_norm": 0.2, "clip_value": 0.05})
 
@@ -83,15 +62,16 @@ def cases(draw, kinds=KINDS, rules=RULES):
 
     rule, fields, rate = draw(st.sampled_from(rules))
     fields = {**fields, **draw(st.sampled_from(DECAYS))}
-    if dtype == np.float32 and rule not in ("SGD", "ASGD", "Lion", "FTRL"):
+    known = OPTIMIZERS[getattr(optimizers, rule)]
+    if dtype == np.float32 and known.divides:
         fields["epsilon"] = 1e-3
     params = draw(parameters(kind))
-    if rule == "ASGD":
-        params["average"] = False  # it has its own
+    if "estimator's average" in known.without:
+        params["average"] = False
     params["batch_size"] = draw(st.one_of(st.integers(1, n + 5), st.sampled_from(["full", max(1, n // 3)])))
     if rule == "SGD" and not fields and params["batch_size"] == 1:
         fields["clip_norm"] = 10.0  # else the sequential engine
-    rates, of_estimator, of_optimizer = draw(learning_rates(rate, falls=rule == "Lion"))
+    rates, of_estimator, of_optimizer = draw(learning_rates(rate, falls="constant rates" in known.without))
     params |= of_estimator
     fields |= of_optimizer
 
@@ -116,8 +96,7 @@ def cases(draw, kinds=KINDS, rules=RULES):
         params["class_weight"] = weights if weight == "dict" else weight
     else:
         y = margin + 1
-        if params["loss"] in ("poisson", "gamma"):
-            y = np.abs(y) + 0.1 * (params["loss"] == "gamma")
+        y = coded(params["loss"], y)
         y = y if outputs > 1 else y[:, 0]
     if draw(st.booleans()):  # in the order of the classes or the targets, so that batches lack some
         order = np.argsort(y if y.ndim == 1 else y[:, 0], kind="stable")

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.sparse as sp
+import sklearn.linear_model
 from hypothesis import strategies as st
 
-CLASSIFICATION_LOSSES = ("hinge", "log_loss", "modified_huber", "squared_hinge", "perceptron")
-REGRESSION_LOSSES = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive")
+from .reference.losses import CLASSIFICATION, REGRESSION
+
+CLASSIFICATION_LOSSES = CLASSIFICATION
+REGRESSION_LOSSES = tuple(name for name in REGRESSION if name in sklearn.linear_model.SGDRegressor.loss_functions)
 PENALTIES = ("l2", "l1", "elasticnet", None)
 RATES = ("constant", "optimal", "invscaling", "adaptive")
 PASSIVE = ("pa1", "pa2")

@@ -25,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from . import child
+from .reference.losses import OF_NETWORKS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -960,7 +961,18 @@ def test_labels_of_any_type(name, labels):
 
 
 @pytest.mark.parametrize("name", REGRESSORS)
-@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma"])
+@pytest.mark.parametrize("loss", losses.names())
+def test_networks_offer_the_losses_that_the_table_says(name, loss):
+    model = make(name, loss=loss, epochs=1)
+    if loss in OF_NETWORKS:
+        model.fit(X, np.exp(SCORE / 2))
+    else:
+        with pytest.raises(ValueError, match="'loss' parameter of"):
+            model.fit(X, np.exp(SCORE / 2))
+
+
+@pytest.mark.parametrize("name", REGRESSORS)
+@pytest.mark.parametrize("loss", OF_NETWORKS)
 def test_losses_of_regression(name, loss):
     y = np.exp(SCORE / 2)
     by_name = make(name, loss=loss, epochs=3).fit(X, y)

@@ -4,27 +4,30 @@ import numpy as np
 import pytest
 from fusedgrad import _core, layers
 
-from .reference.network import ACTIVATIONS, KINKS, fields_of
+from ..reference.activations import ACTIVATIONS, ROWS
 
-ALPHAS = (0.0, 0.01, 0.3, 1.0, 2.5)
 DTYPES = (np.float64, np.float32)
+
+
 RTOL = {np.float64: 1e-13, np.float32: 1e-6}
+
+
 # Below, numbers are as good as zero: e^-x is cut off just above the smallest normal number.
 FLOOR = {np.float64: 1e-300, np.float32: 1e-35}
+
+
 LARGEST = {np.float64: 700.0, np.float32: 85.0}  # where e^-x is not yet cut off
+
+
 FIELDS = {name: [field[0] for field in fields] for name, _, fields in _core.activation_catalog()}
 
 
-def variants():
-    """Every activation, with several values of its parameter where it has one."""
-    for name, fields in FIELDS.items():
-        for alpha in ALPHAS if fields else (None,):
-            yield pytest.param(
-                name, {} if alpha is None else {"alpha": alpha}, id=f"{name}-{alpha}" if fields else name
-            )
+every_activation = pytest.mark.parametrize(
+    "name, fields",
+    [pytest.param(name, f, id="-".join(map(str, (name, *f.values())))) for name in ROWS for f in ROWS[name].fields],
+)
 
 
-every_activation = pytest.mark.parametrize("name, fields", list(variants()))
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 
@@ -46,15 +49,17 @@ def points(name, dtype):
     x = np.concatenate([rng.normal(0, 3, 500), rng.uniform(-40, 40, 500), near_zero, sizes, -sizes, [0.0]]).astype(
         dtype
     )
-    kinks = np.array(KINKS.get(name, []), dtype=dtype)
+    kinks = np.array(ROWS[name].kinks, dtype=dtype)
     around = [np.nextafter(kinks, dtype(side)) for side in (-np.inf, np.inf)]
     return np.concatenate([x, kinks, *around])
 
 
 def test_every_activation_has_a_reference_with_the_same_parameters():
-    assert set(layers.activations()) == set(FIELDS) == set(ACTIVATIONS)
-    assert {name: fields_of(name) for name in ACTIVATIONS} == FIELDS
-    assert set(KINKS) <= set(ACTIVATIONS)
+    assert set(layers.activations()) == set(FIELDS) == set(ROWS)
+    assert {name: ROWS[name].names for name in ROWS} == FIELDS
+    for known in ROWS.values():
+        assert [set(fields) for fields in known.fields] == [set(known.names)] * len(known.fields)
+        assert len(known.fields) > 1 or not known.names
 
 
 @pytest.mark.parametrize("name", [name for name, fields in FIELDS.items() if fields])
@@ -94,7 +99,7 @@ def test_the_slope_is_the_derivative_of_the_output(name, fields):
     h = 1e-4
     x = points(name, np.float64)
     x = x[np.abs(x) < 30]
-    for kink in KINKS.get(name, []):
+    for kink in ROWS[name].kinks:
         x = x[np.abs(x - kink) > 3 * h]
     assert len(x) > 500
     at = {k: core(name, fields, x + k * h)[0] for k in (-2, -1, 1, 2)}
@@ -107,7 +112,7 @@ def test_the_references_slope_is_the_derivative_of_its_output(name, fields):
     h = 1e-4
     x = points(name, np.float64)
     x = x[np.abs(x) < 30]
-    for kink in KINKS.get(name, []):
+    for kink in ROWS[name].kinks:
         x = x[np.abs(x - kink) > 3 * h]
     at = {k: judged(name, fields, x + k * h)[0] for k in (-2, -1, 1, 2)}
     difference = (8 * (at[1] - at[-1]) - (at[2] - at[-2])) / (12 * h)
@@ -149,22 +154,16 @@ def test_huge_inputs_give_what_the_formula_tends_to(name, fields, dtype):
     sizes = np.array([100, 710, 1000, 1e5, 1e10, 1e20, top**0.75, top / 1e6, top / 8], dtype=dtype)
     x = np.concatenate([sizes, -sizes])
     y, slope = core(name, fields, x)
-    right = name not in ("logistic", "tanh")
-    tends_to = {"logistic": 0.0, "tanh": -1.0, "identity": x, "leaky_relu": fields.get("alpha", 0) * x.astype(float)}
-    tends_to |= {"elu": -fields.get("alpha", 0), "selu": -1.0507009873554805 * 1.6732632423543772}
-    factor = 1.0507009873554805 if name == "selu" else 1.0
-    expected = np.where(x > 0, factor * x.astype(float) if right else 1.0, tends_to.get(name, 0.0))
+    expected, expected_slope = ROWS[name].far(x.astype(float), **fields)
     np.testing.assert_allclose(y, expected, rtol=RTOL[dtype], atol=1e-6)
-    left = {"identity": 1.0, "leaky_relu": fields.get("alpha")}.get(name, 0.0)
-    np.testing.assert_allclose(slope, np.where(x > 0, factor if right else 0.0, left), rtol=RTOL[dtype], atol=1e-6)
+    np.testing.assert_allclose(slope, expected_slope, rtol=RTOL[dtype], atol=1e-6)
 
 
 @every_dtype
 @every_activation
 def test_infinite_inputs_give_their_limit_or_nothing_finite(name, fields, dtype):
-    y, _ = core(name, fields, np.array([np.inf, -np.inf], dtype=dtype))
-    ends = {"logistic": (1.0, 0.0), "tanh": (1.0, -1.0), "identity": (np.inf, -np.inf)}
-    ends |= {"elu": (np.inf, -fields.get("alpha", 0)), "selu": (np.inf, -1.7580993408473766)}
-    ends["leaky_relu"] = (np.inf, -np.inf)
-    for found, limit in zip(y, ends.get(name, (np.inf, 0.0)), strict=True):
+    ends = np.array([np.inf, -np.inf], dtype=dtype)
+    with np.errstate(invalid="ignore"):
+        limits = ROWS[name].far(ends.astype(float), **fields)[0]
+    for found, limit in zip(core(name, fields, ends)[0], limits, strict=True):
         assert not np.isfinite(found) or found == pytest.approx(limit, rel=RTOL[dtype], abs=FLOOR[dtype])
