@@ -4,7 +4,7 @@ import pytest
 import sklearn
 from sklearn.utils.fixes import parse_version
 
-from . import sklearn_suite
+from .. import sklearn_suite
 
 if parse_version(sklearn.__version__) < parse_version("1.9"):
     pytest.skip("the suite is that of scikit-learn 1.9", allow_module_level=True)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from fusedgrad.optimizers import SGD, Adam
 
-from .reference import minibatch
-from .reference.losses import LOSSES, coded
-from .reference.rules import OPTIMIZERS, VARIANTS, suited
+from ..reference import minibatch
+from ..reference.losses import LOSSES, coded
+from ..reference.rules import OPTIMIZERS, VARIANTS, suited
 
 N, D, K = 24, 5, 3
 every_rule = pytest.mark.parametrize("optimizer", VARIANTS, ids=repr)

@@ -10,7 +10,7 @@ from fusedgrad.neural_network import MLPClassifier, MLPRegressor
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.utils.fixes import parse_version
 
-from . import sklearn_suite
+from .. import sklearn_suite
 
 if parse_version(sklearn.__version__) < parse_version("1.9"):
     pytest.skip("the suite is that of scikit-learn 1.9", allow_module_level=True)

@@ -25,7 +25,7 @@ PEOPLE = 24_000  # that are trained on; the others test
 
 def files():
     """The benchmark's way to the data."""
-    if not (Path(__file__).parents[1] / "bench" / "quality").exists():
+    if not (Path(__file__).parents[2] / "bench" / "quality").exists():
         pytest.skip("the tests run outside the repository, without its benchmark, which finds the data")
     from bench.quality.problems import _files
 

@@ -19,8 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
-from . import child
-from .reference import sgd
+from .. import child
+from ..reference import sgd
 
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
 scikit_learn_1_9 = pytest.mark.skipif(

@@ -13,9 +13,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import compute_class_weight
 
+from ..reference import minibatch, sgd
+from ..reference.losses import CLASSIFICATION
 from . import minibatch_strategies as strategies
-from .reference import minibatch, sgd
-from .reference.losses import CLASSIFICATION
 
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
 

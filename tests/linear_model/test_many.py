@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
-from . import child
+from .. import child
 from . import minibatch_strategies as strategies
 from .test_minibatch import shuffled_within_rows
 

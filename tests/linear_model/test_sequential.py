@@ -6,8 +6,8 @@ import scipy.sparse as sp
 from fusedgrad.linear_model import SGDClassifier, SGDOneClassSVM, SGDRegressor
 from sklearn.exceptions import ConvergenceWarning
 
-from .reference import sgd
-from .reference.losses import CLASSIFICATION, REGRESSION, ROWS, coded
+from ..reference import sgd
+from ..reference.losses import CLASSIFICATION, REGRESSION, ROWS, coded
 
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
 

@@ -24,8 +24,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from . import child
-from .reference.losses import OF_NETWORKS
+from .. import child
+from ..reference.losses import OF_NETWORKS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -1376,7 +1376,7 @@ def test_verbose_tells_every_epoch(name, capsys):
 def recorder(**options):
     """scikit-learn's protocol came with 1.9."""
     pytest.importorskip("sklearn.callback")
-    from .test_callbacks import Recorder
+    from ..test_callbacks import Recorder
 
     return Recorder(**options)
 

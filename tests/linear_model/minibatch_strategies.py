@@ -14,9 +14,9 @@ from fusedgrad import optimizers, schedules
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from ..reference.losses import REGRESSION, coded
+from ..reference.rules import OPTIMIZERS, suited
 from . import strategies
-from .reference.losses import REGRESSION, coded
-from .reference.rules import OPTIMIZERS, suited
 
 KINDS = ("binary", "multiclass", "multinomial", "regression", "multioutput")
 REGRESSION_LOSSES = REGRESSION

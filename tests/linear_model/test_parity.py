@@ -14,7 +14,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import compute_class_weight
 from sklearn.utils.fixes import parse_version
 
-from . import child, strategies
+from .. import child
+from . import strategies
 
 if parse_version(sklearn.__version__) < parse_version("1.9"):
     pytest.skip("the algorithm is that of scikit-learn 1.9", allow_module_level=True)

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 import sklearn.linear_model
 from hypothesis import strategies as st
 
-from .reference.losses import CLASSIFICATION, REGRESSION
+from ..reference.losses import CLASSIFICATION, REGRESSION
 
 CLASSIFICATION_LOSSES = CLASSIFICATION
 REGRESSION_LOSSES = tuple(name for name in REGRESSION if name in sklearn.linear_model.SGDRegressor.loss_functions)

@@ -11,7 +11,7 @@ from fusedgrad.linear_model import SGDClassifierCV, SGDRegressorCV
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GroupKFold, KFold
 
-from . import child
+from .. import child
 
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
 

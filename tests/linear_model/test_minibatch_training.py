@@ -16,8 +16,8 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import scale
 
-from .reference.losses import CLASSIFICATION, REGRESSION, coded
-from .reference.rules import OPTIMIZERS
+from ..reference.losses import CLASSIFICATION, REGRESSION, coded
+from ..reference.rules import OPTIMIZERS
 
 CONVERGING = tuple(loss for loss in CLASSIFICATION if loss != "perceptron")  # whose optimum is zero
 
