@@ -48,8 +48,8 @@ TESTED_BY = {
 }
 # All tests of a room, for those that survive the examples.
 OF_ROOM = {
-    "loss": ["tests/losses", "tests/test_minibatch.py", "tests/test_reference.py"],
-    "rule": ["tests/optimizers", "tests/test_minibatch.py", "tests/layers/test_training.py"],
+    "loss": ["tests/losses", "tests/linear_model/test_minibatch_fits.py", "tests/linear_model/test_sequential.py"],
+    "rule": ["tests/optimizers", "tests/linear_model/test_minibatch_fits.py", "tests/layers/test_training.py"],
     "activation": [
         "tests/layers/test_activations.py",
         "tests/layers/test_contract.py",

@@ -1,23 +1,33 @@
-"""The same networks as scikit-learn's for the same random state, to rounding, but for the documented differences."""
+"""MLPClassifier and MLPRegressor are scikit-learn's, one thing at a time; and where they differ."""
 
-import sys
 import warnings
-from unittest import mock
 
-import fusedgrad.neural_network
 import numpy as np
 import pytest
 import scipy.optimize
 import scipy.sparse as sp
 import sklearn
-import sklearn.neural_network
-from fusedgrad.neural_network._common import _parts
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from scipy.special import expit, log_expit, log_softmax, xlogy
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils.fixes import parse_version
+
+from .beside_sklearn import (
+    ACTIVATIONS,
+    KINDS,
+    OURS,
+    RATES,
+    RTOL,
+    STORAGES,
+    THEIR_MLP,
+    THEIRS,
+    assert_equal_models,
+    assert_equal_predictions,
+    both,
+    data,
+    make,
+    name_of,
+)
 
 if parse_version(sklearn.__version__) < parse_version("1.9"):
     pytest.skip("the algorithm is that of scikit-learn 1.9", allow_module_level=True)
@@ -27,238 +37,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Got `batch_size` less than 1 or larger:UserWarning"),
 ]
 
-THEIR_MLP = sys.modules["sklearn.neural_network._multilayer_perceptron"]
-THEIRS, OURS = sklearn.neural_network, fusedgrad.neural_network
-RTOL = {np.float64: 1e-9, np.float32: 1e-3}
-KINDS = ("binary", "multiclass", "multilabel", "regression", "targets", "poisson")
-ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
-RATES = ("constant", "invscaling", "adaptive")
-STORAGES = {"dense": np.asarray, "fortran": np.asfortranarray, "csr": sp.csr_array, "csc": sp.csc_array}
-repeatably = settings(
-    max_examples=120, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
-
-
-def name_of(kind):
-    return "MLPClassifier" if kind in KINDS[:3] else "MLPRegressor"
-
-
-def data(kind, n=60, d=5, seed=0):
-    """Rows, and targets that depend on them, with noise."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, d))
-    X[rng.random(X.shape) < 0.2] = 0.0
-    score = X @ rng.normal(size=(d, 3)) + 0.5 * rng.normal(size=(n, 3))
-    if kind == "binary":
-        y = np.array(["no", "yes"])[(score[:, 0] > 0).astype(int)]
-        y[:4] = ["no", "yes", "no", "yes"]
-    elif kind == "multiclass":
-        y = score.argmax(axis=1)
-        y[:3] = [0, 1, 2]
-    elif kind == "multilabel":
-        y = (score > 0).astype(int)
-        y[:2] = [[1, 1, 0], [0, 1, 1]]  # an indicator matrix, whatever the noise
-    else:
-        y = {"regression": score[:, 0], "targets": score, "poisson": rng.poisson(np.exp(score[:, 0] / 3))}[kind]
-    return X, y
-
-
-def make(kind, params):
-    """scikit-learn's model and ours."""
-    loss = {"loss": "poisson"} if kind == "poisson" else {}
-    return [getattr(library, name_of(kind))(**loss, **params) for library in (THEIRS, OURS)]
-
-
-def both(kind, X, y, params, **fit):
-    """Both models, fitted; scikit-learn's on our split where that is another, as of several classes it is."""
-    theirs, ours = make(kind, params)
-    with mock.patch.object(THEIR_MLP, "train_test_split", our_split if kind == "multiclass" else train_test_split):
-        return [theirs.fit(X, y, **fit), ours.fit(X, y, **fit)]
-
-
-def our_split(X, y, *others, random_state, test_size, stratify):
-    """As scikit-learn's MLPClassifier calls it, with a column of y for each class."""
-    assert stratify is None
-    parts = _parts(len(y), y.argmax(axis=1), test_size, random_state)
-    return [array[part] for array in (sp.csr_array(X) if sp.issparse(X) else X, y, *others) for part in parts]
-
-
-def assert_equal_models(theirs, ours, rtol=1e-9):
-    assert ours.n_iter_ == theirs.n_iter_
-    assert ours.t_ == theirs.t_
-    assert ours.n_layers_ == theirs.n_layers_
-    assert ours.n_outputs_ == theirs.n_outputs_
-    assert ours.out_activation_ == theirs.out_activation_
-    assert len(ours.coefs_) == len(theirs.coefs_)
-    for name in ("coefs_", "intercepts_"):
-        for our, their in zip(getattr(ours, name), getattr(theirs, name), strict=True):
-            assert our.dtype == their.dtype
-            scale = max(np.abs(their).max(initial=0.0), 1e-3)
-            np.testing.assert_allclose(our, their, rtol=0, atol=rtol * scale, err_msg=name)
-    for name in ("loss_curve_", "validation_scores_", "best_loss_", "best_validation_score_", "loss_"):
-        if name == "loss_curve_" and theirs.solver == "lbfgs":
-            continue
-        our, their = getattr(ours, name), getattr(theirs, name)
-        if their is None:
-            assert our is None, name
-        else:
-            np.testing.assert_allclose(our, their, rtol=rtol, atol=rtol, err_msg=name)
-
-
-def assert_equal_predictions(theirs, ours, X, rtol=1e-9):
-    if hasattr(theirs, "predict_proba"):
-        their = theirs.predict_proba(X)
-        our = ours.predict_proba(X)
-        assert our.dtype == their.dtype
-        np.testing.assert_allclose(our, their, rtol=rtol, atol=rtol)
-        np.testing.assert_allclose(ours.predict_log_proba(X), theirs.predict_log_proba(X), rtol=10 * rtol, atol=rtol)
-        # labels may differ only where the two best probabilities are equal to rounding
-        multilabel = theirs.out_activation_ == "logistic" and their.shape[1] == theirs.n_outputs_
-        near = np.abs(their - 0.5) if multilabel else np.ptp(np.sort(their, axis=1)[:, -2:], axis=1)
-        our, their = ours.predict(X), theirs.predict(X)
-        assert our.dtype == their.dtype
-        assert our.shape == their.shape
-        assert np.all((our == their) | (near < 10 * rtol))
-    else:
-        their = theirs.predict(X)
-        our = ours.predict(X)
-        assert our.shape == their.shape
-        assert our.dtype == their.dtype
-        np.testing.assert_allclose(our, their, rtol=rtol, atol=rtol * max(1.0, np.abs(their).max()))
-
-
-# ---- a random grid ----
-
-
-@st.composite
-def cases(draw):
-    kind = draw(st.sampled_from(KINDS))
-    n, d = draw(st.integers(12, 70)), draw(st.integers(1, 11))
-    solver = draw(st.sampled_from(["sgd", "adam"]))
-    early = draw(st.booleans())
-    params = {
-        "hidden_layer_sizes": tuple(draw(st.lists(st.integers(1, 19), max_size=3))),
-        "activation": draw(st.sampled_from(ACTIVATIONS)),
-        "solver": solver,
-        "alpha": draw(st.sampled_from([0.0, 1e-4, 0.5])),
-        "batch_size": draw(st.sampled_from(["auto", 1, 7, 16, n, n + 5])),
-        "learning_rate_init": draw(st.sampled_from([1e-3, 1e-2])),
-        "max_iter": draw(st.integers(1, 12)),
-        "shuffle": draw(st.booleans()),
-        "tol": draw(st.sampled_from([0.0, 1e-4, 1e-2])),
-        "n_iter_no_change": draw(st.integers(1, 4)),
-        "early_stopping": early,
-        "validation_fraction": draw(st.sampled_from([0.25, 0.4])),
-        "random_state": draw(st.integers(0, 5)),
-    }
-    if solver == "sgd":
-        params["learning_rate"] = draw(st.sampled_from(RATES))
-        params["power_t"] = draw(st.sampled_from([0.5, 0.2]))
-        params["momentum"] = draw(st.sampled_from([0.0, 0.5, 0.9]))
-        params["nesterovs_momentum"] = draw(st.booleans())
-    else:
-        params["beta_1"] = draw(st.sampled_from([0.0, 0.9]))
-        params["beta_2"] = draw(st.sampled_from([0.9, 0.999]))
-        params["epsilon"] = draw(st.sampled_from([1e-8, 1e-3]))
-    X, y = data(kind, n, d, draw(st.integers(0, 1000)))
-    dtype = draw(st.sampled_from([np.float64, np.float64, np.float64, np.float32]))
-    X = STORAGES[draw(st.sampled_from(list(STORAGES)))](X.astype(dtype))
-    weight = draw(st.sampled_from([None, "random"]))
-    if weight is not None:
-        weight = np.random.default_rng(n).uniform(0.1, 3.0, n)
-    return kind, X, y, params, weight
-
-
-@repeatably
-@given(cases())
-def test_any_fit(case):
-    kind, X, y, params, weight = case
-    if X.dtype == np.float32:  # a decision that hangs on a rounding error would send the two on different ways
-        params.update(tol=0.0, n_iter_no_change=100, early_stopping=False)
-    theirs, ours = both(kind, X, y, params, sample_weight=weight)
-    assert_equal_models(theirs, ours, RTOL[X.dtype.type])
-    assert_equal_predictions(theirs, ours, X, RTOL[X.dtype.type])
-
-
-def test_the_grid_reaches_every_option():
-    seen = set()
-
-    @settings(repeatably, max_examples=250)
-    @given(cases())
-    def collect(case):
-        kind, X, _, params, weight = case
-        seen.add(("kind", kind))
-        seen.add(("dtype", X.dtype.name))
-        seen.add(("storage", X.format if sp.issparse(X) else "fortran" if X.flags.f_contiguous else "dense"))
-        seen.add(("weight", weight is not None))
-        seen.add(("layers", len(params["hidden_layer_sizes"])))
-        for name in ("activation", "solver", "alpha", "shuffle", "early_stopping"):
-            seen.add((name, params[name]))
-        if params["solver"] == "sgd":
-            plain = params["momentum"] == 0
-            seen.add(("momentum", "plain" if plain else "nesterov" if params["nesterovs_momentum"] else "heavy"))
-            seen.add(("rate", params["learning_rate"]))
-        size = params["batch_size"]
-        seen.add(("batch", "auto" if size == "auto" else "tail" if X.shape[0] % size else "even"))
-
-    collect()
-    wanted = {
-        "kind": KINDS,
-        "dtype": ("float32", "float64"),
-        "storage": STORAGES,
-        "weight": (False, True),
-        "layers": (0, 1, 2, 3),
-        "activation": ACTIVATIONS,
-        "solver": ("sgd", "adam"),
-        "alpha": (0.0, 1e-4, 0.5),
-        "shuffle": (False, True),
-        "early_stopping": (False, True),
-        "momentum": ("plain", "nesterov", "heavy"),
-        "rate": RATES,
-        "batch": ("auto", "tail", "even"),
-    }
-    assert {(name, value) for name, values in wanted.items() for value in values} <= seen
-
-
-@st.composite
-def sequences(draw):
-    """Calls of partial_fit on changing rows."""
-    kind = draw(st.sampled_from(KINDS))
-    solver = draw(st.sampled_from(["sgd", "adam"]))
-    params = {
-        "hidden_layer_sizes": (draw(st.integers(1, 9)),),
-        "solver": solver,
-        "alpha": draw(st.sampled_from([0.0, 0.1])),
-        "batch_size": draw(st.sampled_from(["auto", 5])),
-        "shuffle": draw(st.booleans()),
-        "random_state": draw(st.integers(0, 3)),
-        "learning_rate_init": 0.01,
-        "learning_rate": draw(st.sampled_from(RATES)) if solver == "sgd" else "constant",
-        "tol": draw(st.sampled_from([1e-4, 10.0])),
-        "n_iter_no_change": draw(st.sampled_from([1, 10])),
-    }
-    rows = draw(st.lists(st.tuples(st.integers(8, 30), st.booleans()), min_size=1, max_size=6))
-    return kind, params, rows
-
-
-@repeatably
-@given(sequences())
-def test_any_sequence_of_partial_fits(sequence):
-    kind, params, rows = sequence
-    theirs, ours = make(kind, params)
-    for number, (n, weighted) in enumerate(rows):
-        X, y = data(kind, n, seed=number)
-        classes = {"classes": np.unique(data(kind)[1])} if kind in ("binary", "multiclass") else {}
-        if kind == "multilabel":
-            classes = {"classes": np.arange(3)}
-        weight = np.random.default_rng(number).uniform(0.1, 2.0, n) if weighted else None
-        for model in (theirs, ours):
-            model.partial_fit(X, y, weight, **classes)
-        assert_equal_models(theirs, ours)
-    assert_equal_predictions(theirs, ours, X)
-
 
 # ---- one thing at a time ----
+
 
 SOLVERS = {
     "adam": {"solver": "adam", "learning_rate_init": 0.01},

@@ -1,4 +1,4 @@
-"""The mini-batch engine equals its judge, whatever the model, the data, the rule, the storage and the threads."""
+"""Storages, threads, going on, ends, rates and edges of training by mini-batches."""
 
 import dataclasses
 import pickle
@@ -6,316 +6,29 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from fusedgrad import _core, losses, optimizers, schedules
-from fusedgrad.linear_model import SGDClassifier, SGDRegressor
-from hypothesis import HealthCheck, given, settings
+from fusedgrad import optimizers, schedules
+from fusedgrad.linear_model import SGDClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
-from sklearn.utils import compute_class_weight
 
-from ..reference import minibatch, sgd
-from ..reference.losses import CLASSIFICATION
+from ..reference import minibatch
 from . import minibatch_strategies as strategies
+from .batches import (
+    assert_equal,
+    estimator,
+    every_kind,
+    fit,
+    judged,
+    shuffled_within_rows,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
-
-RTOL = {np.float64: 1e-9, np.float32: 1e-3}
-REGRESSION = strategies.REGRESSION_LOSSES
-repeatably = settings(
-    max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
-every_kind = pytest.mark.parametrize("kind", strategies.KINDS)
-
-
-# ---- the judge's side ----
-
-
-def dense64(X):
-    return (X.toarray() if sp.issparse(X) else X).astype(float)
-
-
-def targets_and_weights(case):
-    """Targets (rows, outputs) as the loss codes them, and the products of sample and class weights."""
-    y, dtype = case.y, case.X.dtype
-    weight = np.ones(len(y)) if "sample_weight" not in case.fit_params else case.fit_params["sample_weight"]
-    weight = weight.astype(dtype).astype(float)
-    if case.kind in ("regression", "multioutput"):
-        return y.astype(dtype).astype(float).reshape(len(y), -1), weight
-    classes = np.unique(y)
-    of_class = np.ones(len(classes))
-    inside = y[:, None] == classes
-    if case.params.get("class_weight") == "balanced":
-        of_rows = weight @ inside
-        of_class = np.divide(of_rows.sum(), len(classes) * of_rows, out=0 * of_rows, where=of_rows > 0)
-    elif case.params.get("class_weight") is not None:
-        of_class = compute_class_weight(case.params["class_weight"], classes=classes, y=y)
-    if case.kind == "multinomial":
-        return inside.astype(float), weight * of_class[inside.argmax(axis=1)]
-    negative = losses.get(case.params["loss"]).negative
-    if case.kind == "binary":
-        return np.where(inside[:, 1:], 1.0, negative), weight * of_class[inside.argmax(axis=1)]
-    return np.where(inside, 1.0, negative), weight[:, None] * np.where(inside, of_class, 1.0)
-
-
-def seed_of(case):
-    random_state = case.params["random_state"]
-    if case.kind in ("regression", "multioutput"):
-        return sgd.regression_seed(random_state)
-    if case.kind == "binary":
-        return sgd.binary_seed(random_state)
-    return sgd.binary_seed(np.random.RandomState(random_state).randint(sgd.MAX_INT, size=len(np.unique(case.y)))[0])
-
-
-def order_of(X, batch_size, shuffle, seed, epoch):
-    if sp.issparse(X):
-        row_bytes = X.nnz / X.shape[0] * (X.data.itemsize + X.indices.itemsize)
-    else:
-        row_bytes = X.shape[1] * X.itemsize
-    n = X.shape[0]
-    size = n if batch_size == "full" else min(batch_size, n)
-    return _core.row_order(n, size, row_bytes, {False: 0, True: 1, "rows": 2}[shuffle], seed, epoch)
-
-
-def moments_of(X):
-    """Where rows are short against the number of features, the penalty is sampled less often."""
-    return int(np.clip(8 * max(1, X.nnz / X.shape[0]) * X.shape[0] / X.shape[1], 2, 16)) if sp.issparse(X) else 16
-
-
-def judged(case, *, start=None, epochs=None, whole=True):
-    """What the reference makes of a case; `epochs` as many as max_iter says, `whole` as in `fit`."""
-    params = case.params
-    Y, weight = targets_and_weights(case)
-    alpha, penalty = params["alpha"], params["penalty"]
-    ratio = {"l2": 0.0, "l1": 1.0, "elasticnet": params["l1_ratio"], None: None}[penalty]
-    name, fields = case.rule
-    optimizer = getattr(optimizers, name)(**fields)
-    own = {"weight_decay": optimizer.penalty["coupled"], "decay": optimizer.penalty["decay"]}
-    own |= {"clip_norm": optimizer.clip_norm, "clip_value": optimizer.clip_value}
-    decay = 1.0 if params["intercept_decay"] is None else params["intercept_decay"]
-    loss = "softmax" if case.kind == "multinomial" else params["loss"]
-    first = len(start.loss_curve) if start else 0
-    orders = [
-        order_of(case.X, params["batch_size"], params["shuffle"], seed_of(case), epoch)
-        for epoch in range(first, first + (epochs or params["max_iter"]))
-    ]
-    return minibatch.train(
-        dense64(case.X),
-        Y,
-        loss=loss,
-        fields={key: params[key] for key in losses.get(params["loss"]).fields},
-        rule=optimizer.rule,
-        rates=case.rates,
-        batch_size=params["batch_size"],
-        orders=orders,
-        weight=weight,
-        whole=whole,
-        l1=0.0 if ratio is None else alpha * ratio,
-        l2=0.0 if ratio is None else alpha * (1 - ratio),
-        positive=params["positive"],
-        intercept_decay=decay if params["fit_intercept"] else 0.0,
-        average=int(params["average"]),
-        moments=moments_of(case.X),
-        start=start,
-        **own,
-    )
-
-
-# ---- the engine's side ----
-
-
-def estimator(case, **changes):
-    name, fields = case.rule
-    kind = SGDRegressor if case.kind in ("regression", "multioutput") else SGDClassifier
-    return kind(**{"optimizer": getattr(optimizers, name)(**fields), **case.params, **changes})
-
-
-def fit(case, X=None, **changes):
-    return estimator(case, **changes).fit(case.X if X is None else X, case.y, **case.fit_params)
-
-
-def assert_equal(model, expected, rtol, *, averaged):
-    coef, intercept = expected.answer(averaged=averaged)
-    # one scale for the coefficients and the intercepts: they enter the same sum
-    scale = max(np.abs(coef).max(), np.abs(intercept).max(), 1e-6)
-    assert model.coef_.shape in (coef.shape, coef.shape[1:])
-    np.testing.assert_allclose(np.atleast_2d(model.coef_), coef, rtol=0, atol=rtol * scale)
-    np.testing.assert_allclose(model.intercept_, intercept, rtol=0, atol=rtol * scale)
-    np.testing.assert_allclose(model.loss_curve_, expected.loss_curve, rtol=rtol, atol=rtol)
 
 
 def assert_same_bits(model, other):
     np.testing.assert_array_equal(model.coef_, other.coef_)
     np.testing.assert_array_equal(model.intercept_, other.intercept_)
     assert model.loss_curve_ == other.loss_curve_
-
-
-@every_kind
-def test_fit(kind):
-    @repeatably
-    @given(strategies.cases(kinds=(kind,)))
-    def check(case):
-        model, expected = fit(case), judged(case)
-        assert model.coef_.dtype == case.X.dtype
-        assert model.n_iter_ == case.params["max_iter"] == len(expected.loss_curve)
-        assert_equal(model, expected, RTOL[case.X.dtype.type], averaged=case.params["average"])
-
-    check()
-
-
-def test_the_strategy_reaches_every_option():
-    seen = set()
-
-    @settings(repeatably, max_examples=1000)
-    @given(strategies.cases())
-    def collect(case):
-        n, batch_size = case.X.shape[0], case.params["batch_size"]
-        for name in ("kind", "rule"):
-            seen.add((name, getattr(case, name) if name == "kind" else case.rule[0]))
-        for name in ("loss", "penalty", "shuffle", "positive", "fit_intercept"):
-            seen.add((name, case.params[name]))
-        seen.add(("dtype", case.X.dtype.name))
-        seen.add(("sparse", case.X.indices.dtype.name if sp.issparse(case.X) else ""))
-        seen.add(("contiguous", not sp.issparse(case.X) and case.X.flags.c_contiguous))
-        seen.add(("clip", tuple(sorted(key for key in case.rule[1] if key.startswith("clip")))))
-        seen.add(("average", case.params["average"] if isinstance(case.params["average"], bool) else "int"))
-        seen.add(("tail", case.X.shape[1] % 16))
-        if batch_size == "full":
-            seen.add(("batch", "full"))
-        else:
-            short = "larger" if batch_size > n else "short last" if n % batch_size else "even"
-            seen.update({("batch", short), ("batch", "one" if batch_size == 1 else "several")})
-
-    collect()
-    wanted = {
-        "kind": strategies.KINDS,
-        "rule": {name for name, *_ in strategies.RULES},
-        "loss": {*SGDClassifier.loss_functions, *SGDRegressor.loss_functions},
-        "penalty": ("l1", "l2", "elasticnet", None),
-        "shuffle": strategies.SHUFFLES,
-        "positive": (False, True),
-        "fit_intercept": (False, True),
-        "dtype": ("float32", "float64"),
-        "sparse": ("", "int32", "int64"),
-        "contiguous": (False, True),
-        "clip": ((), ("clip_norm",), ("clip_value",), ("clip_norm", "clip_value")),
-        "average": (False, True, "int"),
-        "tail": range(16),
-        "batch": ("full", "larger", "short last", "even", "one", "several"),
-    }
-    assert {(name, value) for name, values in wanted.items() for value in values} <= seen
-
-
-# ---- the order of rows ----
-
-
-@pytest.mark.parametrize("dtype, rtol", [(np.float32, 1e-6), (np.float64, 1e-14)])
-@pytest.mark.parametrize("name", losses.names())
-def test_losses_are_exact_in_the_type_of_the_data(name, dtype, rtol):
-    loss = losses.get(name)
-    rng = np.random.default_rng(0)
-    far = 80 if losses.get(name).curvature < np.inf else 20
-    p = np.concatenate([rng.normal(0, 3, 300), rng.uniform(-far, far, 300)]).astype(dtype)
-    # Of row i, feature i alone is not zero: its margin is its weight, and its step the slope. The rate is so large that
-    # what the weight was is a rounding error.
-    X, rate = np.eye(len(p), dtype=dtype), 2.0**40
-    classes = name in CLASSIFICATION
-    y = rng.integers(2, size=len(p)) if classes else np.abs(np.round(p + rng.normal(size=len(p)), 3))
-    target = np.where(y == 1, 1.0, loss.negative) if classes else y.astype(dtype)
-    model = (SGDClassifier if classes else SGDRegressor)(
-        loss=name,
-        alpha=0,
-        batch_size="full",
-        learning_rate=schedules.Constant(len(p) * rate),
-        fit_intercept=False,
-        max_iter=1,
-        **({"epsilon": loss.fields["epsilon"]} if "epsilon" in loss.fields else {}),
-    ).fit(X, y, coef_init=p)
-    value, slope = loss.value(target, p.astype(float)), loss.slope(target, p.astype(float))
-    found = (p.astype(float) - model.coef_.ravel()) / rate
-    # beside small slopes stand the rounding errors of the weight, and of p - y or 1 - y p
-    atol = far / rate if name == "log_loss" else far * np.finfo(dtype).eps
-    np.testing.assert_allclose(found, slope, rtol=rtol, atol=atol)
-    np.testing.assert_allclose(model.loss_curve_[0], value.mean(), rtol=rtol)
-
-
-@pytest.mark.parametrize("value, said", [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")])
-@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array])
-@pytest.mark.parametrize("rule", [optimizers.SGD(clip_value=0.1), optimizers.Lion(), optimizers.FTRL()])
-@pytest.mark.parametrize("loss", [*losses.names(), "multinomial"])
-def test_training_notices_x_that_is_not_finite(loss, rule, storage, value, said):
-    rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(60, 12)), rng.integers(3, size=60) + (loss == "gamma")
-    kind = SGDRegressor if losses.get("hinge" if loss == "multinomial" else loss).name in REGRESSION else SGDClassifier
-    params = {"loss": "log_loss", "multi_class": loss} if loss == "multinomial" else {"loss": loss}
-    model = kind(**params, batch_size=16, optimizer=rule, learning_rate=schedules.Constant(0.1), max_iter=1)
-    model.partial_fit(storage(X), y, **({"classes": [0, 1, 2]} if kind is SGDClassifier else {}))
-    before = pickle.dumps(model)
-    weight = np.ones(60)
-    weight[-1] = 0  # the row counts for nothing, and is looked at
-    X[-1, 5] = value
-    for fit in (model.partial_fit, model.fit):
-        with pytest.raises(ValueError, match=f"Input X contains {said}"):
-            fit(storage(X), y, sample_weight=weight)
-        assert pickle.dumps(model) == before
-
-
-@pytest.mark.parametrize("n", [1, 2, 7, 1000])
-def test_rows_are_drawn_from_64_bits(n):
-    """SplitMix64, and Fisher-Yates by the high half of a product of 128 bits: no row is likelier than another."""
-    word = 2**64 - 1
-
-    def numbers(state):
-        while True:
-            state = (state + 0x9E3779B97F4A7C15) & word
-            z = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 & word
-            z = (z ^ (z >> 27)) * 0x94D049BB133111EB & word
-            yield z ^ (z >> 31)
-
-    seed, epoch = 12345, 7
-    draws = numbers(next(numbers(seed)) ^ epoch)
-    next(draws)  # where the first block begins, of which there is one place
-    order = list(range(n))
-    for i in range(n - 1):
-        j = i + (next(draws) * (n - i) >> 64)
-        order[i], order[j] = order[j], order[i]
-    np.testing.assert_array_equal(_core.row_order(n, 4, 8.0, 2, seed, epoch), order)
-
-
-@pytest.mark.parametrize("n", [1, 2, 63, 1000])
-@pytest.mark.parametrize("batch_size", [1, 16, 100, 1000])
-@pytest.mark.parametrize("row_bytes", [0.0, 8.0, 400.0, 1e6])
-@pytest.mark.parametrize("shuffle", [0, 1, 2])
-def test_the_order_is_a_permutation(n, batch_size, row_bytes, shuffle):
-    order = _core.row_order(n, batch_size, row_bytes, shuffle, 7, 3)
-    assert order.dtype == np.uint32
-    np.testing.assert_array_equal(np.sort(order), np.arange(n))
-    np.testing.assert_array_equal(order, _core.row_order(n, batch_size, row_bytes, shuffle, 7, 3))
-
-
-def test_orders_differ_between_epochs_and_seeds():
-    for shuffle in (1, 2):
-        orders = {tuple(_core.row_order(200, 32, 8.0, shuffle, seed, epoch)) for seed in range(5) for epoch in range(5)}
-        assert len(orders) == 25
-    np.testing.assert_array_equal(_core.row_order(200, 32, 8.0, 0, 1, 1), np.arange(200))
-
-
-def test_blocks_are_adjacent_rows_of_four_pages_and_at_most_a_sixteenth_of_a_batch():
-    for batch_size, row_bytes, block in ((1600, 400.0, 40), (64, 400.0, 4), (16, 400.0, 1), (1600, 16384.0, 1)):
-        order = _core.row_order(10_000, batch_size, row_bytes, 1, 5, 0).astype(int)
-        runs = np.count_nonzero(np.diff(order) != 1) + 1
-        # two blocks that happen to follow each other are one run
-        assert 0.97 * 10_000 / block < runs <= 10_000 // block + 2
-
-
-def test_each_row_is_equally_likely_everywhere():
-    # mean place of each row over 400 epochs: for a fair shuffle within 6 standard deviations of the middle
-    for shuffle in (1, 2):
-        places = np.zeros(300)
-        for epoch in range(400):
-            order = _core.row_order(300, 64, 400.0, shuffle, 11, epoch)
-            places[order] += np.arange(300)
-        deviations = (places / 400 - 149.5) / (300 / np.sqrt(12 * 400))
-        assert np.abs(deviations).max() < 6
 
 
 # ---- storage ----
@@ -351,15 +64,6 @@ def plain(kind, *, n=90, d=11, sparse=False, seed=0, **params):
     return strategies.Case(
         kind, given, ("SGD", {"momentum": 0.5}), X, y.get(kind, margin.argmax(axis=1)), lambda step: given["eta0"], {}
     )
-
-
-def shuffled_within_rows(X):
-    X = X.copy()
-    for begin, end in zip(X.indptr[:-1], X.indptr[1:], strict=True):
-        order = np.random.default_rng(begin).permutation(end - begin) + begin
-        X.indices[begin:end], X.data[begin:end] = X.indices[order], X.data[order]
-    X.has_sorted_indices = False
-    return X
 
 
 def with_duplicates(X):
@@ -423,6 +127,7 @@ def test_a_matrix_without_any_entry():
 
 
 # ---- threads ----
+
 
 # Enough work in a batch that eight threads pay, for sparse rows too: the engine takes fewer where they do not.
 BITS = {"n": 8000, "d": 131, "batch_size": 4000, "max_iter": 2, "shuffle": True}
