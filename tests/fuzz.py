@@ -14,8 +14,13 @@ import scipy.sparse as sp
 from fusedgrad import layers as L
 from fusedgrad import linear_model as lm
 from fusedgrad import neural_network as nn
-from fusedgrad import optimizers, schedules
+from fusedgrad import optimizers
 from sklearn.exceptions import NotFittedError
+
+from .reference.layers import EXAMPLES, fits
+from .reference.layers import KINDS as LAYERS
+from .reference.losses import OF_NETWORKS
+from .reference.schedules import ROWS as SCHEDULES
 
 ALLOWED = (ValueError, TypeError, NotFittedError, MemoryError)
 UNTIMELY = {
@@ -48,6 +53,9 @@ class Draw:
         return float(10.0 ** self.rng.uniform(low, high))
 
 
+KINDS_OF_OTHER_ROWS = {1: (L.Conv2D, L.AvgPool2D, L.GRU), 2: (L.Conv2D, L.AvgPool2D), 3: L.GRU}
+
+
 # ---- parameters ----
 
 
@@ -72,18 +80,11 @@ def rate(draw):
 
 def schedule(draw):
     steps = draw.pick(1, 3, 1000, 2**40)
-    kinds = [
-        lambda: schedules.Constant(rate(draw)),
-        lambda: schedules.Cosine(rate(draw), steps),
-        lambda: schedules.Exponential(rate(draw), 0.9, steps),
-        lambda: schedules.InverseTime(rate(draw), 0.5, steps),
-        lambda: schedules.OneCycle(rate(draw), steps),
-        lambda: schedules.ReduceOnPlateau(rate(draw), 0.5, 1),
-        lambda: schedules.Step(rate(draw), steps, 0.5),
-        lambda: schedules.Warmup(schedules.Linear(rate(draw), steps, 0.0), steps),
-        lambda: Jump(draw.pick(0.01, 0.0), draw.pick(0.01, -1.0, np.nan, "fast")),
-    ]
-    return draw.pick(*kinds)()
+    if draw.chance(0.2):
+        return Jump(draw.pick(0.01, 0.0), draw.pick(0.01, -1.0, np.nan, "fast"))
+    given = draw.pick(*(known.example for known in SCHEDULES.values()))
+    own = {"rate": rate(draw), "steps": steps} if draw.chance(0.8) else {}
+    return given.set_params(**{name: value for name, value in own.items() if name in given.get_params(deep=False)})
 
 
 def optimizer(draw):
@@ -99,9 +100,10 @@ def optimizer(draw):
         given["clip_norm"] = draw.power(-3, 3)
     if draw.chance(0.3):
         given["clip_value"] = draw.power(-3, 3)
-    if name in ("adam", "adamw", "rmsprop", "adadelta", "adagrad", "nadam", "radam", "adamax") and draw.chance(0.4):
+    own = optimizers.get(name).get_params(deep=False)
+    if "epsilon" in own and draw.chance(0.4):
         given["epsilon"] = draw.pick(0.0, 1e-300, 1e-30, 1e-8, 1.0)
-    if name == "sgd" and draw.chance(0.5):
+    if "momentum" in own and draw.chance(0.5):
         given["momentum"] = draw.pick(0.0, 0.5, 0.99)
     return optimizers.get(name, **given)
 
@@ -178,34 +180,23 @@ def perceptron(draw, kind):
     if "Classifier" in kind:
         params["class_weight"] = draw.pick(None, None, "balanced", {0: 2.0})
     else:
-        params["loss"] = draw.pick("squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma")
+        params["loss"] = draw.pick(*OF_NETWORKS)
     return getattr(nn, kind)(**params)
 
 
 def layered(draw, kind):
     """Of flat rows, images or sequences."""
     size = extreme_whole(draw, draw.whole(1, 4))
-    images = [
+    extreme = [
         L.Conv2D(2, draw.whole(1, 3), "relu", padding=draw.pick("same", "valid", size), stride=draw.pick(1, 2, size)),
         L.Conv2D(3, 2, dilation=draw.pick(1, 2, size), padding=draw.pick("same", "valid")),
-        L.MaxPool2D(2),
         L.AvgPool2D(draw.pick(1, 2, size)),
-    ]
-    sequences = [
-        draw.pick(L.GRU, L.LSTM, L.SimpleRNN)(draw.whole(1, 4), return_sequences=True, bidirectional=draw.chance(0.3)),
-        L.Conv1D(draw.whole(1, 3), 2),
         L.GRU(3, truncate=draw.pick(None, 1, size)),
-    ]
-    flat = [
         L.Dense(extreme_whole(draw, draw.whole(1, 6)), draw.pick(None, "relu", "gelu")),
-        L.BatchNorm(),
-        L.LayerNorm(),
-        L.Dropout(0.3),
-        L.Residual([L.BatchNorm(), L.Activation("tanh")]),
-        L.Flatten(),
     ]
     shape = draw.pick((12,), (3, 4, 1), (4, 3))
-    own = {1: flat, 3: images + flat, 2: sequences + flat}[len(shape)]
+    usual = [layer for _, stack, rows in EXAMPLES if len(rows) == len(shape) for layer in stack]
+    own = [*usual, *(layer for layer in extreme * 8 if not isinstance(layer, KINDS_OF_OTHER_ROWS[len(shape)]))]
     params = shared(draw)
     params |= {
         "optimizer": optimizer(draw),
@@ -216,7 +207,13 @@ def layered(draw, kind):
         "average": draw.pick(None, None, 0.9),
         "shuffle": draw.chance(0.7),
     }
-    stack = [own[draw.whole(0, len(own) - 1)] for _ in range(draw.whole(0, 4))]
+    stack, after = [], shape
+    for _ in range(draw.whole(0, 4)):
+        layer = draw.pick(*own)
+        begins = LAYERS[type(layer)].first is None or not stack
+        if (begins and fits(layer, after)) or draw.chance(0.1):
+            stack.append(layer)
+            after = layer.shape(after) if fits(layer, after) else after
     return getattr(nn, kind)(stack, input_shape=shape, **params)
 
 

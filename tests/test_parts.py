@@ -16,18 +16,18 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from . import reference
+from .reference.rules import VARIANTS
+
 PARTS = [
-    *(optimizers.get(name) for name in optimizers.names()),
+    *VARIANTS,
+    *(losses.get(name, **fields) for name, known in reference.losses.ROWS.items() for fields in known.fields),
+    *(known.example for known in reference.schedules.ROWS.values()),
+    *dict.fromkeys(layer for _, stack, _ in reference.layers.EXAMPLES for layer in stack),
     Adam(Warmup(Cosine(0.1, steps=10), steps=2), clip_norm=1.0),
-    *(losses.get(name) for name in losses.names()),
-    Cosine(0.1, steps=10),
-    schedules.Piecewise([2, 4], [0.5, 0.1, 0.2]),
     Warmup(lambda step: 0.1, steps=3),
     Dense(3, "relu", init=0.5, label="a"),
     Residual([Dense(4, "gelu"), Residual([Dropout(0.1)]), Dense(4)]),
-    layers.GRU(5, bidirectional=True),
-    layers.Conv2D(4, (3, 2), padding="same"),
-    layers.Embedding(10, 4, padding=0),
 ]
 
 

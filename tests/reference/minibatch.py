@@ -115,17 +115,18 @@ class Rule:
     def step(self, w, g, rate, *, l1=0.0, l2=0.0, weight_decay=0.0, decay=0.0):
         self.t += 1
         g = g + weight_decay * w
-        if self.name == "ftrl":
+        way = rules.ROWS[self.name].penalty
+        if way == "own":
             return self.ftrl((1 - rate * decay) * w, g, rate, l1, l2)
-        if self.name != "adagrad":
+        if way != "flow":
             g = g + l2 * w
-        if self.name == "lion":
+        if way == "sign":
             g = g + l1 * np.sign(w)
         before = self.memory.copy()
         w = rules.RULES[self.name]((1 - rate * decay) * w, g, self.t, rate, self.memory, **self.fields)
-        if self.name == "adagrad":
+        if way == "flow":
             w = flow(w, self.felt(rate, before), l1, l2)
-        elif self.name != "lion":
+        elif way == "soft":
             w = soft(w, l1 * self.felt(rate, before))
         return w
 
@@ -138,45 +139,7 @@ class Rule:
         return rule(w, g, self.t + 1, rate, self.memory, **total)
 
     def felt(self, rate, before):
-        """What a lasting gradient of 1 would move each coordinate by, given the size of the gradients so far."""
-        t, s, f = self.t, self.memory, self.fields
-        if self.name == "sgd" and f["momentum"]:
-            lasting = (1 - f["dampening"]) / (1 - f["momentum"])
-            return rate * (1 + f["momentum"] * lasting if f["nesterov"] else lasting)
-        if self.name == "adagrad":
-            return rate / (1 + f["lr_decay"] * (t - 1)) / (np.sqrt(s["h"]) + f["epsilon"])
-        if self.name == "adadelta":
-            return rate * np.sqrt(before.get("u", 0) + f["epsilon"]) / np.sqrt(s["v"] + f["epsilon"])
-        if self.name == "rmsprop":
-            variance = np.maximum(0, s["v"] - s["a"] ** 2) if f["centered"] else s["v"]
-            return rate / (np.sqrt(variance) + f["epsilon"]) / (1 - f["momentum"])
-        if self.name == "adamax":
-            return rate / s["u"]
-        if self.name in ("adam", "nadam"):
-            v = s["top"] if f.get("amsgrad") else s["v"]
-            correction = np.sqrt(1 - f["beta_2"] ** t)
-            epsilon = f["epsilon"] / correction if f.get("epsilon_hat") else f["epsilon"]
-            felt = rate / (np.sqrt(v) / correction + epsilon)
-            return felt * self.nadam_factor() if self.name == "nadam" else felt
-        if self.name == "radam":
-            return rate * self.radam_factor()
-        if self.name == "asgd":
-            return rate / (1 + f["lambd"] * rate * (t - 1)) ** f["alpha"]
-        return rate
-
-    def nadam_factor(self):
-        t, f, product = self.t, self.fields, self.memory["product"]
-        mu, ahead = (f["beta_1"] * (1 - 0.5 * 0.96 ** (step * f["momentum_decay"])) for step in (t, t + 1))
-        return (1 - mu) / (1 - product) + ahead / (1 - product * ahead) * (1 - f["beta_1"] ** t)
-
-    def radam_factor(self):
-        t, power = self.t, self.fields["beta_2"] ** self.t
-        longest = 2 / (1 - self.fields["beta_2"]) - 1
-        length = longest - 2 * t * power / (1 - power)
-        if length <= 5:
-            return 1.0
-        rectified = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
-        return np.sqrt(rectified * (1 - power)) / (np.sqrt(self.memory["v"]) + self.fields["epsilon"])
+        return rules.ROWS[self.name].felt(rate, self.t, self.memory, before, self.fields)
 
     def ended(self, w):
         """ASGD's own mean, of the weights after the penalty."""
