@@ -16,6 +16,7 @@ PYTHON = ROOT / "python" / "fusedgrad"
 SOURCES = sorted(path for path in CPP.rglob("*") if path.suffix in (".hpp", ".cpp"))
 MODULES = sorted(PYTHON.rglob("*.py"))
 
+IN_BOTH = ("train/losses.hpp", "train/step_loop.hpp", "train/updater.hpp")
 # Folder -> what its files may include, besides their own folder. Each line names all that stands below.
 MAY_INCLUDE = {
     "core": (),
@@ -25,6 +26,9 @@ MAY_INCLUDE = {
     # What a loss and a rule answer; they themselves enter as templates.
     "kernel": ("core", "parts/loss/point.hpp", "parts/rule/tick.hpp"),
     "train": ("core", "parts", "kernel"),
+    # Linear models and networks know nothing of each other.
+    "train/linear": ("core", "parts", "kernel", *IN_BOTH),
+    "train/network": ("core", "parts", "kernel", *IN_BOTH),
     "inst": ("core", "parts", "kernel", "train"),
     "bind": ("core", "parts", "kernel", "train"),
 }

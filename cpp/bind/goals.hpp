@@ -5,7 +5,8 @@
 
 #include "bind/arrays.hpp"
 #include "bind/gil.hpp"
-#include "train/minibatch.hpp"
+#include "kernel/tile_loss.hpp"
+#include "train/updater.hpp"
 
 namespace fg {
 

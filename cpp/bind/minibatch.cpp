@@ -4,7 +4,7 @@
 #include "bind/arrays.hpp"
 #include "bind/bind.hpp"
 #include "bind/goals.hpp"
-#include "train/minibatch.hpp"
+#include "train/linear/minibatch.hpp"
 
 namespace fg {
 
@@ -89,16 +89,16 @@ public:
             models[m].average_from = average_from;
         }
         bool interrupted = false;
-        typename MiniBatch<T>::Passed passed;
+        EpochResult result;
         {
             WithoutGil unlocked;
-            passed = engine_->epoch(number, threads, look_for_signals(unlocked, interrupted, &stopped_));
+            result = engine_->epoch(number, threads, look_for_signals(unlocked, interrupted, &stopped_));
         }
         forgive_keyboard(interrupted);
         py::list seen;
         for (const auto& model : models)
             seen.append(py::make_tuple(model.loss, model.penalty, engine_->carry_after(model), model.finite));
-        return py::make_tuple(passed.batches, passed.rows, interrupted, seen);
+        return py::make_tuple(result.batches, result.rows, interrupted, seen);
     }
 
 private:

@@ -7,7 +7,8 @@
 #include "bind/goals.hpp"
 #include "kernel/activate.hpp"
 #include "parts/activations.hpp"
-#include "train/network_training.hpp"
+#include "train/network/inference.hpp"
+#include "train/network/training.hpp"
 
 namespace fg {
 
@@ -209,14 +210,14 @@ public:
         for (Index i = 0; numbers && i < epochs * rows_; ++i)
             require(Index(numbers[i]) < rows_, "order: a row number is out of range");
         bool interrupted = false;
-        NetworkPassed passed;
+        TrainingResult result;
         {
             WithoutGil unlocked;
-            passed = training_->train(epochs, numbers, rates.data(), first_step, carry, threads,
+            result = training_->train(epochs, numbers, rates.data(), first_step, carry, threads,
                                       look_for_signals(unlocked, interrupted));
         }
         forgive_keyboard(interrupted);
-        return py::make_tuple(passed.epochs, passed.batches, passed.loss, passed.penalty, passed.carry, passed.finite,
+        return py::make_tuple(result.epochs, result.batches, result.loss, result.penalty, result.carry, result.finite,
                               interrupted);
     }
 

@@ -10,7 +10,7 @@
 #include "bind/bind.hpp"
 #include "bind/gil.hpp"
 #include "parts/losses.hpp"
-#include "train/sequential_job.hpp"
+#include "train/linear/sequential_job.hpp"
 
 namespace fg {
 

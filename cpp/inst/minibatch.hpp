@@ -1,8 +1,8 @@
 // The storage of the mini-batch engine enters here.
 #pragma once
 
-#include "train/dense_minibatch.hpp"
-#include "train/sparse_minibatch.hpp"
+#include "train/linear/dense_minibatch.hpp"
+#include "train/linear/sparse_minibatch.hpp"
 
 namespace fg {
 

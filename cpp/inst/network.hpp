@@ -15,7 +15,7 @@
 #include "parts/layer/layer_norm.hpp"
 #include "parts/layer/pooling.hpp"
 #include "parts/layer/recurrent.hpp"
-#include "train/network.hpp"
+#include "train/network/network.hpp"
 
 namespace fg {
 

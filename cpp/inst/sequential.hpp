@@ -2,7 +2,7 @@
 #pragma once
 
 #include "parts/losses.hpp"
-#include "train/sequential_job.hpp"
+#include "train/linear/sequential_job.hpp"
 
 namespace fg {
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "parts/losses.hpp"
-#include "train/minibatch.hpp"
+#include "train/losses.hpp"
 
 namespace fg {
 

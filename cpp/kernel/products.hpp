@@ -400,7 +400,7 @@ void margins(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, Inde
 }
 
 // A range of features, of which a member of the team is the owner. It lies within a part, and may be all of it.
-struct Share {
+struct FeatureRange {
     Index part, begin, end;
     bool whole;
 };
@@ -415,9 +415,9 @@ FG_INLINE Index below(const CsrRow<T, I>& row, Index feature) {
     return count;
 }
 
-// f(row's place)(feature, value) for the entries of some rows that lie within the share.
+// f(row's place)(feature, value) for the entries of some rows that lie within the range.
 template <class T, class I, class F>
-FG_INLINE void each_within(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, const Share& share,
+FG_INLINE void each_within(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, const FeatureRange& range,
                            bool sorted, F&& f) {
     const Index lead = X.X.lead();
     for (Index i = 0; i < count; ++i) {
@@ -427,23 +427,23 @@ FG_INLINE void each_within(const PartOf<T, I>& X, const std::uint32_t* rows, Ind
         }
         const auto row = X.sample(rows[i]);
         const auto at = f(i);
-        if (share.whole || sorted) {
-            const Index end = share.whole ? row.n : below(row, share.end);
-            for (Index k = share.whole ? 0 : below(row, share.begin); k < end; ++k) at(Index(row.index[k]), row.x[k]);
+        if (range.whole || sorted) {
+            const Index end = range.whole ? row.n : below(row, range.end);
+            for (Index k = range.whole ? 0 : below(row, range.begin); k < end; ++k) at(Index(row.index[k]), row.x[k]);
         } else {
             for (Index k = 0; k < row.n; ++k)
-                if (const Index j = Index(row.index[k]); j >= share.begin && j < share.end) at(j, row.x[k]);
+                if (const Index j = Index(row.index[k]); j >= range.begin && j < range.end) at(j, row.x[k]);
         }
     }
 }
 
-// The features of the share: G += X' S. Sums are doubles: a feature's is one chain over the rows, however many there
+// The features of the range: G += X' S. Sums are doubles: a feature's is one chain over the rows, however many there
 // are.
 template <int N, class T, class I>
-void add_gradient(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, const Share& share, bool sorted,
+void add_gradient(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, const FeatureRange& range, bool sorted,
                   const T* S, Index outputs_width, double* G) {
     const Index width = N == 1 ? 1 : outputs_width;
-    each_within(X, rows, count, share, sorted, [=](Index i) FG_INLINED {
+    each_within(X, rows, count, range, sorted, [=](Index i) FG_INLINED {
         if constexpr (N == 1) {
             return [s = double(S[i]), G](Index j, T x) FG_INLINED { G[j] = multiply_add(double(x), s, G[j]); };
         } else {

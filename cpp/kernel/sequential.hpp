@@ -74,8 +74,8 @@ struct State {
 
     static constexpr double smallest_scale = std::is_same_v<T, float> ? 1e-6 : 1e-9;
 
-    // Folds scale into w, and the running mean into `average`.
-    void settle() {
+    // Scale enters w, and the running mean `average`.
+    void fold() {
         if (average) {
             const T a = T(average_a), inverse = T(1.0 / average_b);
             for (Index j = 0; j < cols; ++j) average[j] = (average[j] + a * w[j]) * inverse;
@@ -159,78 +159,101 @@ struct Samples {
     }
 };
 
+// Rows that come in any order are asked for in stages; see core/view.hpp. order[0..known) may be.
+template <class View>
+FG_INLINE void prefetch_samples(const View& X, const Targets<typename View::Scalar>& targets,
+                                const std::uint32_t* order, Index i, Index known, Index lead, bool in_cache) {
+    constexpr Index size = Samples<typename View::Scalar>::size;
+    if (i + 3 * lead < known) {
+        X.prefetch_place(order[i + 3 * lead]);
+        if (!in_cache) X.prefetch_far(order[i + 2 * lead]);
+        X.prefetch(order[i + lead]);
+    }
+    if (i + size < known) targets.prefetch(order[i + size]);
+}
+
+// What a sample asks for: w moves by slope * pull along x.
+struct Move {
+    double slope, pull;
+};
+
+// The move of sample k, at its margin, with the square of its row. The penalty of the moment enters the objective.
+template <class T, class Loss>
+FG_INLINE Move move_of(const Loss& loss, const Settings& settings, bool passive, const Samples<T>& samples, int k,
+                       double margin, double square, State<T>& s) {
+    constexpr double largest_slope = 1e12;
+    const Point<Lone> point = loss.at(all<Lone>(samples.y[k]), all<Lone>(margin));
+    double slope, pull = samples.pull[k];
+    if (passive) {
+        // Crammer et al. (2006), PA-I and PA-II; the size of the slope is 1
+        const double eta0 = settings.schedule.eta0;
+        slope = point.slope[0];
+        pull *= settings.schedule.rate == Rate::pa1 ? std::min(eta0, point.value[0] / square)
+                                                    : point.value[0] / (square + 0.5 / eta0);
+    } else {
+        s.penalty += 0.5 * settings.l2 * s.square + settings.l1 * s.absolute + settings.offset_rate * s.intercept;
+        slope =
+            Loss::bounded ? point.slope[0] : smaller<Lone>(largest_slope, larger<Lone>(-largest_slope, point.slope))[0];
+    }
+    if constexpr (requires { loss.least(0.0); }) {
+        slope = point.slope[0];
+        const double excess = std::max(0.0, point.value[0] - loss.least(samples.y[k]));
+        const double most = excess / slope / slope / (square + settings.intercept_decay);
+        if (pull < -most) pull = -most;  // NaN, where the slope is 0, changes nothing
+    }
+    return {slope, pull};
+}
+
+// The running mean of w and b after a step along x.
+template <class T, class Row>
+FG_INLINE void average_step(State<T>& s, const Row& x, T step, double update, double average_from) {
+    const double steps = s.t - average_from + 1.0;
+    if (update != 0.0) x.axpy(T(-s.average_a) * step, s.average);
+    if (steps > 1.0) s.average_b /= 1.0 - 1.0 / steps;
+    s.average_a += s.average_b * s.scale / steps;
+    s.average_intercept += (s.intercept - s.average_intercept) / steps;
+}
+
 // Trains on rows order[0..count); order[0..known) may be prefetched. Ahead: cut the chain (see above).
 template <bool Ahead, class View, class Loss>
-void train_rows(const View& X, const Targets<typename View::Scalar>& targets, const Loss& loss,
-                const Settings& settings, State<typename View::Scalar>& state, const std::uint32_t* order, Index count,
-                Index known) {
+void train_rows(const View& X, const Targets<typename View::Scalar>& targets, const Loss& loss, const Settings& given,
+                State<typename View::Scalar>& state, const std::uint32_t* order, Index count, Index known) {
     using T = typename View::Scalar;
-    constexpr double largest_slope = 1e12;
+    const Settings settings = given;  // so that stores do not make it look again
     const Rate rate = settings.schedule.rate;
     const bool passive = rate == Rate::pa1 || rate == Rate::pa2;
-    const double eta0 = settings.schedule.eta0, l2 = settings.l2, l1 = settings.l1;
-    const double intercept_decay = settings.intercept_decay, offset_rate = settings.offset_rate;
-    const double average_from = settings.average_from;
     const Index lead = X.lead();
     const bool in_cache = X.bytes() <= (8 << 20);  // the near ones then do
 
     State<T> s = state;
     Samples<T> samples;
     double margin = 0.0, square = 0.0;
-    if constexpr (Ahead) {
-        const auto first = X.sample(order[0]).dot_square(s.w);
-        margin = double(first[0]) * s.scale + s.intercept;
-        square = double(first[1]);
-    }
+    const auto look_at = [&](const auto& row) FG_INLINED {
+        margin = double(row[0]) * s.scale + s.intercept;
+        square = double(row[1]);
+    };
+    if constexpr (Ahead) look_at(X.sample(order[0]).dot_square(s.w));
 
     for (Index begin = 0; begin < count; begin += Samples<T>::size) {
         const int n = int(std::min(Samples<T>::size, count - begin));
         samples.prepare(settings, targets, passive, s.t, s.eta, order + begin, n);
         for (int k = 0; k < n; ++k) {
             const Index i = begin + k;
-            if (i + 3 * lead < known) {
-                X.prefetch_place(order[i + 3 * lead]);
-                if (!in_cache) X.prefetch_far(order[i + 2 * lead]);
-                X.prefetch(order[i + lead]);
-            }
-            if (i + Samples<T>::size < known) targets.prefetch(order[i + Samples<T>::size]);
-
+            prefetch_samples(X, targets, order, i, known, lead, in_cache);
             const auto x = X.sample(order[i]);
             [[maybe_unused]] std::array<T, 3> next;
             if constexpr (Ahead) {
                 next = X.sample(order[i + 1 < count ? i + 1 : i]).dot_square_cross(s.w, x);
             } else {
-                const auto here = x.dot_square(s.w);
-                margin = double(here[0]) * s.scale + s.intercept;
-                square = double(here[1]);
+                look_at(x.dot_square(s.w));
             }
 
             samples.margin[k] = margin;
-            const Point<Lone> point = loss.at(all<Lone>(samples.y[k]), all<Lone>(margin));
-            double slope, pull = samples.pull[k];  // update = slope * pull
-            if (passive) {
-                if (rate == Rate::pa1 && square == 0.0) {
-                    if constexpr (Ahead) {
-                        margin = double(next[0]) * s.scale + s.intercept;
-                        square = double(next[1]);
-                    }
-                    continue;  // an empty row is no step
-                }
-                // Crammer et al. (2006), PA-I and PA-II; the size of the slope is 1
-                slope = point.slope[0];
-                pull *= rate == Rate::pa1 ? std::min(eta0, point.value[0] / square)
-                                          : point.value[0] / (square + 0.5 / eta0);
-            } else {
-                s.penalty += 0.5 * l2 * s.square + l1 * s.absolute + offset_rate * s.intercept;
-                slope = Loss::bounded ? point.slope[0]
-                                      : smaller<Lone>(largest_slope, larger<Lone>(-largest_slope, point.slope))[0];
+            if (rate == Rate::pa1 && square == 0.0) {  // an empty row is no step
+                if constexpr (Ahead) look_at(next);
+                continue;
             }
-            if constexpr (requires { loss.least(0.0); }) {
-                slope = point.slope[0];
-                const double excess = std::max(0.0, point.value[0] - loss.least(samples.y[k]));
-                const double most = excess / slope / slope / (square + intercept_decay);
-                if (pull < -most) pull = -most;  // NaN, where the slope is 0, changes nothing
-            }
+            const auto [slope, pull] = move_of(loss, settings, passive, samples, k, margin, square, s);
             const double update = slope * pull;
 
             const double decay = samples.decay[k];
@@ -240,34 +263,28 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
             s.scale *= decay;
             if (s.scale < State<T>::smallest_scale) {
                 if constexpr (Ahead) next[0] *= T(s.scale);
-                s.settle();
+                s.fold();
             }
 
             const T step = T(update) / T(s.scale);
             if (s.truncated) {
-                s.truncation += l1 * samples.eta[k];
+                s.truncation += settings.l1 * samples.eta[k];
                 add_truncated(s, x, step);
             } else if (update != 0.0) {
                 x.axpy(step, s.w);
                 s.square += update * (2.0 * product + update * square);
             }
 
-            const double offset_step = samples.eta[k] * offset_rate;
+            const double offset_step = samples.eta[k] * settings.offset_rate;
             if constexpr (Ahead) {
-                const double fixed = double(next[0]) * s.scale + (s.intercept - offset_step * intercept_decay);
-                margin = fixed + slope * (pull * (double(next[2]) + intercept_decay));
+                const double fixed = double(next[0]) * s.scale + (s.intercept - offset_step * settings.intercept_decay);
+                margin = fixed + slope * (pull * (double(next[2]) + settings.intercept_decay));
                 square = double(next[1]);
             }
             // not fused: a step there and one back end where they began
-            s.intercept += rounded((update - offset_step) * intercept_decay);
+            s.intercept += rounded((update - offset_step) * settings.intercept_decay);
 
-            if (s.average && average_from <= s.t) {
-                const double steps = s.t - average_from + 1.0;
-                if (update != 0.0) x.axpy(T(-s.average_a) * step, s.average);
-                if (steps > 1.0) s.average_b /= 1.0 - 1.0 / steps;
-                s.average_a += s.average_b * s.scale / steps;
-                s.average_intercept += (s.intercept - s.average_intercept) / steps;
-            }
+            if (s.average && settings.average_from <= s.t) average_step(s, x, step, update, settings.average_from);
             s.t += 1.0;
         }
         s.loss += samples.total(loss, n);

@@ -23,9 +23,10 @@ public:
         if (activation_) activation_->slope((activation_->from_output() ? y : x) + at, dx + at, n);
     }
 
-    bool in_place() const override { return !activation_ || activation_->from_output(); }
-    bool keeps_output() const override { return activation_ && activation_->from_output(); }
-    bool reads_input() const override { return !in_place(); }
+    Capabilities capabilities() const override {
+        const bool from_input = activation_ && !activation_->from_output();
+        return {.in_place = !from_input, .reads_output = activation_ && !from_input, .reads_input = from_input};
+    }
     std::unique_ptr<Activate<T>> give_activation() override {
         return activation_ && activation_->keeps_order() ? std::move(activation_) : nullptr;
     }

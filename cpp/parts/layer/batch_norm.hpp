@@ -40,7 +40,7 @@ public:
         workspace_ = 2 * granules_of(rows) * features_;
     }
 
-    bool meets() const override { return true; }
+    Capabilities capabilities() const override { return {.sums_over_batch = true}; }
 
     // Mean and sum of squared deviations of every granule: some positions at a time, in two passes over them, joined as
     // below.
@@ -155,7 +155,6 @@ public:
         });
     }
 
-    Index tiles() const override { return affine_ ? 2 : 0; }
     void gradient(const Pass&, Rows rows, Index number, const T*, const SparseRow<T>*, const T*, T* g) override {
         const double* const sums = number == 0 ? sum_b() : sum_a();
         for (Index k = 0; k < features_; ++k)

@@ -98,7 +98,7 @@ public:
     // A tile has the weights of some taps; the last one is the bias.
     Index tiles() const override { return blocks() + bias_; }
     double cost() const override { return double(std::min(block, depth_) * filters_ * positions_); }
-    TileOf tile(Index number) const override {
+    ParameterTile tile(Index number) const override {
         if (number == blocks()) return {1, 0, filters_};
         return {0, number * block * filters_, taps_of(number).count() * filters_};
     }
@@ -127,7 +127,7 @@ public:
 
     double work() const override { return double(positions_ * depth_ * filters_); }
     Index workspace() const override { return workspace_; }
-    bool keeps_output() const override { return ending_.keeps_output(); }
+    Capabilities capabilities() const override { return {.reads_output = ending_.keeps_output()}; }
     std::unique_ptr<Activate<T>> give_activation() override { return ending_.give(); }
 
 private:

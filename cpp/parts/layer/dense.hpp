@@ -53,7 +53,6 @@ public:
         ending_.forward(pass.training, y, begin * units_, count * units_);
     }
 
-    bool takes_sparse() const override { return positions_ == 1; }
     void forward(const Pass& pass, const SparseRow<T>* x, T* y, Rows rows) override {
         for (Index i = rows.begin; i < rows.end; ++i)
             multiply_sparse(x[i], this->w_[0], units_, this->bias(), y + i * units_);
@@ -74,7 +73,7 @@ public:
     double cost() const override {
         return double(std::min(features_, units_ == 1 ? features_ : block_) * units_ * positions_);
     }
-    TileOf tile(Index number) const override {
+    ParameterTile tile(Index number) const override {
         if (number == blocks()) return {1, 0, units_};
         const Rows features = features_of(number);
         return {0, features.begin * units_, features.count() * units_};
@@ -111,8 +110,11 @@ public:
 
     double work() const override { return double(features_ * units_ * positions_); }
     Index workspace() const override { return workspace_; }
-    bool wants_rows() const override { return positions_ < group_rows; }
-    bool keeps_output() const override { return ending_.keeps_output(); }
+    Capabilities capabilities() const override {
+        return {.takes_sparse = positions_ == 1,
+                .wants_many_rows = positions_ < group_rows,
+                .reads_output = ending_.keeps_output()};
+    }
 
 private:
     static constexpr Index most_sparse_tiles = 64;

@@ -72,8 +72,6 @@ public:
         }
     }
 
-    // A tile for the weights, one for the bias.
-    Index tiles() const override { return 1 + bias_; }
     double cost() const override { return work(); }
     void gradient(const Pass&, Rows rows, Index number, const T* x, const SparseRow<T>*, const T* dz, T* g) override {
         const Index n = window_.channels;
@@ -101,7 +99,7 @@ public:
 
     double work() const override { return double(window_.positions() * window_.taps() * window_.channels); }
     Index workspace() const override { return workspace_; }
-    bool keeps_output() const override { return ending_.keeps_output(); }
+    Capabilities capabilities() const override { return {.reads_output = ending_.keeps_output()}; }
     std::unique_ptr<Activate<T>> give_activation() override { return ending_.give(); }
 
 private:

@@ -22,8 +22,7 @@ public:
         if (dx) drop(pass, dy, dx, rows);
     }
 
-    bool in_place() const override { return true; }
-    bool reads_input() const override { return false; }
+    Capabilities capabilities() const override { return {.in_place = true, .reads_input = false}; }
 
 private:
     void drop(const Pass& pass, const T* from, T* to, Rows rows) const {

@@ -28,7 +28,7 @@ public:
     // Each tile looks for its codes in every row, so there must not be too many.
     Index tiles() const override { return (codes_ + block_ - 1) / block_; }
     double cost() const override { return double(this->out) / double(tiles()); }
-    TileOf tile(Index number) const override {
+    ParameterTile tile(Index number) const override {
         return {0, number * block_ * units_, (std::min(codes_, (number + 1) * block_) - number * block_) * units_};
     }
     void gradient(const Pass&, Rows rows, Index number, const T* x, const SparseRow<T>*, const T* dy, T* g) override {

@@ -1,12 +1,25 @@
 // A layer: from the rows of one array to the rows of the next, and back.
 //
+// A layer is a class with `forward` and `backward`; all else has a default. One without parameters (a pooling) adds
+// what differs in `capabilities`. One with parameters adds `pieces` and `gradient`; if they are many, it cuts
+// them into `tiles`; if it multiplies with weights in panels, it packs them in `prepare`, `changed`, `refresh` and
+// `moved`.
+//
+// The calls, in their order:
+//   training      bind, prepare; in each step sum_up, conclude (some layers), forward of all rows; sum_up_back,
+//                 conclude_back (some), backward of all rows; gradient and moved of every tile. `changed` where others
+//                 have changed the weights between two steps.
+//   prediction    bind, refresh, forward
+//
 // Layers work on the rows of a batch. A member of the team calls them for its own rows, of which it cuts no granule in
 // two; what is summed over rows is summed granule by granule and then in the order of the granules, so sums do not
 // depend on who did what. The gradient of parameters comes later, in tiles of parameters: a layer writes the gradient
 // of a tile, the update rule moves it, and the layer hears of it.
 //
-// A layer never allocates after `prepare`. Outside training several members may call the same layer side by side, so
-// then it writes to the member's scratch alone.
+// Members call a layer at the same time. In `forward` and `backward` it writes what belongs to the rows that it is
+// called for, in its own arrays too; in `gradient` and `moved`, what belongs to the tile; and the member's scratch
+// memory. A layer never allocates after `prepare`. Outside training several members may call the same layer side by
+// side, so then it writes to the member's scratch alone.
 #pragma once
 
 #include <algorithm>
@@ -39,9 +52,20 @@ struct Piece {
     Index size() const { return product(rows, columns); }
 };
 
-// A tile of parameters: entries of a piece.
-struct TileOf {
+// A tile of parameters: entries begin, ..., begin + count - 1 of a piece.
+struct ParameterTile {
     Index piece, begin, count;
+};
+
+// What a layer lets others do, and what it asks of them. A layer states what differs.
+struct Capabilities {
+    bool sums_over_batch = false;   // in training rows need each other: sum_up, conclude, sum_up_back, conclude_back
+    bool takes_sparse = false;      // as the first layer it also goes forward from sparse rows
+    bool takes_activation = false;  // take_activation: a max-pooling
+    bool wants_many_rows = false;   // many rows at once are better than a few
+    bool in_place = false;          // y may be x, and dx dy
+    bool reads_output = false;      // `backward` reads y
+    bool reads_input = true;        // `backward` or `gradient` read x
 };
 
 // What layers are told of a pass.
@@ -108,32 +132,37 @@ public:
     // Before `forward`, outside training, with weights that stay as they are for so many rows.
     virtual void refresh(Index rows) { (void)rows; }
 
-    // Layers whose rows need each other in training (batch normalisation). First every member sums up its rows, perhaps
-    // in several calls for parts of a granule, in order; when all have, one of them concludes.
-    virtual bool meets() const { return false; }
+    // May change when an activation is given away or taken, and by nothing else.
+    virtual Capabilities capabilities() const { return {}; }
+
+    // Layers that sum over the batch (batch normalisation). First every member sums up its rows, perhaps in several
+    // calls for parts of a granule, in order; when all have, one of them concludes. So before `forward`, and before
+    // `backward`.
     virtual void sum_up(const T* x, Rows rows) { (void)x, (void)rows; }
     virtual void conclude(const Pass&) {}
     virtual void sum_up_back(const T* x, const T* dy, Rows rows) { (void)x, (void)dy, (void)rows; }
     virtual void conclude_back(const Pass&) {}
 
-    // x, y, dy and dx point to the first row of the batch.
+    // x, y, dy and dx point to the first row of the batch; y and dx of `rows` are written, all of them.
     virtual void forward(const Pass& pass, const T* x, T* y, Rows rows) = 0;
     // dy may be overwritten; dx null: not wanted.
     virtual void backward(const Pass& pass, const T* x, const T* y, T* dy, T* dx, Rows rows) = 0;
 
-    // As the first layer of sparse rows.
-    virtual bool takes_sparse() const { return false; }
+    // As the first layer of sparse rows, if it takes them.
     virtual void forward(const Pass&, const SparseRow<T>*, T*, Rows) {}
 
-    // After `backward` of all rows. `cost`: of a tile, about, in multiply-adds a row.
-    virtual Index tiles() const { return 0; }
+    // Parameters are cut into tiles; as it is here, each piece is one. `cost`: of a tile, about, in multiply-adds a
+    // row.
+    virtual Index tiles() const { return Index(pieces().size()); }
     virtual double cost() const { return 1.0; }
-    virtual TileOf tile(Index number) const { return {number, 0, pieces()[std::size_t(number)].size()}; }
-    // The part of it that comes from some rows; those begin and end with granules.
+    virtual ParameterTile tile(Index number) const { return {number, 0, pieces()[std::size_t(number)].size()}; }
+    // After `backward` of some rows, which begin and end with granules: g, all of it, becomes what they bring to the
+    // gradient of a tile.
     virtual void gradient(const Pass&, Rows rows, Index number, const T* x, const SparseRow<T>* sparse, const T* dy,
                           T* g) {
         (void)rows, (void)number, (void)x, (void)sparse, (void)dy, (void)g;
     }
+    // The update rule has changed the weights of a tile.
     virtual void moved(Index number) { (void)number; }
 
     virtual double work() const { return double(in + out); }  // of a row, in multiply-adds
@@ -145,13 +174,7 @@ public:
     // fewer numbers there. A layer gives its own away (null: it has none, or wants it), or takes that of the layer
     // before.
     virtual std::unique_ptr<Activate<T>> give_activation() { return nullptr; }
-    virtual bool takes_activation() const { return false; }
     virtual void take_activation(std::unique_ptr<Activate<T>>) {}
-
-    virtual bool wants_rows() const { return false; }    // whether many rows at once are better than a few
-    virtual bool in_place() const { return false; }      // whether y may be x, and dx dy
-    virtual bool keeps_output() const { return false; }  // whether `backward` reads y
-    virtual bool reads_input() const { return true; }    // whether `backward` or `gradient` read x
 
 protected:
     static T* scratch_of(const Pass& pass) { return static_cast<T*>(pass.scratch); }

@@ -79,7 +79,6 @@ public:
         }
     }
 
-    Index tiles() const override { return affine_ ? 2 : 0; }
     void gradient(const Pass&, Rows rows, Index number, const T*, const SparseRow<T>*, const T*, T* g) override {
         for (Index k = 0; k < features_; ++k) {
             double sum = 0.0;

@@ -83,9 +83,9 @@ public:
     }
 
     Index workspace() const override { return workspace_; }
-    bool reads_input() const override { return false; }
-    bool keeps_output() const override { return activation_ != nullptr; }
-    bool takes_activation() const override { return true; }
+    Capabilities capabilities() const override {
+        return {.takes_activation = true, .reads_output = activation_ != nullptr, .reads_input = false};
+    }
     void take_activation(std::unique_ptr<Activate<T>> activation) override { activation_ = std::move(activation); }
 
 private:
@@ -161,7 +161,7 @@ public:
         }
     }
 
-    bool reads_input() const override { return false; }
+    Capabilities capabilities() const override { return {.reads_input = false}; }
 
 private:
     const Window window_;

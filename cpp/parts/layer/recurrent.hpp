@@ -120,7 +120,7 @@ public:
     // Tiles of both matrices, then the biases, way after way.
     Index tiles() const override { return Index(tiles_.size()); }
     double cost() const override { return double(std::min(block, std::max(features_, units_)) * width_ * steps_); }
-    TileOf tile(Index number) const override {
+    ParameterTile tile(Index number) const override {
         const auto& tile = tiles_[std::size_t(number)];
         return {tile.piece, tile.begin * width_, (tile.end - tile.begin) * width_};
     }
@@ -143,7 +143,7 @@ public:
 
     double work() const override { return double(ways_ * steps_ * width_ * (features_ + units_)); }
     Index workspace() const override { return workspace_; }
-    bool wants_rows() const override { return true; }
+    Capabilities capabilities() const override { return {.wants_many_rows = true}; }
 
 private:
     enum Part { kernel, recurrent, intercept, inner_intercept };

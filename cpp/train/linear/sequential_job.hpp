@@ -160,20 +160,16 @@ private:
 
     void end_epoch() {
         at_ = 0;
+        const Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>> w(state_.w, state_.cols);
         const double n = double(training_.size());
         Epoch epoch{
             .loss = state_.loss / n, .objective = (state_.loss + state_.penalty) / n, .intercept = state_.intercept};
-        const Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>> w(state_.w, state_.cols);
         if (plan_.detail) {
             epoch.norm = std::sqrt(w.template cast<double>().square().sum()) * state_.scale;
             epoch.nonzeros = (w != T(0)).count();
         }
-        if (!std::isfinite(state_.intercept) || !w.isFinite().all()) {
-            history_.push_back(epoch);
-            stop_ = Stop::diverged;
-            return;
-        }
-        if (validation_) {
+        const bool finite = std::isfinite(state_.intercept) && w.isFinite().all();
+        if (finite && validation_) {
             epoch.score = score();
             epoch.validation_loss = validation_loss();
             if (plan_.restore_best && (history_.empty() || epoch.score > best_score_)) {
@@ -182,7 +178,11 @@ private:
             }
         }
         history_.push_back(epoch);
+        stop_ = finite ? decide(epoch) : Stop::diverged;
+    }
 
+    // Whether training ends with an epoch. Without progress for too long, "adaptive" rates fall first.
+    Stop decide(const Epoch& epoch) {
         const bool timed = plan_.tol > -std::numeric_limits<double>::infinity();
         bool improved;
         if (plan_.early_stopping) {
@@ -194,15 +194,12 @@ private:
         best_objective_ = std::min(best_objective_, epoch.objective);
         idle_ = improved ? 0 : idle_ + 1;
         if (idle_ >= plan_.patience) {
-            if (plan_.settings.schedule.rate == Rate::adaptive && state_.eta > 1e-6) {
-                state_.eta /= 5.0;
-                idle_ = 0;
-            } else {
-                stop_ = plan_.early_stopping ? Stop::early_stopping : Stop::converged;
-                return;
-            }
+            if (plan_.settings.schedule.rate != Rate::adaptive || !(state_.eta > 1e-6))
+                return plan_.early_stopping ? Stop::early_stopping : Stop::converged;
+            state_.eta /= 5.0;
+            idle_ = 0;
         }
-        if (Index(history_.size()) == plan_.max_iter) stop_ = Stop::max_iter;
+        return Index(history_.size()) == plan_.max_iter ? Stop::max_iter : Stop::none;
     }
 
     // Accuracy, or R^2 as scikit-learn defines it for a constant target (1 when perfect, else 0).
@@ -248,7 +245,7 @@ private:
             if (copy.average != state_.average) std::copy_n(state_.average, state_.cols, copy.average);
             *output_.average_intercept = state_.average_intercept;
         }
-        copy.settle();
+        copy.fold();
         *output_.intercept = state_.intercept;
         if (copy.w == state_.w) state_ = copy;
     }
