@@ -75,7 +75,7 @@ inline auto look_for_signals(WithoutGil& unlocked, bool& interrupted, const std:
     };
 }
 // Raises what a signal handler has raised, but for KeyboardInterrupt, which the caller is told of otherwise.
-inline void forgive_keyboard(bool interrupted) {
+inline void raise_unless_interrupt(bool interrupted) {
     if (!interrupted || !PyErr_Occurred()) return;
     py::error_already_set error;
     if (!error.matches(PyExc_KeyboardInterrupt)) throw error;

@@ -94,7 +94,7 @@ public:
             WithoutGil unlocked;
             result = engine_->epoch(number, threads, look_for_signals(unlocked, interrupted, &stopped_));
         }
-        forgive_keyboard(interrupted);
+        raise_unless_interrupt(interrupted);
         py::list seen;
         for (const auto& model : models)
             seen.append(py::make_tuple(model.loss, model.penalty, engine_->carry_after(model), model.finite));

@@ -216,7 +216,7 @@ public:
             result = training_->train(epochs, numbers, rates.data(), first_step, carry, threads,
                                       look_for_signals(unlocked, interrupted));
         }
-        forgive_keyboard(interrupted);
+        raise_unless_interrupt(interrupted);
         return py::make_tuple(result.epochs, result.batches, result.loss, result.penalty, result.carry, result.finite,
                               interrupted);
     }

@@ -155,7 +155,7 @@ public:
             average = mutable_data_of<T>(array, Index(outputs) * X.cols(), "average_coef");
             average_b = mutable_data_of<double>(intercepts, Index(outputs), "average_intercept");
         }
-        told_.resize(outputs);
+        reported_.resize(outputs);
         for (std::size_t k = 0; k < outputs; ++k) {
             targets.label = labels[k];
             targets.side_weight[0] = T(weights[k].first);
@@ -187,8 +187,8 @@ public:
                     if (look.is_none()) return;
                     for (std::size_t k = 0; k < jobs_.size(); ++k) {
                         const auto& history = jobs_[k]->history();
-                        if (history.size() > told_[k]) look(k, history_of(history, told_[k]));
-                        told_[k] = history.size();
+                        if (history.size() > reported_[k]) look(k, history_of(history, reported_[k]));
+                        reported_[k] = history.size();
                     }
                 });
             });
@@ -213,7 +213,7 @@ private:
     const Plan plan_;
     Validation<View> validation_{};
     std::vector<std::unique_ptr<SequentialJob<View>>> jobs_;
-    std::vector<std::size_t> told_;
+    std::vector<std::size_t> reported_;
 };
 
 template <class View, class Make>

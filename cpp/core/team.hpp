@@ -49,24 +49,25 @@ public:
     using Clock = std::chrono::steady_clock;
     static constexpr auto pause = std::chrono::milliseconds(50);
 
-    // look() says whether to go on. It is called on the thread that makes the watch, and nowhere else.
-    explicit Watch(std::function<bool()> look) : look_(std::move(look)), owner_(std::this_thread::get_id()) {}
+    // callback() says whether to go on. It is called on the thread that makes the watch, and nowhere else.
+    explicit Watch(std::function<bool()> callback)
+        : callback_(std::move(callback)), owner_(std::this_thread::get_id()) {}
 
     // Between two pieces of a member's work: whether it has been called off.
     bool called_off(int member) {
-        if (member == 0 && Clock::now() >= next_ && std::this_thread::get_id() == owner_) look();
+        if (member == 0 && Clock::now() >= next_ && std::this_thread::get_id() == owner_) poll();
         return off();
     }
     bool off() const { return off_.load(std::memory_order_relaxed); }
     // Whether to go on.
-    bool look() {
-        if (!off() && !look_()) off_.store(true, std::memory_order_relaxed);
+    bool poll() {
+        if (!off() && !callback_()) off_.store(true, std::memory_order_relaxed);
         next_ = Clock::now() + pause;
         return !off();
     }
 
 private:
-    const std::function<bool()> look_;
+    const std::function<bool()> callback_;
     const std::thread::id owner_;
     Clock::time_point next_ = Clock::now() + pause;
     std::atomic<bool> off_{false};
@@ -105,10 +106,10 @@ class Team {
 public:
     explicit Team(int threads) : threads_(threads < 1 ? 1 : threads) {}
 
-    // Runs every job to its end. look() is called between rounds on the calling thread and may throw;
+    // Runs every job to its end. callback() is called between rounds on the calling thread and may throw;
     // the jobs then stay where they are.
-    template <class Look>
-    void run(const std::vector<Job*>& jobs, Look look) {
+    template <class Callback>
+    void run(const std::vector<Job*>& jobs, Callback callback) {
         // A stack, whose top is the first job to take. It never grows, so that no member needs memory.
         std::vector<Job*> waiting(jobs.rbegin(), jobs.rend());
         const int most = startable(int(std::min<std::size_t>(waiting.size(), std::size_t(threads_))));
@@ -116,7 +117,7 @@ public:
             const auto deadline = Watch::Clock::now() + Watch::pause;
             const int members = int(std::min<std::size_t>(waiting.size(), std::size_t(most)));
             together(members, [&](int) { work(waiting, deadline); });
-            look();
+            callback();
         }
     }
 

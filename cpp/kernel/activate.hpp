@@ -56,9 +56,9 @@ private:
 
 // The activation at the end of a layer, if it has one. In training its inputs are kept where its slope needs them.
 template <class T>
-class Ending {
+class OutputActivation {
 public:
-    explicit Ending(std::unique_ptr<Activate<T>> activation) : activation_(std::move(activation)) {}
+    explicit OutputActivation(std::unique_ptr<Activate<T>> activation) : activation_(std::move(activation)) {}
 
     // For so many numbers of a batch; returns how many it takes.
     Index prepare(Index n) {
@@ -76,7 +76,7 @@ public:
         if (activation_) activation_->slope((activation_->from_output() ? y : z_.data()) + at, dy + at, n);
     }
 
-    bool keeps_output() const { return activation_ && activation_->from_output(); }
+    bool reads_output() const { return activation_ && activation_->from_output(); }
     std::unique_ptr<Activate<T>> give() {
         return activation_ && activation_->keeps_order() ? std::move(activation_) : nullptr;
     }

@@ -39,12 +39,12 @@ public:
         : loss_(std::move(loss)), goals_(std::move(goals)), width_(width) {}
     void slopes(const std::uint32_t* rows, Index count, double factor, T* P, double* sums) const override {
         alignas(64) T own[Tile<T>::most_rows * most_columns];
-        const Index its = goals_[0].width;
+        const Index width = goals_[0].width;
         for (std::size_t m = 0; m < goals_.size(); ++m) {
-            T* const first = P + Index(m) * its;
-            for (Index i = 0; i < count; ++i) std::copy_n(first + i * width_, its, own + i * its);
+            T* const first = P + Index(m) * width;
+            for (Index i = 0; i < count; ++i) std::copy_n(first + i * width_, width, own + i * width);
             sums[m] += loss_->slopes(goals_[m], rows, count, factor, own);
-            for (Index i = 0; i < count; ++i) std::copy_n(own + i * its, its, first + i * width_);
+            for (Index i = 0; i < count; ++i) std::copy_n(own + i * width, width, first + i * width_);
         }
     }
 
@@ -126,13 +126,13 @@ private:
         }
         if (!same_weight_) {
             for (Index c = 0; c < width_; ++c) {
-                const auto& its = goals_[std::size_t(std::min(c, columns() - 1) / outputs_)];
-                own_weight[c] = weight[c] * (its.weight ? its.weight_of(row) : T(1));
+                const auto& of_model = goals_[std::size_t(std::min(c, columns() - 1) / outputs_)];
+                own_weight[c] = weight[c] * (of_model.weight ? of_model.weight_of(row) : T(1));
             }
             weight = own_weight;
         } else if (goals.weight) {
-            const T its = goals.weight_of(row);
-            for (Index c = 0; c < width_; ++c) own_weight[c] = weight[c] * its;
+            const T row_weight = goals.weight_of(row);
+            for (Index c = 0; c < width_; ++c) own_weight[c] = weight[c] * row_weight;
             weight = own_weight;
         }
         return {y, weight};

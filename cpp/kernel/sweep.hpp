@@ -4,7 +4,7 @@
 //   g += l2 w                            L2, and weight decay that is coupled
 //   w *= 1 - rate decay                  decoupled decay
 //   rule(w, g, slots)
-//   soft threshold by l1 times the rate that the coordinate feels; max(w, 0) if positive
+//   soft threshold by l1 times the effective rate of the coordinate; max(w, 0) if positive
 //   average += (w - average) * weight
 //
 // Any range of the arrays can be swept by itself, so threads share a step by cutting it, and results do not depend on
@@ -130,26 +130,26 @@ FG_INLINE void move_all(const F f, const T* FG_RESTRICT g, T* FG_RESTRICT w, con
     for (Index i = 0; i < whole; ++i) {
         T v = w[i];
         const T gradient = after.before(v, g[i]);
-        T felt;
+        T effective_rate;
         if constexpr (Slots == 0) {
-            felt = f(v, gradient);
+            effective_rate = f(v, gradient);
         } else if constexpr (Slots == 1) {
             T p = a[i];
-            felt = f(v, gradient, p);
+            effective_rate = f(v, gradient, p);
             a[i] = p;
         } else if constexpr (Slots == 2) {
             T p = a[i], q = b[i];
-            felt = f(v, gradient, p, q);
+            effective_rate = f(v, gradient, p, q);
             a[i] = p;
             b[i] = q;
         } else {
             T p = a[i], q = b[i], r = c[i];
-            felt = f(v, gradient, p, q, r);
+            effective_rate = f(v, gradient, p, q, r);
             a[i] = p;
             b[i] = q;
             c[i] = r;
         }
-        w[i] = after(v, felt);
+        w[i] = after(v, effective_rate);
     }
 }
 
@@ -168,8 +168,8 @@ struct Penalised {
         w *= kept;
         return g;
     }
-    FG_INLINE T operator()(T w, T felt) const {
-        if constexpr (!Signs) w = soft(w, l1 * felt);
+    FG_INLINE T operator()(T w, T effective_rate) const {
+        if constexpr (!Signs) w = soft(w, l1 * effective_rate);
         return w < lowest ? lowest : w;
     }
 };
@@ -183,8 +183,8 @@ struct Flowing {
         w *= kept;
         return g;
     }
-    FG_INLINE T operator()(T w, T felt) const {
-        w = flow(w, double(felt), l1, l2);
+    FG_INLINE T operator()(T w, T effective_rate) const {
+        w = flow(w, double(effective_rate), l1, l2);
         return w < lowest ? lowest : w;
     }
 };

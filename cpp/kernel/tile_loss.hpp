@@ -125,8 +125,8 @@ private:
             }
         }
         for (Index i = 0; i < count && goals.weight; ++i) {
-            const T its = goals.weight_of(rows[i]);
-            for (Index k = 0; k < n; ++k) weight[i * n + k] *= its;
+            const T row_weight = goals.weight_of(rows[i]);
+            for (Index k = 0; k < n; ++k) weight[i * n + k] *= row_weight;
         }
     }
 

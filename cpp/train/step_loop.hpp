@@ -1,5 +1,5 @@
 // How a team goes through the steps of training: in parallel regions of about 50 ms, after each of which the calling
-// thread looks around, and with as many members as pay, which may change between any two steps.
+// thread polls its callback, and with as many members as pay, which may change between any two steps.
 #pragma once
 
 #include <algorithm>
@@ -45,7 +45,7 @@ public:
             const auto deadline = Watch::Clock::now() + Watch::pause;
             while (sound && next < last && Watch::Clock::now() < deadline && !watch.off())
                 sound = region(steps, team_size_.members(most_members, steps.expected(0)), next, last, deadline, watch);
-            wanted = watch.look();
+            wanted = watch.poll();
         }
         return next;
     }

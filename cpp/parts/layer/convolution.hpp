@@ -26,7 +26,7 @@ public:
           groups_(groups),
           bias_(bias),
           first_(first),
-          ending_(std::move(activation)),
+          activation_(std::move(activation)),
           starts_(window.starts()),
           positions_(window.positions()),
           channels_(window.channels / groups),
@@ -57,7 +57,7 @@ public:
             slopes_ = Buffer<T>(size);
             workspace_ += size;
         }
-        workspace_ += ending_.prepare(rows * this->out);
+        workspace_ += activation_.prepare(rows * this->out);
         pack(true);
     }
     void changed() override { pack(true); }
@@ -78,14 +78,14 @@ public:
                 multiply_gathered<T>(image + g * channels_, starts_.data(), taps_.data(), weights_of(g), positions_,
                                      outputs_, depth_, {bias_ ? this->w_[1] + g * outputs_ : nullptr, 0},
                                      z + g * outputs_, filters_);
-            ending_.forward(pass.training, y, i * this->out, this->out);
+            activation_.forward(pass.training, y, i * this->out, this->out);
         }
     }
 
     void backward(const Pass& pass, const T*, const T* y, T* dy, T* dx, Rows rows) override {
         for (Index i = rows.begin; i < rows.end; ++i) {
             T* const dz = dy + i * this->out;
-            ending_.slope(y, dy, i * this->out, this->out);
+            activation_.slope(y, dy, i * this->out, this->out);
             if (!lies_in_panels())
                 for (Index g = 0; g < groups_; ++g)
                     pack_rows(dz + g * outputs_, filters_, positions_, outputs_, 0, positions_, slopes_of(i, g));
@@ -127,8 +127,8 @@ public:
 
     double work() const override { return double(positions_ * depth_ * filters_); }
     Index workspace() const override { return workspace_; }
-    Capabilities capabilities() const override { return {.reads_output = ending_.keeps_output()}; }
-    std::unique_ptr<Activate<T>> give_activation() override { return ending_.give(); }
+    Capabilities capabilities() const override { return {.reads_output = activation_.reads_output()}; }
+    std::unique_ptr<Activate<T>> give_activation() override { return activation_.give(); }
 
 private:
     static constexpr Index block = 4 * group_rows;  // taps of a tile
@@ -221,7 +221,7 @@ private:
     Images<T> images_;
     const Index filters_, groups_;
     const bool bias_, first_;  // first: nobody wants dx
-    Ending<T> ending_;
+    OutputActivation<T> activation_;
     const std::vector<Index> starts_;
     const Index positions_, channels_, outputs_;  // channels and filters of a group
     const Index depth_, chunk_;                   // taps times channels; positions at a time on the way back

@@ -19,7 +19,7 @@ public:
           bias_(bias),
           first_(first),
           block_(features <= 4 * group_rows ? group_rows : 4 * group_rows),
-          ending_(std::move(activation)) {}
+          activation_(std::move(activation)) {}
 
     std::vector<Piece> pieces() const override {
         std::vector<Piece> pieces{{"coef", features_, units_, true}};
@@ -32,7 +32,7 @@ public:
         if (sparse) block_ = std::max(block_, (features_ + most_sparse_tiles - 1) / most_sparse_tiles);
         const Index n = rows * positions_;
         slopes_ = Buffer<T>(panels_size<T>(n, units_));
-        workspace_ = panels_size<T>(n, units_) + ending_.prepare(n * units_);
+        workspace_ = panels_size<T>(n, units_) + activation_.prepare(n * units_);
         pack(true);
     }
     void changed() override { pack(true); }
@@ -50,18 +50,18 @@ public:
         } else {
             multiply_rows(left, this->w_[0], count, units_, features_, this->bias(), z);
         }
-        ending_.forward(pass.training, y, begin * units_, count * units_);
+        activation_.forward(pass.training, y, begin * units_, count * units_);
     }
 
     void forward(const Pass& pass, const SparseRow<T>* x, T* y, Rows rows) override {
         for (Index i = rows.begin; i < rows.end; ++i)
             multiply_sparse(x[i], this->w_[0], units_, this->bias(), y + i * units_);
-        ending_.forward(pass.training, y, rows.begin * units_, rows.count() * units_);
+        activation_.forward(pass.training, y, rows.begin * units_, rows.count() * units_);
     }
 
     void backward(const Pass& pass, const T*, const T* y, T* dy, T* dx, Rows rows) override {
         const Index begin = rows.begin * positions_, count = rows.count() * positions_, at = begin * units_;
-        ending_.slope(y, dy, at, count * units_);
+        activation_.slope(y, dy, at, count * units_);
         if (units_ > 1) pack_rows(dy, units_, pass.rows * positions_, units_, begin, begin + count, slopes_.data());
         if (dx)
             multiply<T>({dy + at, units_, 1}, {transposed_.data(), units_}, count, features_, units_, {},
@@ -113,7 +113,7 @@ public:
     Capabilities capabilities() const override {
         return {.takes_sparse = positions_ == 1,
                 .wants_many_rows = positions_ < group_rows,
-                .reads_output = ending_.keeps_output()};
+                .reads_output = activation_.reads_output()};
     }
 
 private:
@@ -136,7 +136,7 @@ private:
     const Index features_, units_, positions_;
     const bool bias_, first_;  // first: nobody wants dx
     Index block_;              // features of a tile
-    Ending<T> ending_;
+    OutputActivation<T> activation_;
     Index workspace_ = 0;
     bool packed_ = false;
     Buffer<T> weights_, transposed_;  // in panels

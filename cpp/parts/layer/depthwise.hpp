@@ -19,7 +19,7 @@ public:
           window_(window),
           images_(window),
           bias_(bias),
-          ending_(std::move(activation)),
+          activation_(std::move(activation)),
           starts_(window.starts()),
           taps_(window.offsets()) {}
 
@@ -29,7 +29,9 @@ public:
         return pieces;
     }
 
-    void prepare(Index rows, bool) override { workspace_ = images_.prepare(rows) + ending_.prepare(rows * this->out); }
+    void prepare(Index rows, bool) override {
+        workspace_ = images_.prepare(rows) + activation_.prepare(rows * this->out);
+    }
     Index scratch(Index, bool) const override { return window_.pads() ? window_.padded_size() : 0; }
 
     void forward(const Pass& pass, const T* x, T* y, Rows rows) override {
@@ -47,7 +49,7 @@ public:
                         sum += load<N>(from + taps[k]) * load<N>(w + Index(k) * n);
                     store<N>(z + Index(p) * n + c, sum);
                 });
-            ending_.forward(pass.training, y, i * this->out, this->out);
+            activation_.forward(pass.training, y, i * this->out, this->out);
         }
     }
 
@@ -56,7 +58,7 @@ public:
         const std::span<const Index> starts = starts_, taps = taps_;  // so that stores do not make it look again
         for (Index i = rows.begin; i < rows.end; ++i) {
             T* const dz = dy + i * this->out;
-            ending_.slope(y, dy, i * this->out, this->out);
+            activation_.slope(y, dy, i * this->out, this->out);
             if (!dx) continue;
             window_.collect(dx + i * this->in, this->scratch_of(pass), true, [&](T* image) {
                 for (std::size_t p = 0; p < starts.size(); ++p)
@@ -99,14 +101,14 @@ public:
 
     double work() const override { return double(window_.positions() * window_.taps() * window_.channels); }
     Index workspace() const override { return workspace_; }
-    Capabilities capabilities() const override { return {.reads_output = ending_.keeps_output()}; }
-    std::unique_ptr<Activate<T>> give_activation() override { return ending_.give(); }
+    Capabilities capabilities() const override { return {.reads_output = activation_.reads_output()}; }
+    std::unique_ptr<Activate<T>> give_activation() override { return activation_.give(); }
 
 private:
     const Window window_;
     Images<T> images_;
     const bool bias_;
-    Ending<T> ending_;
+    OutputActivation<T> activation_;
     const std::vector<Index> starts_, taps_;
     Index workspace_ = 0;
 };

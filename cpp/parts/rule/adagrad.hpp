@@ -29,9 +29,9 @@ struct Adagrad {
         const T rate = T(time(tick)), start = T(initial_accumulator), eps = beside_root<T>(epsilon);
         sweep([=](T& w, T g, T& h) {
             h += g * g;
-            const T felt = rate / (std::sqrt(h + start) + eps);
-            w -= felt * g;
-            return felt;
+            const T effective_rate = rate / (std::sqrt(h + start) + eps);
+            w -= effective_rate * g;
+            return effective_rate;
         });
     }
 };

@@ -35,19 +35,19 @@ struct Sgd {
         const T ahead = T(momentum);
         const T inside = T(rate_inside != 0.0 ? tick.rate : 1.0), outside = T(rate_inside != 0.0 ? 1.0 : tick.rate);
         if (nesterov != 0.0) {
-            const T felt = T(tick.rate * (1.0 + momentum * lasting));
+            const T effective_rate = T(tick.rate * (1.0 + momentum * lasting));
             return sweep([=](T& w, T g, T& m) {
                 g *= inside;
                 m = keep * m + add * g;
                 w -= outside * (g + ahead * m);
-                return felt;
+                return effective_rate;
             });
         }
-        const T felt = T(tick.rate * lasting);
+        const T effective_rate = T(tick.rate * lasting);
         sweep([=](T& w, T g, T& m) {
             m = keep * m + add * (inside * g);
             w -= outside * m;
-            return felt;
+            return effective_rate;
         });
     }
 };

@@ -7,13 +7,13 @@
 //   at<T>(tick, sweep)
 //                 computes in double, once a step, what changes with the step, and hands sweep a function
 //                 T f(T& w, T g, T& slot, ...) that moves one coordinate.
-// f returns the rate that the coordinate feels: what a lasting gradient of 1 would move it by in a step. A proximal
+// f returns the effective rate of the coordinate: what a lasting gradient of 1 would move it by in a step. A proximal
 // step (L1) must use that rate, or training ends elsewhere than at the optimum of the objective.
 //
 // Optional:
 //   carry(tick)   a number that is carried from step to step (it is 1 before the first)
 //   plain()       whether the rule is w -= rate g
-//   flow          the penalty acts after the step as an exact flow over the rate that the coordinate feels; because
+//   flow          the penalty acts after the step as an exact flow over the effective rate of the coordinate; because
 //                 flows compose, coordinates without gradient can wait for theirs (sparse data). That rate is
 //                 time(tick) * pace(first slot)
 //   closed        the rule takes the penalty, tick.l1, tick.l2 and tick.positive, into its own formula;
