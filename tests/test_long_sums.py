@@ -59,7 +59,7 @@ def test_a_full_batch_has_an_exact_gradient(n, outputs, storage):
     assert_gradient((model.coef_, model.intercept_), X, y)
 
 
-@pytest.mark.parametrize("optimizer", ["adagrad", "ftrl", "adam"])
+@pytest.mark.parametrize("optimizer", optimizers.names())
 @pytest.mark.parametrize("columns", [None, 64, 4_000_000])
 def test_slots_have_exact_sums_too(optimizer, columns):
     """Dense rows; sparse rows whose features are all swept; sparse rows whose features wait for those who have them."""

@@ -3,8 +3,8 @@
 
 namespace fg {
 
-// The best that this processor runs; 1 if it lacks something of level 2. (clang < 18 knows no names of levels. What
-// these features tell of the others of a level is so for every processor that was built.)
+// The best that this processor runs; 1 if it lacks something of level 2. By features,
+// because clang < 18 knows no names of levels; a processor that has those asked for has the rest of their level, too.
 inline int best_level() {
 #if defined(__x86_64__)
     __builtin_cpu_init();

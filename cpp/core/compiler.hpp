@@ -74,8 +74,10 @@ FG_INLINE double rounded(double x) {
     return x;
 }
 
-// s + x y, rounded once where the processor can, as it is in vectors. (Compilers may make vectors of a loop over
-// products of single numbers, and then round twice.)
+// Registers as the compiler knows them. core/pack.hpp makes Eigen's arrays of them, and only there they are used.
+namespace vectors {
+
+// s + x y, rounded once where the processor can.
 template <class T>
 FG_INLINE T multiply_add(T x, T y, T s) {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
@@ -84,9 +86,6 @@ FG_INLINE T multiply_add(T x, T y, T s) {
 #endif
     return s + x * y;
 }
-
-// Registers as the compiler knows them. core/pack.hpp makes Eigen's arrays of them, and only there they are used.
-namespace vectors {
 
 template <class T, int N>
 struct Of {

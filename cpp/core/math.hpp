@@ -92,10 +92,11 @@ FG_INLINE R add_log1p(const R& base, const Quotient<R>& e) {
         const R b = (2.0 / 9 + z * (2.0 / 11)) + z2 * (2.0 / 13 + z * (2.0 / 15));
         const R c = (2.0 / 17 + z * (2.0 / 19)) + z2 * (2.0 / 21 + z * (2.0 / 23));
         const R d = (2.0 / 25 + z * (2.0 / 27)) + z2 * (2.0 / 29 + z * (2.0 / 31));
-        return fused<R>(s, (a + z4 * b) + z8 * ((c + z4 * d) + z8 * (2.0 / 33)), base);
+        return multiply_add<R>(s, (a + z4 * b) + z8 * ((c + z4 * d) + z8 * (2.0 / 33)), base);
     } else {
         const R s = e.over / (2.0f * e.under + e.over), z = s * s, z2 = z * z;
-        return fused<R>(s, (2.0f + z * 0.66666316f) + z2 * ((0.40024854f + z * 0.27961419f) + z2 * 0.28174657f), base);
+        return multiply_add<R>(s, (2.0f + z * 0.66666316f) + z2 * ((0.40024854f + z * 0.27961419f) + z2 * 0.28174657f),
+                               base);
     }
 }
 

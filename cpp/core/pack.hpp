@@ -308,11 +308,12 @@ FG_INLINE R absolute(const R& x) {
     }
 }
 // s + x y, rounded once where the processor can. Compilers fuse products and sums as well, but which of them, depends
-// on what is around: where a number must have the same bits in all kernels, its formula says what is fused.
+// on what is around (of a loop over single numbers they may make vectors, and round twice): where a number must have
+// the same bits in all kernels, its formula says what is fused.
 template <class R>
-FG_INLINE R fused(const R& x, const R& y, const R& s) {
+FG_INLINE R multiply_add(const R& x, const R& y, const R& s) {
     if constexpr (size_of<R> == 1) {
-        return multiply_add(x, y, s);
+        return vectors::multiply_add(x, y, s);
     } else if constexpr (detail::has_packet<R>) {
         using detail::to_packet;
         return detail::from_packet<R>(Eigen::internal::pmadd(to_packet<R>(x), to_packet<R>(y), to_packet<R>(s)));
@@ -322,7 +323,7 @@ FG_INLINE R fused(const R& x, const R& y, const R& s) {
             return detail::to_pack<Wide>(
                 vectors::widened<Scalar<R>, size_of<R>, size_of<Wide>>(detail::to_vector<R>(v)));
         };
-        const auto both = detail::to_vector<Wide>(fused<Wide>(wide(x), wide(y), wide(s)));
+        const auto both = detail::to_vector<Wide>(multiply_add<Wide>(wide(x), wide(y), wide(s)));
         return detail::to_pack<R>(vectors::lanes_of<size_of<R>>(both, both));
     }
 }

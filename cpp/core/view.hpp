@@ -2,12 +2,12 @@
 // knows how to meet a weight vector. Dense and sparse samples answer the same calls, so no kernel is written twice.
 #pragma once
 
-#include "core/pack.hpp"
-
 #include <Eigen/SparseCore>
 
 #include <algorithm>
 #include <cmath>
+
+#include "core/pack.hpp"
 
 namespace fg {
 

@@ -133,7 +133,7 @@ void gradient_one(const Tile<T>& tile, const T* FG_RESTRICT s, T* FG_RESTRICT g)
             constexpr int N = decltype(width)::value;
             Pack<T, N> v = load<N>(g + j);
             for (int r = 0; r < R; ++r) {
-                v += s[i + r] * load<N>(x[r] + j);
+                v = multiply_add<Pack<T, N>>(all<Pack<T, N>>(s[i + r]), load<N>(x[r] + j), v);
                 if (r >= Tile<T>::asked_in_margins) ask(next[r], j);
             }
             store<N>(g + j, v);
@@ -384,11 +384,7 @@ void margins(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, Inde
             clear(s);
             const auto add = [&](Pack<T, N>& sum, Index k) FG_INLINED {
                 const Pack<T, N> w = load_as<N, T>(W + Index(row.index[k]) * width + c);
-                if constexpr (N == 1) {
-                    sum = multiply_add(row.x[k], w, sum);
-                } else {
-                    sum += row.x[k] * w;
-                }
+                sum = multiply_add<Pack<T, N>>(all<Pack<T, N>>(row.x[k]), w, sum);
             };
             Index k = 0;
             for (; k + 4 <= row.n; k += 4)
@@ -451,12 +447,8 @@ void add_gradient(const PartOf<T, I>& X, const std::uint32_t* rows, Index count,
                 constexpr int D = std::min(N, lanes<double>);
                 for (Index c = 0; c < width; c += D) {
                     double* const g = G + j * width + c;
-                    if constexpr (D == 1) {
-                        *g = multiply_add(double(x), double(s[c]), *g);
-                    } else {
-                        const Pack<double, D> slope = load_as<D, double>(s + c);
-                        store<D>(g, load<D>(g) + double(x) * slope);
-                    }
+                    const Pack<double, D> slope = load_as<D, double>(s + c), factor = all<Pack<double, D>>(x);
+                    store<D>(g, multiply_add(factor, slope, load<D>(g)));
                 }
             };
         }

@@ -119,13 +119,15 @@ def test_the_gradient_of_an_embedding_is_that_of_the_loss(padding):
 
 # ---- how weights begin ----
 
+GATES = {L.SimpleRNN: 1, L.GRU: 3, L.LSTM: 4}
+
 
 def fresh(layer, shape, seed=0, dtype=np.float64):
     weights, _ = Net([layer], shape).fresh(np.random.RandomState(seed), dtype)
     return weights
 
 
-@pytest.mark.parametrize("kind, gates", [(L.SimpleRNN, 1), (L.GRU, 3), (L.LSTM, 4)])
+@pytest.mark.parametrize("kind, gates", [(kind, GATES[kind]) for kind in SEQUENTIAL])
 @pytest.mark.parametrize("both_ways", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
 def test_recurrent_weights_begin_gate_by_gate(kind, gates, both_ways, bias):

@@ -15,6 +15,7 @@ from ..networks import (
     every_dtype,
     gradient_of,
 )
+from ..reference.layers import SEQUENTIAL
 
 CNN = (
     (10, 9, 3),
@@ -53,10 +54,9 @@ WIDE_BLOCK = L.Residual([L.Dense(80, "gelu"), L.Dense(90)])
 DEEP_BLOCK = L.Residual([L.Dense(12, "silu"), L.LayerNorm()])
 NETWORKS = {
     "cnn": CNN,
-    "tanh": masked_network(L.SimpleRNN),
+    **{kind.__name__: masked_network(kind) for kind in SEQUENTIAL},
     "relu": masked_network(L.SimpleRNN, activation="relu"),
-    "gru": masked_network(L.GRU),
-    "lstm": masked_network(L.LSTM, truncate=3),
+    "truncated": masked_network(L.LSTM, truncate=3),
     "codes": ((9,), [L.Embedding(300, 10, padding=0), L.Dropout(0.1), L.GRU(17, return_sequences=True), L.LSTM(5)]),
     "conv1d": ((20, 2), [L.Conv1D(9, 3, "relu", stride=2), L.BatchNorm(), L.GRU(8), L.Dropout(0.5)]),
     "wide": ((70,), [L.Dense(90, "relu"), L.BatchNorm(), L.Dropout(0.2), WIDE_BLOCK, L.LayerNorm()]),

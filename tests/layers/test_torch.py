@@ -14,18 +14,10 @@ torch = pytest.importorskip("torch")
 from ..torch_twins import Sequence, load, ours_of, pair  # noqa: E402
 
 pytestmark = [
+    pytest.mark.usefixtures("one_torch_thread"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning"),  # torch copies then
 ]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Batches this small are slower with several."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 # ---- one pass ----

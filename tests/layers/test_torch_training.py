@@ -13,7 +13,10 @@ from torch import nn  # noqa: E402
 
 from ..torch_twins import Sequence, load, ours_of, statistics_of  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.usefixtures("one_torch_thread"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 
 N, BATCH, EPOCHS = 97, 20, 10  # 50 steps; the last batch of an epoch is short
@@ -58,15 +61,6 @@ OPTIMIZERS = {
     "adam": (optimizers.Adam(), 0.005, lambda g, lr: torch.optim.Adam(g, lr=lr)),
     "adamw": (optimizers.AdamW(weight_decay=0.1), 0.005, lambda g, lr: torch.optim.AdamW(g, lr=lr)),
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Batches this small are slower with several."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def torch_of(layers, shape, dtype):

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, ndtr
 
+from . import table
+
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934, 1.6732632423543772848  # Klambauer et al. (2017), to 19 digits
 ALPHAS = tuple({"alpha": alpha} for alpha in (0.0, 0.01, 0.3, 1.0, 2.5))
 
@@ -35,16 +37,7 @@ class Row:
 
 
 ROWS = {}
-
-
-def row(**known):
-    """Put a formula into the table, under its name."""
-
-    def put(formula):
-        ROWS[formula.__name__] = Row(formula, **known)
-        return formula
-
-    return put
+row = table.into(ROWS, Row)
 
 
 def rectifier(x, scale=1.0, left=0.0):

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import expit, xlogy
 
+from . import table
+
 EPSILONS = tuple({"epsilon": epsilon} for epsilon in (0.0, 1.5, 0.1))
 
 
@@ -39,16 +41,7 @@ class Row:
 
 
 ROWS = {}
-
-
-def row(**known):
-    """Put a formula into the table, under its name."""
-
-    def put(formula):
-        ROWS[formula.__name__] = Row(formula, **known)
-        return formula
-
-    return put
+row = table.into(ROWS, Row)
 
 
 @row(targets="signs", kinks=lambda y: [y], edges=((1, 1.0, -1, {}), (-1, -1.0, 1, {})))

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from fusedgrad import optimizers
 
+from . import table
+
 
 @dataclass(frozen=True)
 class Row:
@@ -28,16 +30,7 @@ class Row:
 
 
 ROWS = {}
-
-
-def row(**known):
-    """Put a formula into the table, under its name."""
-
-    def put(formula):
-        ROWS[formula.__name__] = Row(formula, **known)
-        return formula
-
-    return put
+row = table.into(ROWS, Row)
 
 
 # ---- rates that coordinates feel ----

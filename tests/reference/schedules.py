@@ -13,6 +13,8 @@ from fractions import Fraction
 from fusedgrad import schedules
 from hypothesis import strategies as st
 
+from . import table
+
 
 @dataclass(frozen=True)
 class Row:
@@ -42,16 +44,7 @@ class Row:
 
 
 ROWS = {}
-
-
-def row(kind, **known):
-    """Put a formula into the table, under its class."""
-
-    def put(formula):
-        ROWS[kind] = Row(kind, formula, **known)
-        return formula
-
-    return put
+row = table.into(ROWS, Row)
 
 
 RATE = st.floats(1e-6, 100)

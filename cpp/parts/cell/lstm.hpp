@@ -17,8 +17,7 @@ struct Lstm {
     static FG_INLINE void forward(auto& u) {
         for (const int k : {0, 1, 3}) u.in[k] = sigmoid<R>(u.in[k]);
         u.in[2] = hyperbolic_tangent<R>(u.in[2]);
-        const R kept = u.in[1] * u.carried_before;
-        u.memory[0] = kept + u.in[0] * u.in[2];
+        u.memory[0] = multiply_add<R>(u.in[1], u.carried_before, u.in[0] * u.in[2]);
         u.memory[1] = hyperbolic_tangent<R>(u.memory[0]);
         u.h = u.in[3] * u.memory[1];
     }

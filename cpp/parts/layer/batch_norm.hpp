@@ -55,7 +55,7 @@ public:
                     share * sum_of<N>(begin, end, [&](Index k) FG_INLINED { return load<N>(x + k * features_ + c); });
                 const P own_spread = sum_of<N>(begin, end, [&](Index k) FG_INLINED {
                     const P far = load<N>(x + k * features_ + c) - own;
-                    return P(far * far);
+                    return far * far;
                 });
                 const P mean_before = begin > first ? load<N>(mean) : zero<P>();
                 const P spread_before = begin > first ? load<N>(spread) : zero<P>();
@@ -116,10 +116,10 @@ public:
                 const auto slope = [&](Index k) FG_INLINED { return load<N>(dy + k * features_ + c); };
                 const P slopes = sum_of<N>(begin, end, slope);
                 const P products = sum_of<N>(begin, end, [&](Index k) FG_INLINED {
-                    return P(slope(k) * ((load<N>(x + k * features_ + c) - own.mean) * own.inverse));
+                    return slope(k) * ((load<N>(x + k * features_ + c) - own.mean) * own.inverse);
                 });
-                store<N>(a, begin == first ? slopes : P(load<N>(a) + slopes));
-                store<N>(b, begin == first ? products : P(load<N>(b) + products));
+                store<N>(a, begin == first ? slopes : load<N>(a) + slopes);
+                store<N>(b, begin == first ? products : load<N>(b) + products);
             });
         });
     }
@@ -146,7 +146,7 @@ public:
                 }
                 const Moments<N> own = moments<N>(c);
                 const P a = load<N>(as), b = load<N>(bs);
-                const P factor = affine_ ? P(load<N>(this->w_[0] + c) * own.inverse) : own.inverse;
+                const P factor = affine_ ? load<N>(this->w_[0] + c) * own.inverse : own.inverse;
                 for (Index i = begin; i < end; ++i) {
                     const P normalised = (load<N>(x + i * features_ + c) - own.mean) * own.inverse;
                     store<N>(dx + i * features_ + c, factor * (load<N>(dy + i * features_ + c) - a - normalised * b));

@@ -75,7 +75,7 @@ public:
                         for (std::size_t k = 0; k < taps.size(); ++k) {
                             T* const to = image + starts[p] + taps[k] + c;
                             const P own = select<P>(equal<Numbers>(which, Number(k)), slope, zero<P>());
-                            store<N>(to, add ? P(load<N>(to) + own) : own);
+                            store<N>(to, add ? load<N>(to) + own : own);
                         }
                     });
             });
@@ -154,7 +154,7 @@ public:
                         const P slope = load<N>(dy + i * this->out + Index(p) * n + c) * shares_[p];
                         for (const Index tap : taps) {
                             T* const to = image + starts[p] + tap + c;
-                            store<N>(to, add ? P(load<N>(to) + slope) : slope);
+                            store<N>(to, add ? load<N>(to) + slope : slope);
                         }
                     });
             });

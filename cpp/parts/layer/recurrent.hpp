@@ -224,11 +224,9 @@ private:
                         if (Cell::apart) u.apart[g] = load_at(apart + i * width_ + g * units_ + k);
                     }
                     u.h_before = load_at(memory.before + at * units_ + k);
-                    if (Cell::carries && s > 0) {
-                        u.carried_before = load_at(memory.memory + (at + t - next) * memories * units_ + k);
-                    } else {
-                        clear(u.carried_before);
-                    }
+                    u.carried_before = Cell::carries && s > 0
+                                           ? load_at(memory.memory + (at + t - next) * memories * units_ + k)
+                                           : zero<Pack<T>>();
                     Cell::template forward<Pack<T>>(u);
                     for (int g = 0; g < gates; ++g) store_at(memory.gates + at * width_ + g * units_ + k, u.in[g]);
                     for (int q = 0; q < memories; ++q)
@@ -272,11 +270,9 @@ private:
                     for (int q = 0; q < memories; ++q)
                         u.memory[q] = load_at(memory.memory + (at * memories + q) * units_ + k);
                     u.h_before = load_at(memory.before + at * units_ + k);
-                    if (Cell::carries && s > 0) {
-                        u.carried_before = load_at(memory.memory + (at + t - next) * memories * units_ + k);
-                    } else {
-                        clear(u.carried_before);
-                    }
+                    u.carried_before = Cell::carries && s > 0
+                                           ? load_at(memory.memory + (at + t - next) * memories * units_ + k)
+                                           : zero<Pack<T>>();
                     u.dh = load_at(dh + i * units_ + k);
                     if (more) u.dh += load_at(more + k);
                     if (Cell::carries) u.dcarry = load_at(dcarry + i * units_ + k);

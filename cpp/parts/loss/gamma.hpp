@@ -27,7 +27,7 @@ struct Gamma {
     FG_INLINE Point<R> at(R y, R p) const {
         const auto [over, under] = exp_minus<R>(p);
         const R inverse = over / under;
-        return {fused<R>(y, inverse, p), fused<R>(-y, inverse, all<R>(1.0))};
+        return {multiply_add<R>(y, inverse, p), multiply_add<R>(-y, inverse, all<R>(1.0))};
     }
 };
 

@@ -20,8 +20,8 @@ struct LogLoss {
         const Mask<R> positive = less<R>(over, under);
         const Quotient<R> small{select<R>(positive, over, under), select<R>(positive, under, over)};
         // sigmoid(p) - y, without cancellation for y = 1
-        const R negative = (Scalar<R>(1) - y) * under, slope = (negative - y * over) / (over + under);
-        return {add_log1p<R>(larger<R>(0.0, p) - y * p, small), slope};
+        return {add_log1p<R>(larger<R>(0.0, p) - y * p, small),
+                ((Scalar<R>(1) - y) * under - y * over) / (over + under)};
     }
 };
 

@@ -25,7 +25,7 @@ struct Poisson {
     template <class R>
     FG_INLINE Point<R> at(R y, R p) const {
         const R expected = mean<R>(p);
-        return {fused<R>(-y, p, expected), expected - y};
+        return {multiply_add<R>(-y, p, expected), expected - y};
     }
 };
 

@@ -1,0 +1,17 @@
+"""How a formula gets into the table of its kind."""
+
+
+def into(rows, Row):
+    """Return a decorator that puts a formula into the table, with what is known of it.
+
+    ``@row(**known)`` puts it under its name, ``@row(key, **known)`` under a key, which the row then begins with.
+    """
+
+    def row(*key, **known):
+        def put(formula):
+            rows[key[0] if key else formula.__name__] = Row(*key, formula, **known)
+            return formula
+
+        return put
+
+    return row
