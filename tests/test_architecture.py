@@ -17,6 +17,7 @@ SOURCES = sorted(path for path in CPP.rglob("*") if path.suffix in (".hpp", ".cp
 MODULES = sorted(PYTHON.rglob("*.py"))
 
 IN_BOTH = ("train/losses.hpp", "train/step_loop.hpp", "train/updater.hpp")
+RECIPES = ("train/linear/plan.hpp", "train/linear/recipe.hpp", "train/network/recipe.hpp")
 # Folder -> what its files may include, besides their own folder. Each line names all that stands below.
 MAY_INCLUDE = {
     "core": (),
@@ -30,7 +31,10 @@ MAY_INCLUDE = {
     "train/linear": ("core", "parts", "kernel", *IN_BOTH),
     "train/network": ("core", "parts", "kernel", *IN_BOTH),
     "inst": ("core", "parts", "kernel", "train"),
-    "bind": ("core", "parts", "kernel", "train"),
+    # The seam: see test_the_seam_is_plain.
+    "engine.hpp": ("core/base.hpp", "kernel/metric.hpp", *RECIPES),
+    "engine": ("core", "parts", "kernel", "train", "engine.hpp"),
+    "bind": ("engine.hpp",),
 }
 
 
@@ -39,10 +43,10 @@ MAY_INCLUDE = {
 ROOMS = {
     "exceptions": (),
     "_atomic": (),
-    "_isa": ("_cpu",),
-    "_core": ("_isa",),
+    "_isa": ("_bindings",),
+    "_core": ("_bindings", "_isa"),
     "_threads": ("_core",),
-    "_config": ("_cpu", "_isa", "_core", "_threads"),
+    "_config": ("_bindings", "_isa", "_core", "_threads"),
     "_validation": ("_core", "_threads"),
     "_parts": ("_validation",),
     "losses": ("_core", "_validation", "_parts"),
@@ -61,7 +65,7 @@ ROOMS = {
     ),
     "_public": ("losses", "schedules", "layers", "optimizers", "linear_model", "neural_network"),
 }
-COMPILED = {"_cpu"}
+COMPILED = {"_bindings"}
 FRONT = ("", "__main__")  # the package itself and its command, which may import everything
 
 MOST_LINES = 500  # of a file in Python, docstrings of estimators aside
@@ -82,8 +86,9 @@ def test_the_tree_is_where_the_tests_look_for_it():
 
 
 def folder_of(path):
-    """The most special folder that has a rule."""
-    parents = [parent.as_posix() for parent in path.relative_to(CPP).parents]
+    """The most special folder that has a rule; a file may have its own."""
+    inside = path.relative_to(CPP)
+    parents = [inside.as_posix(), *(parent.as_posix() for parent in inside.parents)]
     return next((parent for parent in parents if parent in MAY_INCLUDE), parents[-2])
 
 
@@ -114,6 +119,33 @@ def test_only_bindings_know_python(word):
     folders = {path.relative_to(CPP).parts[0] for path, _ in lines_of(SOURCES, re.escape(word))}
     assert folders <= {"bind"}
     assert folders or word == "Python.h"
+
+
+def includes_of(path):
+    return [found[1] for _, found in lines_of([path], r'#\s*include\s+["<]([^">]+)[">]')]
+
+
+def all_includes(path):
+    """What a file includes, and what its own headers include."""
+    seen, waiting = set(), [path]
+    while waiting:
+        for target in includes_of(waiting.pop()):
+            if target not in seen:
+                seen.add(target)
+                waiting += [CPP / target] if (CPP / target).is_file() else []
+    return seen
+
+
+def test_the_seam_is_plain():
+    # the bindings are compiled for any processor: no kernel may be compiled with them
+    known = all_includes(CPP / "engine.hpp")
+    assert not [name for name in known if "Eigen" in name or "omp.h" in name]
+    assert {name for name in known if name.endswith(".hpp")} == {
+        *("core/base.hpp", "core/compiler.hpp", "core/part.hpp", "core/rng.hpp"),
+        *("kernel/metric.hpp", "kernel/penalty.hpp", "kernel/schedule.hpp", "kernel/settings.hpp"),
+        *("parts/spec.hpp", *RECIPES),
+    }
+    assert all_includes(CPP / "engine" / "arrays.cpp") >= {"Eigen/Core", "omp.h"}
 
 
 def test_headers_are_included_once():
@@ -326,8 +358,8 @@ def test_long_files_and_functions_are_seen(monkeypatch):
     }
 
 
-def test_the_core_is_loaded_in_one_place():
-    assert {module_name(path) for path in MODULES if re.search(r"_core_[{vb]", path.read_text())} == {"_isa"}
+def test_the_kernels_are_loaded_in_one_place():
+    assert {module_name(path) for path in MODULES if "_kernels_" in path.read_text()} == {"_isa"}
 
 
 def test_no_private_module_of_scikit_learn_is_imported():

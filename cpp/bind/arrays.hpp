@@ -4,16 +4,13 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
-#include <algorithm>
-#include <atomic>
 #include <string>
 
-#include "core/team.hpp"
-#include "core/view.hpp"
+#include "bind/bind.hpp"
 
 namespace fg {
 
-namespace py = pybind11;
+inline Dtype dtype_of(const py::array& a) { return a.itemsize() == 4 ? Dtype::float32 : Dtype::float64; }
 
 template <class T>
 const T* data_of(const py::array& a, Index size, const char* name) {
@@ -24,9 +21,18 @@ const T* data_of(const py::array& a, Index size, const char* name) {
     return static_cast<const T*>(a.data());
 }
 
+inline const void* data_of(const py::array& a, Dtype dtype, Index size, const char* name) {
+    if (dtype == Dtype::float32) return data_of<float>(a, size, name);
+    return data_of<double>(a, size, name);
+}
+
 template <class T>
 const T* optional_data_of(const py::object& a, Index size, const char* name) {
     return a.is_none() ? nullptr : data_of<T>(py::cast<py::array>(a), size, name);
+}
+
+inline const void* optional_data_of(const py::object& a, Dtype dtype, Index size, const char* name) {
+    return a.is_none() ? nullptr : data_of(py::cast<py::array>(a), dtype, size, name);
 }
 
 template <class T>
@@ -35,39 +41,53 @@ T* mutable_data_of(py::array& a, Index size, const char* name) {
     return static_cast<T*>(a.mutable_data());
 }
 
-template <class T>
-Dense<T> dense_view(const py::array& X) {
-    require(X.ndim() == 2, "X: must have two dimensions");
-    return {data_of<T>(X, X.size(), "X"), X.shape(0), X.shape(1)};
+inline void* mutable_data_of(py::array& a, Dtype dtype, Index size, const char* name) {
+    data_of(a, dtype, size, name);
+    return a.mutable_data();
 }
 
-// Checks what memory safety needs: row pointers that do not decrease and column indices within range.
-template <class T, class I>
-Csr<T, I> csr_view(const py::tuple& X, int threads = 1) {
+// All numbers of an array that is trained.
+inline Numbers numbers_of(const py::object& object, Dtype dtype, const char* name) {
+    auto a = py::cast<py::array>(object);
+    return {mutable_data_of(a, dtype, a.size(), name), a.size()};
+}
+
+inline py::array empty(Dtype dtype, py::array::ShapeContainer shape) {
+    if (dtype == Dtype::float32) return py::array_t<float>(std::move(shape));
+    return py::array_t<double>(std::move(shape));
+}
+
+inline Matrix dense_of(const py::array& X, Dtype dtype) {
+    require(X.ndim() == 2, "X: must have two dimensions");
+    return {.dtype = dtype, .values = data_of(X, dtype, X.size(), "X"), .rows = X.shape(0), .cols = X.shape(1)};
+}
+
+// (data, indices, indptr, columns); checks what memory safety needs.
+inline Matrix sparse_of(const py::tuple& X, Dtype dtype, int threads) {
     const auto data = py::cast<py::array>(X[0]), indices = py::cast<py::array>(X[1]),
                indptr = py::cast<py::array>(X[2]);
-    const Index cols = py::cast<Index>(X[3]), rows = indptr.size() - 1, stored = indices.size();
+    const Index rows = indptr.size() - 1, stored = indices.size();
     require(rows >= 0 && data.size() >= stored, "X: not a valid CSR matrix");
-    const auto* const values = data_of<T>(data, data.size(), "X.data");
-    const auto* const columns = data_of<I>(indices, stored, "X.indices");
-    const auto* const begins = data_of<I>(indptr, rows + 1, "X.indptr");
-    bool valid = begins[0] >= 0 && Index(begins[rows]) <= stored;
-    for (Index i = 0; i < rows; ++i) valid &= begins[i] <= begins[i + 1];
-    require(valid, "X.indptr: row pointers must not decrease and must stay within X.indices");
-    const Index first = begins[0], count = begins[rows] - first;
-    std::atomic<bool> within{true};
-    static TeamSize::Memory sizes;
-    const int most = Team::most(1.0 + double(count / (1 << 20)), threads);
-    Team::call(sizes, most, 5e-10 * double(count), [&](int member, int members) {
-        I low = 0, high = 0;
-        for (Index k = first + count * member / members; k < first + count * (member + 1) / members; ++k) {
-            low = std::min(low, columns[k]);
-            high = std::max(high, columns[k]);
-        }
-        if (low < 0 || Index(high) >= std::max<Index>(cols, 1)) within = false;
-    });
-    require(within, "X.indices: a column index is out of range");
-    return {values, columns, begins, rows, cols};
+    Matrix matrix{.dtype = dtype,
+                  .values = data_of(data, dtype, data.size(), "X.data"),
+                  .rows = rows,
+                  .cols = py::cast<Index>(X[3])};
+    const auto index = [&]<class I>(I) {
+        const auto* const begins = data_of<I>(indptr, rows + 1, "X.indptr");
+        require(begins[0] >= 0 && Index(begins[rows]) <= stored,
+                "X.indptr: row pointers must not decrease and must stay within X.indices");
+        matrix.columns = data_of<I>(indices, stored, "X.indices");
+        matrix.begins = begins;
+        matrix.index_bytes = sizeof(I);
+    };
+    indices.itemsize() == 4 ? index(std::int32_t()) : index(std::int64_t());
+    engine().check_sparse(matrix, threads);
+    return matrix;
+}
+
+inline Matrix matrix_of(const py::object& X, Dtype dtype, int threads = 1) {
+    if (py::isinstance<py::tuple>(X)) return sparse_of(py::cast<py::tuple>(X), dtype, threads);
+    return dense_of(py::cast<py::array>(X), dtype);
 }
 
 }  // namespace fg

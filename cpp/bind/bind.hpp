@@ -1,17 +1,23 @@
-// One function a concept; core.cpp calls them all.
+// The parts of the extension module, and the engine behind them.
 #pragma once
 
 #include <pybind11/pybind11.h>
 
+#include "engine.hpp"
+
 namespace fg {
 
-void bind_losses(pybind11::module_& m);
-void bind_optimizers(pybind11::module_& m);
-void bind_session(pybind11::module_& m);
-void bind_network(pybind11::module_& m);
-void bind_minibatch(pybind11::module_& m);
-void bind_scores(pybind11::module_& m);
-void bind_linear_algebra(pybind11::module_& m);
-void bind_config(pybind11::module_& m);
+namespace py = pybind11;
+
+// The kernels in use.
+const Engine& engine();
+
+void bind_catalogs(py::module_& m);
+void bind_stepper(py::module_& m);
+void bind_sequential(py::module_& m);
+void bind_network(py::module_& m);
+void bind_minibatch(py::module_& m);
+void bind_arrays(py::module_& m);
+void bind_config(py::module_& m);
 
 }  // namespace fg

@@ -12,6 +12,12 @@ namespace fg {
 
 using Index = std::ptrdiff_t;
 
+// Rows begin, ..., end - 1.
+struct Rows {
+    Index begin, end;
+    Index count() const { return end - begin; }
+};
+
 // Thrown for arguments that the Python layer should have refused; it reaches Python as ValueError.
 struct BadArgument : std::invalid_argument {
     using std::invalid_argument::invalid_argument;

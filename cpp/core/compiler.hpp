@@ -21,6 +21,7 @@
 #define FG_INLINED __attribute__((always_inline))  // of a lambda
 #define FG_INLINE inline FG_INLINED
 #define FG_RESTRICT __restrict__
+#define FG_EXPORT __attribute__((visibility("default")))
 
 namespace fg {
 

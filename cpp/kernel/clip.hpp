@@ -2,13 +2,11 @@
 #pragma once
 
 #include <cmath>
-#include <limits>
 
 #include "core/base.hpp"
+#include "kernel/penalty.hpp"
 
 namespace fg {
-
-inline constexpr double no_limit = std::numeric_limits<double>::infinity();
 
 // What shortens a gradient of this sum of squares to a norm: limit / (norm + 1e-6), at most 1, as in torch's
 // clip_grad_norm_. A norm that is NaN makes every entry NaN, and is seen.

@@ -23,19 +23,10 @@
 #include <type_traits>
 
 #include "core/view.hpp"
-#include "kernel/schedule.hpp"
+#include "kernel/settings.hpp"
 #include "parts/loss/point.hpp"
 
 namespace fg {
-
-struct Settings {
-    Schedule schedule;
-    double l2 = 0.0;               // alpha (1 - l1_ratio)
-    double l1 = 0.0;               // alpha l1_ratio
-    double intercept_decay = 1.0;  // factor on steps of the intercept; 0 keeps it fixed
-    double offset_rate = 0.0;      // one-class SVM: nu, the slope of the objective in the intercept
-    double average_from = 0.0;     // first step that is averaged; 0: no averaging
-};
 
 // Targets of one output. With label < 0 they stand in y; else y holds class codes, and the target is 1 where
 // y == label and `side[0]` elsewhere.

@@ -22,18 +22,10 @@
 #include "core/denormals.hpp"
 #include "core/math.hpp"
 #include "kernel/clip.hpp"
+#include "kernel/penalty.hpp"
 #include "parts/rule/tick.hpp"
 
 namespace fg {
-
-struct Penalty {
-    double l2 = 0.0, l1 = 0.0;  // of the objective
-    double coupled = 0.0;       // an optimizer's own weight decay, as a gradient (torch's weight_decay)
-    double decay = 0.0;         // the same, decoupled: w shrinks by rate * decay
-    bool positive = false;
-
-    bool none() const { return l2 == 0.0 && l1 == 0.0 && coupled == 0.0 && decay == 0.0 && !positive; }
-};
 
 // The gradient as a sum of `parts` arrays that lie `stride` numbers apart.
 template <class T>

@@ -8,7 +8,7 @@ from typing import Any
 
 import threadpoolctl
 
-from . import _core, _cpu
+from . import _bindings, _core
 from ._isa import built
 from ._threads import explained
 
@@ -30,7 +30,7 @@ def config() -> dict[str, Any]:
         "fusedgrad": __version__,
         "instruction set": f"{build['isa']} ({build['register_bits']}-bit registers)",
         "built for": " ".join(built()),
-        "processor offers": " ".join(_cpu.levels()),
+        "processor offers": " ".join(_bindings.levels()),
         "threads": explained(),
         "compiler": build["compiler"],
         "eigen": build["eigen"],

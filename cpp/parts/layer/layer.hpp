@@ -39,11 +39,6 @@ inline constexpr Index most_numbers = Index(1) << 31;
 // Rows for which a layer keeps sums of their own.
 inline constexpr Index granule = 8;
 
-struct Rows {
-    Index begin, end;
-    Index count() const { return end - begin; }
-};
-
 // An array of parameters, (rows, columns).
 struct Piece {
     const char* name;

@@ -6,15 +6,9 @@
 #include <vector>
 
 #include "core/rng.hpp"
+#include "train/linear/recipe.hpp"
 
 namespace fg {
-
-struct Stream {
-    std::vector<std::uint32_t> listed;  // those to train on; empty: all
-    Index batch = 1;
-    Shuffle shuffle = Shuffle::blocks;
-    std::uint64_t seed = 0;
-};
 
 // The batch at hand. Every member has its own, because the first may be ahead.
 struct Batch {

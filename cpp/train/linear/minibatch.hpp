@@ -23,11 +23,6 @@
 
 namespace fg {
 
-// How far an epoch came; what it saw is in the models.
-struct EpochResult {
-    Index batches = 0, rows = 0;
-};
-
 template <class T>
 class MiniBatch {
 public:

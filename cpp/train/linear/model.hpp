@@ -4,18 +4,10 @@
 #include <memory>
 
 #include "kernel/tile_loss.hpp"
+#include "train/linear/recipe.hpp"
 #include "train/updater.hpp"
 
 namespace fg {
-
-// What a model is made of, apart from its arrays.
-struct Recipe {
-    PartSpec loss, rule;
-    bool multinomial = false;
-    Penalty penalty;
-    double clip_value = no_limit, clip_norm = no_limit;
-    double intercept_decay = 1.0;  // factor on the gradient of intercepts; 0 keeps them fixed
-};
 
 // Weights, slots and average are the caller's, trained in place: (features + 1, width), feature-major. The last row
 // holds the intercepts, which no penalty touches.

@@ -14,41 +14,13 @@
 #include "core/team.hpp"
 #include "parts/layer/add.hpp"
 #include "parts/layer/layer.hpp"
-#include "parts/spec.hpp"
+#include "train/network/recipe.hpp"
 
 namespace fg {
-
-// A layer by name, with numbers for what it needs to know; and which activation it has, if any.
-struct NodeSpec {
-    std::string name;
-    Index in = 0, out = 0;  // numbers of a row
-    std::vector<std::pair<std::string, double>> values;
-    PartSpec activation;  // without a name: none
-    Index earlier = -1;   // the value that is added, where it is
-
-    double operator[](std::string_view key) const {
-        for (const auto& [name, value] : values)
-            if (name == key) return value;
-        throw BadArgument(name + ": " + std::string(key) + " is missing");
-    }
-};
 
 // Defined in inst/: layers and activations enter there. `first`: whether nobody wants the slope of its input.
 template <class T>
 std::unique_ptr<Layer<T>> make_layer(const NodeSpec& spec, Index number, bool first);
-
-// Time steps of the input whose numbers all have one value are padding. No steps: there is no padding.
-struct Masking {
-    Index steps = 0, features = 0;
-    double value = 0.0;
-
-    // Writes 0 for padding, else 1; x points to the first row.
-    template <class T>
-    void mark(const T* x, Rows rows, unsigned char* mask) const {
-        for (Index i = rows.begin * steps; i < rows.end * steps; ++i)
-            mask[i] = std::any_of(x + i * features, x + (i + 1) * features, [&](T v) { return v != T(value); });
-    }
-};
 
 // An array of parameters, and where it lies among all.
 struct Placed {

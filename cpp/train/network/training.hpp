@@ -23,14 +23,6 @@
 
 namespace fg {
 
-// How far training came, and what an epoch saw.
-struct TrainingResult {
-    Index epochs = 0, batches = 0;
-    double carry = 1.0;
-    bool finite = true;
-    std::vector<double> loss, penalty;  // of each epoch: means over its batches, by their numbers of rows
-};
-
 template <class T>
 class NetworkTraining {
 public:

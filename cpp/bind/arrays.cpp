@@ -1,0 +1,91 @@
+// What is asked of arrays between steps.
+#include "bind/arrays.hpp"
+
+#include "bind/gil.hpp"
+
+namespace fg {
+
+namespace {
+
+bool all_finite(const py::array& x, int threads) {
+    const bool wide = py::isinstance<py::array_t<double, py::array::c_style>>(x);
+    const Dtype dtype = wide ? Dtype::float64 : Dtype::float32;
+    const void* const data = wide ? x.data() : data_of<float>(x, x.size(), "x");
+    const WithoutGil unlocked;
+    return engine().all_finite(dtype, data, x.size(), threads);
+}
+
+py::array product_with(const py::array& X, const py::array& W, int threads) {
+    require(X.ndim() == 2 && W.ndim() == 2 && X.shape(1) == W.shape(1), "X, W: expected (n, d) and (m, d)");
+    const Dtype dtype = dtype_of(X);
+    const Matrix x = dense_of(X, dtype);
+    const void* const w = data_of(W, dtype, W.size(), "W");
+    auto out = empty(dtype, {X.shape(0), W.shape(0)});
+    void* const to = out.mutable_data();
+    const WithoutGil unlocked;
+    engine().product(x, w, W.shape(0), to, threads);
+    return out;
+}
+
+double largest_eigenvalue(const py::array& X, const py::array& factor, double one, const py::array& start, int steps) {
+    require(X.ndim() == 2 && X.shape(0) > 0, "X: expected (n, d)");
+    const Matrix x = dense_of(X, Dtype::float64);
+    const double *weight = data_of<double>(factor, x.rows, "factor"), *v = data_of<double>(start, x.cols, "start");
+    const WithoutGil unlocked;
+    return engine().largest_eigenvalue(x, weight, one, v, steps);
+}
+
+Metric metric_of(const std::string& name) {
+    if (name == "accuracy") return Metric::accuracy;
+    if (name == "log_loss") return Metric::log_loss;
+    if (name == "roc_auc") return Metric::roc_auc;
+    if (name == "r2") return Metric::r2;
+    if (name == "mse") return Metric::mse;
+    if (name == "rmse") return Metric::rmse;
+    throw BadArgument("metric: no such metric: " + name);
+}
+
+Link link_of(const std::string& name) {
+    if (name == "identity") return Link::identity;
+    if (name == "exp") return Link::exp;
+    if (name == "sigmoid") return Link::sigmoid;
+    if (name == "modified_huber") return Link::modified_huber;
+    if (name == "softmax") return Link::softmax;
+    throw BadArgument("link: no such link: " + name);
+}
+
+py::array_t<double> score_margins(const std::string& metric_name, const py::array& margins, const py::array& y,
+                                  Index outputs, const std::string& link_name, int threads) {
+    const Metric metric = metric_of(metric_name);
+    const Link link = link_of(link_name);
+    require(margins.ndim() == 2 && margins.shape(0) > 0 && outputs > 0 && margins.shape(1) % outputs == 0,
+            "margins: expected (rows, models * outputs)");
+    const Dtype dtype = py::isinstance<py::array_t<double>>(margins) ? Dtype::float64 : Dtype::float32;
+    const Matrix view{.dtype = dtype,
+                      .values = data_of(margins, dtype, margins.size(), "margins"),
+                      .rows = margins.shape(0),
+                      .cols = margins.shape(1)};
+    const bool classes = metric == Metric::accuracy || metric == Metric::log_loss || metric == Metric::roc_auc;
+    const void* const targets = data_of(y, dtype, view.rows * (classes ? 1 : outputs), "y");
+    py::array_t<double> scores(view.cols / outputs);
+    double* const out = scores.mutable_data();
+    const WithoutGil unlocked;
+    engine().score(metric, link, view, targets, outputs, threads, out);
+    return scores;
+}
+
+}  // namespace
+
+void bind_arrays(py::module_& m) {
+    m.def("all_finite", &all_finite, py::arg("x"), py::arg("threads") = 1, "Whether no number is NaN or infinite.");
+    m.def("product", &product_with, py::arg("X"), py::arg("W"), py::arg("threads") = 1,
+          "X W' for X (n, d) and W (m, d), both of one type and in C order.");
+    m.def("largest_eigenvalue", &largest_eigenvalue, py::arg("X"), py::arg("factor"), py::arg("one"), py::arg("start"),
+          py::arg("steps"),
+          "Of the mean of factor (x, one)'(x, one) over the rows x, by the power method from (start, 1).");
+    m.def("score_margins", &score_margins, py::arg("metric"), py::arg("margins"), py::arg("y"), py::arg("outputs"),
+          py::arg("link"), py::arg("threads") = 1,
+          "One score a model, of margins (rows, models * outputs) and codes or targets of the same dtype.");
+}
+
+}  // namespace fg
