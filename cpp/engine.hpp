@@ -1,12 +1,13 @@
 // The seam: what the bindings ask of the kernels of an instruction set.
 //
-// Every set of kernels is a library of its own (engine/ and all below it, compiled with the flags of the set), and one is
-// loaded. They are not linked together: the linker keeps one copy of an inline template, the standard library's and
+// Every set of kernels is a library of its own (engine/ and all below it, compiled with the flags of the set), and one
+// is loaded. They are not linked together: the linker keeps one copy of an inline template, the standard library's and
 // Eigen's too, and it might be one that the processor cannot run. The bindings are compiled once, for any processor.
 //
 // Only abstract classes and plain types cross. One compiler makes both sides in one build, so classes of the standard
-// library and exceptions may cross, too. Arrays are the caller's: C-contiguous, of the Dtype that is named, and alive for
-// as long as something that was made of them. A wrong argument is answered by BadArgument, before anything has changed.
+// library and exceptions may cross, too. Arrays are the caller's: C-contiguous, of the Dtype that is named, and alive
+// for as long as something that was made of them. A wrong argument is answered by BadArgument, before anything has
+// changed.
 //
 // A Callback is called about every 50 ms, on the calling thread, and says whether to go on.
 #pragma once
@@ -207,8 +208,8 @@ class Stepper {
 public:
     virtual ~Stepper() = default;
     virtual int slots() const = 0;
-    // Moves all arrays, as if they were one, by step `number` (1, 2, ...); returns what the next step gets as its carry.
-    // Zero threads: as many as pay.
+    // Moves all arrays, as if they were one, by step `number` (1, 2, ...); returns what the next step gets as its
+    // carry. Zero threads: as many as pay.
     virtual double step(std::span<const StepArray> arrays, Index number, double rate, double carry,
                         int threads) const = 0;
 };
@@ -246,7 +247,8 @@ public:
 
     virtual std::unique_ptr<SequentialFit> sequential_fit(const SequentialTask& task) const = 0;
     virtual std::unique_ptr<MiniBatchFit> minibatch_fit(const MiniBatchTask& task) const = 0;
-    virtual std::unique_ptr<NetworkLayers> network_layers(std::vector<NodeSpec> nodes, const Masking& masking) const = 0;
+    virtual std::unique_ptr<NetworkLayers> network_layers(std::vector<NodeSpec> nodes,
+                                                          const Masking& masking) const = 0;
     virtual std::unique_ptr<NetworkFit> network_fit(const NetworkTask& task) const = 0;
     virtual std::unique_ptr<Stepper> stepper(const PartSpec& rule, const Penalty& penalty, double clip_value,
                                              double clip_norm) const = 0;

@@ -2,7 +2,8 @@
 
 ``python -m tests.mutations`` makes the mutants of every part, ``python -m tests.mutations layer/dense cell`` those of a
 file and of a room; ``--list`` shows them. It copies the core, builds one instruction set without optimisation, and goes
-on where it stopped: results are kept in a file.
+on where it stopped: results are kept in a file. Several processes share the work by ``--turn 0/4 --folder all/0``,
+``--turn 1/4 --folder all/1``, ...; ``--list --folder all`` then shows everything.
 
 Mutants are built together where no test of the one runs code of the other: a loss, an activation and a rule are tested
 by themselves, a layer in the examples of its row. Who survives there is built alone and meets all tests of its room.
@@ -330,15 +331,18 @@ def judged(workshop, batch):
 
 
 class Results:
-    """What became of each mutant, in a file."""
+    """What became of each mutant, in a file of the folder; files of folders within it are read, too."""
 
-    def __init__(self, path):
-        self.path = Path(path)
-        self.known = json.loads(self.path.read_text()) if self.path.exists() else {}
+    def __init__(self, folder):
+        self.path = Path(folder) / "results.json"
+        self.own = json.loads(self.path.read_text()) if self.path.exists() else {}
+        self.known = {}
+        for path in sorted(Path(folder).rglob("results.json")):
+            self.known |= json.loads(path.read_text())
 
     def put(self, mutant, result):
-        self.known[mutant.key] = result
-        self.path.write_text(json.dumps(self.known, indent=1))
+        self.known[mutant.key] = self.own[mutant.key] = result
+        self.path.write_text(json.dumps(self.own, indent=1))
         print(f"{time.strftime('%H:%M:%S')} {result[:100]:100} {mutant.key}", flush=True)
 
     def summary(self, mutants):
@@ -360,17 +364,20 @@ def main():
     parser.add_argument("parts", nargs="*", help="rooms, or room/name")
     parser.add_argument("--folder", default="build/mutations", help="where to build")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="when to stop")
+    parser.add_argument("--turn", default="0/1", metavar="K/N", help="only every N-th build, from the K-th (0, 1, ...)")
     parser.add_argument("--each", type=int, help="mutants of a file at most; 0: all")
     parser.add_argument("--list", action="store_true", help="show the mutants, and what is known of them")
     given = parser.parse_args()
     mutants = list(all_mutants(given.parts, given.each))
-    results = Results(Path(given.folder) / "results.json")
+    results = Results(given.folder)
     if given.list:
         for mutant in mutants:
             print(mutant, f"    {results.known.get(mutant.key, 'not tried')}", sep="\n")
+        results.summary(mutants)
         return
     workshop, end = Workshop(Path(given.folder).absolute()), time.monotonic() + 60 * given.minutes
-    for batch in batches_of([m for m in mutants if m.key not in results.known]):
+    turn, processes = map(int, given.turn.split("/"))
+    for batch in batches_of([m for m in mutants if m.key not in results.known])[turn::processes]:
         if time.monotonic() > end:
             break
         for mutant in workshop.make(batch):

@@ -68,7 +68,7 @@ ROOMS = {
 COMPILED = {"_bindings"}
 FRONT = ("", "__main__")  # the package itself and its command, which may import everything
 
-MOST_LINES = 500  # of a file in Python, docstrings of estimators aside
+MOST_LINES = 500  # of a file; in Python docstrings of estimators aside
 MOST_LINES_OF_A_FUNCTION = 80  # its docstring aside
 
 
@@ -161,8 +161,34 @@ def test_no_flag_gives_up_ieee_arithmetic():
     # -ffast-math links a file that switches the whole process to flush-to-zero; its parts lose NaN or infinity
     build = (ROOT / "CMakeLists.txt").read_text()
     flags = "\n".join(line.split("#")[0] for line in build.splitlines())
-    assert "-O3" in flags
+    assert "-O2" in flags
     assert not re.search(r"-Ofast|-ffast-math|-ffinite-math|-funsafe-math|-fassociative-math|-freciprocal-math", flags)
+
+
+def long_parts_in_cpp(lines):
+    """(first line, lines) of a file and of its functions, where they are longer than they may be. As clang-format lays
+    them out, a function ends where its indentation is met again."""
+    if len(lines) > MOST_LINES:
+        yield "the file", len(lines)
+    for first, line in enumerate(lines):
+        other = re.match(r"\s*(struct|class|namespace|enum|extern|for|if|while|switch|do|\}|\)?\s*\{$)", line)
+        if line.endswith("{") and "(" in line and not other:
+            closing = re.compile(rf"\s{{0,{len(line) - len(line.lstrip())}}}\}}")  # left of initialisers, too
+            end = next(k for k in range(first + 1, len(lines)) if closing.match(lines[k]))
+            if end - first + 1 > MOST_LINES_OF_A_FUNCTION:
+                yield line.strip(), end - first + 1
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(CPP).as_posix())
+def test_files_and_functions_in_cpp_are_short(path):
+    assert not list(long_parts_in_cpp(path.read_text().splitlines()))
+
+
+def test_long_functions_in_cpp_are_seen():
+    body = ["        x = 1;"] * MOST_LINES_OF_A_FUNCTION
+    lines = ["struct Long {", "    void long_one(int x) {", *body, "    }", "    void short_one() {", "    }", "};"]
+    assert list(long_parts_in_cpp(lines)) == [("void long_one(int x) {", MOST_LINES_OF_A_FUNCTION + 2)]
+    assert list(long_parts_in_cpp(["x = 1;"] * (MOST_LINES + 1))) == [("the file", MOST_LINES + 1)]
 
 
 def test_every_loss_of_the_tree_is_in_the_catalog():

@@ -13,8 +13,8 @@ using Fields = std::vector<std::pair<std::string, double>>;
 py::list fields_of(const PartDescription& part) {
     py::list fields;
     for (const auto& field : part.fields)
-        fields.append(py::make_tuple(field.name, field.value, field.low, field.high, field.open_low, field.open_high,
-                                     field.doc));
+        fields.append(
+            py::make_tuple(field.name, field.value, field.low, field.high, field.open_low, field.open_high, field.doc));
     return fields;
 }
 
@@ -32,8 +32,7 @@ py::list catalog_of(const std::vector<PartDescription>& parts) {
 }
 
 // (value, slope) of the loss at each pair of targets and predictions.
-py::tuple loss_points(const std::string& name, const Fields& fields,
-                      const py::array_t<double, py::array::c_style>& y,
+py::tuple loss_points(const std::string& name, const Fields& fields, const py::array_t<double, py::array::c_style>& y,
                       const py::array_t<double, py::array::c_style>& p) {
     const Index n = y.size();
     require(p.size() == n, "y and p must have the same length");

@@ -54,7 +54,8 @@ MiniBatchTask minibatch_task_of(const py::dict& a) {
 // Keeps the arrays alive for as long as the fit points into them.
 class MiniBatch {
 public:
-    explicit MiniBatch(const py::kwargs& arrays) : arrays_(arrays), fit_(engine().minibatch_fit(minibatch_task_of(arrays))) {}
+    explicit MiniBatch(const py::kwargs& arrays)
+        : arrays_(arrays), fit_(engine().minibatch_fit(minibatch_task_of(arrays))) {}
 
     Index batches() const { return fit_->batches(); }
     void stop() { stopped_ = true; }
@@ -71,7 +72,7 @@ public:
             EpochResult result;
             {
                 WithoutGil unlocked;
-                result = fit_->epoch(number, starts, threads, look_for_signals(unlocked, interrupted, &stopped_));
+                result = fit_->epoch(number, starts, threads, check_signals(unlocked, interrupted, &stopped_));
             }
             raise_unless_interrupt(interrupted);
             py::list seen;

@@ -31,8 +31,7 @@ Masking masking_of(const py::object& given) {
 // (node, name, offset, rows, columns) of each.
 py::list list_of(const std::vector<PlacedArray>& arrays) {
     py::list list;
-    for (const auto& one : arrays)
-        list.append(py::make_tuple(one.node, one.name, one.offset, one.rows, one.columns));
+    for (const auto& one : arrays) list.append(py::make_tuple(one.node, one.name, one.offset, one.rows, one.columns));
     return list;
 }
 
@@ -72,7 +71,7 @@ public:
         bool interrupted = false;
         {
             WithoutGil unlocked;
-            prediction->run(to, threads, look_for_signals(unlocked, interrupted));
+            prediction->run(to, threads, check_signals(unlocked, interrupted));
         }
         if (interrupted) throw py::error_already_set();
         return out;
@@ -134,7 +133,7 @@ public:
             {
                 WithoutGil unlocked;
                 result = fit_->train(epochs, numbers, rates.data(), first_step, carry, threads,
-                                     look_for_signals(unlocked, interrupted));
+                                     check_signals(unlocked, interrupted));
             }
             raise_unless_interrupt(interrupted);
             return py::make_tuple(result.epochs, result.batches, result.loss, result.penalty, result.carry,
@@ -149,7 +148,7 @@ public:
             bool interrupted = false;
             {
                 WithoutGil unlocked;
-                values = fit_->evaluate(g, threads, look_for_signals(unlocked, interrupted));
+                values = fit_->evaluate(g, threads, check_signals(unlocked, interrupted));
             }
             if (interrupted) throw py::error_already_set();
             return py::make_tuple(values.first, values.second);
@@ -171,7 +170,7 @@ void bind_network(py::module_& m) {
         .def(py::init<const py::list&, const py::object&>(), py::arg("nodes"), py::arg("masking"))
         .def_property_readonly("work", &Layers::work, "Multiply-adds of a row, about.")
         .def("layout", &Layers::layout, py::arg("itemsize"),
-             "(length, pieces) of what is trained, then of what is kept; a piece is (node, name, offset, rows, "
+             "(length, arrays) of what is trained, then of what is kept; an array is (node, name, offset, rows, "
              "columns).")
         .def("predict", &Layers::predict, py::arg("trained"), py::arg("kept"), py::arg("X"), py::arg("last"),
              py::arg("threads"), "What node `last` (1, 2, ...) makes of X.");

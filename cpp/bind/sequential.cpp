@@ -82,8 +82,7 @@ SequentialTask sequential_task_of(const py::dict& a) {
     if (!a["X_val"].is_none()) {
         task.X_val = matrix_of(a["X_val"], dtype);
         task.y_val = data_of(py::cast<py::array>(a["y_val"]), dtype, task.X_val.rows, "y_val");
-        task.sample_weight_val =
-            optional_data_of(a["sample_weight_val"], dtype, task.X_val.rows, "sample_weight_val");
+        task.sample_weight_val = optional_data_of(a["sample_weight_val"], dtype, task.X_val.rows, "sample_weight_val");
     }
     task.t = py::cast<double>(a["t"]);
 
@@ -126,12 +125,12 @@ public:
         reported_.resize(task.outputs.size());
     }
 
-    // look(job, epochs) is called with what has been finished since the last call.
-    const char* run(int threads, const py::object& look, std::size_t epochs) {
+    // callback(output, epochs) is called with what has been finished since the last call.
+    const char* run(int threads, const py::object& callback, std::size_t epochs) {
         return one_at_a_time_.run([&] {
             try {
                 WithoutGil unlocked;
-                const bool done = fit_->run(threads, epochs, [&] { unlocked.with_gil([&] { report(look); }); });
+                const bool done = fit_->run(threads, epochs, [&] { unlocked.with_gil([&] { report(callback); }); });
                 return done ? "done" : "paused";
             } catch (py::error_already_set& error) {
                 if (!error.matches(PyExc_KeyboardInterrupt)) throw;
@@ -151,19 +150,19 @@ public:
     }
 
 private:
-    void report(const py::object& look) {
+    void report(const py::object& callback) {
         if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-        if (look.is_none()) return;
+        if (callback.is_none()) return;
         for (std::size_t k = 0; k < reported_.size(); ++k) {
             const auto& history = fit_->history(k);
-            if (history.size() > reported_[k]) look(k, history_of(history, reported_[k]));
+            if (history.size() > reported_[k]) callback(k, history_of(history, reported_[k]));
             reported_[k] = history.size();
         }
     }
 
     py::dict arrays_;
     std::unique_ptr<SequentialFit> fit_;
-    std::vector<std::size_t> reported_;  // epochs of each output that look() knows
+    std::vector<std::size_t> reported_;  // epochs of each output that the callback knows
     OneAtATime one_at_a_time_;
 };
 
@@ -172,7 +171,7 @@ private:
 void bind_sequential(py::module_& m) {
     py::class_<Session>(m, "Session", "A fit of one or more outputs over one matrix; see cpp/README.md.")
         .def(py::init<const py::kwargs&>())
-        .def("run", &Session::run, py::arg("threads"), py::arg("look") = py::none(), py::arg("epochs") = 0,
+        .def("run", &Session::run, py::arg("threads"), py::arg("callback") = py::none(), py::arg("epochs") = 0,
              "Train each output for so many epochs at most (0: to its end): \"done\", \"paused\" or \"interrupted\".")
         .def("reports", &Session::reports,
              "Leave the weights so far in their arrays; (stop reason or \"none\", history) of each output.");

@@ -160,7 +160,8 @@ private:
         std::vector<std::size_t> order;
         for (std::size_t i = 0; i < arrays.size(); ++i)
             if (arrays[i].n > 0) order.push_back(i);
-        std::sort(order.begin(), order.end(), [&](auto a, auto b) { return begin_of(arrays[a].w) < begin_of(arrays[b].w); });
+        std::sort(order.begin(), order.end(),
+                  [&](auto a, auto b) { return begin_of(arrays[a].w) < begin_of(arrays[b].w); });
         for (std::size_t k = 1; k < order.size(); ++k)
             if (begin_of(arrays[order[k]].w) < end_of(arrays[order[k - 1]].w, arrays[order[k - 1]]))
                 throw py::value_error(params.label(std::max(order[k], order[k - 1])) + " shares memory with " +

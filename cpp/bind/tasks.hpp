@@ -60,9 +60,9 @@ inline Trained trained_of(const py::dict& a, Dtype dtype) {
     return trained;
 }
 
-// Looks for signals; `interrupted` says whether there was one. Signals come to Python's main thread only; what it wants
-// to tell an engine on another thread, it says by `stop`.
-inline Callback look_for_signals(WithoutGil& unlocked, bool& interrupted, const std::atomic<bool>* stop = nullptr) {
+// Checks for signals; `interrupted` says whether there was one. Signals come to Python's main thread only; what it
+// wants to tell an engine on another thread, it says by `stop`.
+inline Callback check_signals(WithoutGil& unlocked, bool& interrupted, const std::atomic<bool>* stop = nullptr) {
     return [&unlocked, &interrupted, stop] {
         interrupted = unlocked.with_gil([] { return PyErr_CheckSignals() != 0; }) || (stop && *stop);
         return !interrupted;

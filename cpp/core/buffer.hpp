@@ -10,6 +10,16 @@
 
 namespace fg {
 
+// How many numbers a line of the cache holds, which is a whole number of registers.
+template <class T>
+inline constexpr Index cache_line = 64 / Index(sizeof(T));
+
+// So many numbers, or some more to fill a line.
+template <class T>
+Index whole_lines(Index n) {
+    return (n + cache_line<T> - 1) / cache_line<T> * cache_line<T>;
+}
+
 template <class T>
 class Buffer {
 public:

@@ -59,9 +59,8 @@ void KernelEngine::check_sparse(const Matrix& X, int threads) const {
 }
 
 bool KernelEngine::all_finite(Dtype dtype, const void* x, Index n, int threads) const {
-    return with_type(dtype, [&](auto number) {
-        return all_finite_of(static_cast<const decltype(number)*>(x), n, threads);
-    });
+    return with_type(dtype,
+                     [&](auto number) { return all_finite_of(static_cast<const decltype(number)*>(x), n, threads); });
 }
 
 void KernelEngine::product(const Matrix& X, const void* W, Index outputs, void* out, int threads) const {

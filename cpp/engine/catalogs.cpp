@@ -18,8 +18,8 @@ std::vector<PartDescription> describe() {
         PartDescription description{part.name, part.doc, {}};
         std::apply(
             [&](const auto&... field) {
-                (description.fields.push_back({field.name, part.*field.member, field.low, field.high,
-                                               field.open_low(), field.open_high(), field.doc}),
+                (description.fields.push_back({field.name, part.*field.member, field.low, field.high, field.open_low(),
+                                               field.open_high(), field.doc}),
                  ...);
             },
             part.fields());

@@ -1,8 +1,8 @@
 // Epochs of the mini-batch engine.
+#include "train/linear/minibatch.hpp"
 #include "engine/dispatch.hpp"
 #include "engine/kernel_engine.hpp"
 #include "engine/targets.hpp"
-#include "train/linear/minibatch.hpp"
 
 namespace fg {
 

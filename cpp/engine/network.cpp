@@ -18,7 +18,7 @@ Layout layout_of(const Network<T>& network) {
     const auto placed = [](const std::vector<Placed>& all) {
         std::vector<PlacedArray> arrays;
         for (const auto& one : all)
-            arrays.push_back({one.node, one.piece.name, one.offset, one.piece.rows, one.piece.columns});
+            arrays.push_back({one.node, one.array.name, one.offset, one.array.rows, one.array.columns});
         return arrays;
     };
     return {network.trained_size(), network.kept_size(), placed(network.trained()), placed(network.kept())};
@@ -29,9 +29,9 @@ std::vector<T*> pointers_of(const std::vector<Numbers>& arrays, const std::vecto
     require(arrays.size() == placed.size(), "not as many arrays as the network has");
     std::vector<T*> pointers;
     for (std::size_t i = 0; i < placed.size(); ++i) {
-        if (arrays[i].size != placed[i].piece.size())
-            throw BadArgument(std::string(placed[i].piece.name) + ": expected " +
-                              std::to_string(placed[i].piece.size()) + " numbers");
+        if (arrays[i].size != placed[i].array.size())
+            throw BadArgument(std::string(placed[i].array.name) + ": expected " +
+                              std::to_string(placed[i].array.size()) + " numbers");
         pointers.push_back(static_cast<T*>(arrays[i].data));
     }
     return pointers;

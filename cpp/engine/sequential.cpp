@@ -28,9 +28,9 @@ Plan completed(Plan plan) {
 
 // A job that pauses after some epochs; 0: never.
 template <class View>
-class Stretch final : public Job {
+class SomeEpochs final : public Job {
 public:
-    Stretch(SequentialJob<View>& job, std::size_t epochs)
+    SomeEpochs(SequentialJob<View>& job, std::size_t epochs)
         : job_(job), until_(epochs > 0 ? job.history().size() + epochs : std::numeric_limits<std::size_t>::max()) {}
     bool advance() override { return job_.advance() && job_.history().size() < until_; }
 
@@ -78,10 +78,10 @@ public:
     }
 
     bool run(int threads, std::size_t epochs, const std::function<void()>& between) override {
-        std::deque<Stretch<View>> stretches;
+        std::deque<SomeEpochs<View>> parts;
         std::vector<Job*> jobs;
         for (const auto& job : jobs_)
-            if (job->stop() == Stop::none) jobs.push_back(&stretches.emplace_back(*job, epochs));
+            if (job->stop() == Stop::none) jobs.push_back(&parts.emplace_back(*job, epochs));
         Team(threads).run(jobs, between);
         return std::all_of(jobs_.begin(), jobs_.end(), [](const auto& job) { return job->stop() != Stop::none; });
     }
@@ -103,12 +103,12 @@ private:
 std::unique_ptr<SequentialFit> KernelEngine::sequential_fit(const SequentialTask& task) const {
     return with_view(task.X, [&]<class View>(const View& X) -> std::unique_ptr<SequentialFit> {
         if (!task.X_val.values) return std::make_unique<SequentialFitOf<View>>(X, nullptr, task);
-        return with_view<typename View::Scalar>(
-            task.X_val, [&]<class Other>(const Other& X_val) -> std::unique_ptr<SequentialFit> {
-                if constexpr (std::is_same_v<View, Other>)
-                    return std::make_unique<SequentialFitOf<View>>(X, &X_val, task);
-                throw BadArgument("X_val: must be stored as X is");
-            });
+        return with_view<typename View::Scalar>(task.X_val,
+                                                [&]<class Other>(const Other& X_val) -> std::unique_ptr<SequentialFit> {
+                                                    if constexpr (std::is_same_v<View, Other>)
+                                                        return std::make_unique<SequentialFitOf<View>>(X, &X_val, task);
+                                                    throw BadArgument("X_val: must be stored as X is");
+                                                });
     });
 }
 

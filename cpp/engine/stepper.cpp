@@ -11,7 +11,7 @@ namespace fg {
 namespace {
 
 // Some numbers of an array.
-struct Stretch {
+struct ArrayRange {
     const StepArray& array;
     Index first_block;  // blocks of the arrays before
     Index begin, end;
@@ -52,14 +52,14 @@ private:
     static Index blocks_of(const StepArray& array) { return (array.n + block - 1) / block; }
 
     void move(std::span<const StepArray> arrays, const Tick& tick, Index blocks, int members) const {
-        // Calls f(stretch) for what a member has of all blocks.
+        // Calls f(range) for what a member has of all blocks.
         const auto each = [&](int member, const auto& f) {
             const Index low = blocks * member / members, high = blocks * (member + 1) / members;
             Index before = 0;
             for (const auto& array : arrays) {
                 const Index begin = std::max<Index>(0, low - before) * block;
                 const Index end = std::min(array.n, (high - before) * block);
-                if (begin < end) f(Stretch{array, before, begin, end});
+                if (begin < end) f(ArrayRange{array, before, begin, end});
                 before += blocks_of(array);
             }
         };
@@ -67,23 +67,23 @@ private:
         if (clip_norm_ < no_limit) {
             std::vector<double> squares(std::size_t(blocks), 0.0);
             Team::together(members, [&](int member) {
-                each(member, [&](const Stretch& stretch) { add_squares(stretch, squares); });
+                each(member, [&](const ArrayRange& range) { add_squares(range, squares); });
             });
             factor = norm_factor(std::accumulate(squares.begin(), squares.end(), 0.0), clip_norm_);
         }
         Team::together(members, [&](int member) {
-            each(member, [&](const Stretch& stretch) {
-                stretch.array.dtype == Dtype::float32 ? sweep(*narrow_, tick, factor, stretch)
-                                                      : sweep(*wide_, tick, factor, stretch);
+            each(member, [&](const ArrayRange& range) {
+                range.array.dtype == Dtype::float32 ? sweep(*narrow_, tick, factor, range)
+                                                    : sweep(*wide_, tick, factor, range);
             });
         });
     }
 
-    void add_squares(const Stretch& stretch, std::vector<double>& squares) const {
-        const auto& array = stretch.array;
-        for (Index i = stretch.begin; i < stretch.end; i += block) {
-            const Index n = std::min(block, stretch.end - i);
-            squares[std::size_t(stretch.first_block + i / block)] =
+    void add_squares(const ArrayRange& range, std::vector<double>& squares) const {
+        const auto& array = range.array;
+        for (Index i = range.begin; i < range.end; i += block) {
+            const Index n = std::min(block, range.end - i);
+            squares[std::size_t(range.first_block + i / block)] =
                 array.dtype == Dtype::float32 ? sum_of_squares(static_cast<const float*>(array.g) + i, n, clip_value_)
                                               : sum_of_squares(static_cast<const double*>(array.g) + i, n, clip_value_);
         }
@@ -91,15 +91,15 @@ private:
 
     // min(max(g, -limit), limit) * factor, as the sweep takes it: scaled first.
     template <class T>
-    void sweep(const Updater<T>& updater, const Tick& tick, double factor, const Stretch& stretch) const {
-        const auto& array = stretch.array;
+    void sweep(const Updater<T>& updater, const Tick& tick, double factor, const ArrayRange& range) const {
+        const auto& array = range.array;
         Gradient<T> gradient{static_cast<const T*>(array.g)};
         gradient.scale = factor;
         gradient.limit = clip_value_ == no_limit ? no_limit : clip_value_ * factor;
         Flat<T> flat;
         flat.w = static_cast<T*>(array.w);
         for (int s = 0; s < 3; ++s) flat.slot[s] = static_cast<T*>(array.slot[s]);
-        updater.sweep(tick, penalty_, gradient, flat, stretch.begin, stretch.end);
+        updater.sweep(tick, penalty_, gradient, flat, range.begin, range.end);
     }
 
     const std::unique_ptr<Updater<float>> narrow_;

@@ -38,7 +38,7 @@ public:
     LossInTurn(std::unique_ptr<TileLoss<T>> loss, std::vector<Goals<T>> goals, Index width)
         : loss_(std::move(loss)), goals_(std::move(goals)), width_(width) {}
     void slopes(const std::uint32_t* rows, Index count, double factor, T* P, double* sums) const override {
-        alignas(64) T own[Tile<T>::most_rows * most_columns];
+        alignas(64) T own[RowTile<T>::most_rows * most_columns];
         const Index width = goals_[0].width;
         for (std::size_t m = 0; m < goals_.size(); ++m) {
             T* const first = P + Index(m) * width;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "core/buffer.hpp"
 #include "core/view.hpp"
 
 namespace fg {
@@ -47,7 +48,7 @@ FG_INLINE void by_groups(Index count, F&& group) {
 // for each line of the first rows of a group of eight in the margins, of the others in the gradient. They go to the
 // second-level cache.
 template <class T>
-struct Tile {
+struct RowTile {
     static constexpr Index most_rows = 64;
     static constexpr int asked_in_margins = 3;
     Index count = 0, cols = 0;
@@ -68,11 +69,7 @@ struct Tile {
     }
 };
 
-// How many numbers a line of memory holds.
-template <class T>
-inline constexpr Index line = 64 / Index(sizeof(T));
-
-// Asks for the line of memory in which x[j] is.
+// Asks for the line of the cache in which x[j] is.
 template <class T>
 FG_INLINE void ask_line(const T* x, Index j) {
     prefetch_line<second_cache>(x + j);
@@ -81,18 +78,18 @@ FG_INLINE void ask_line(const T* x, Index j) {
 // The same, if x[j] begins a line, or would if the row began with one.
 template <class T>
 FG_INLINE void ask(const T* x, Index j) {
-    if (j % line<T> == 0) ask_line(x, j);
+    if (j % cache_line<T> == 0) ask_line(x, j);
 }
 
 // ---- dense rows, one output ----
 
 // p[i] = w · x_i + b
 template <class T>
-void margins_one(const Tile<T>& tile, const T* FG_RESTRICT w, T b, T* FG_RESTRICT p) {
+void margins_one(const RowTile<T>& tile, const T* FG_RESTRICT w, T b, T* FG_RESTRICT p) {
     constexpr int L = lanes<T>;
     const Index cols = tile.cols;
     by_groups<8>(tile.count, [&](Index i, auto group) FG_INLINED {
-        constexpr int R = decltype(group)::value, asked = std::min(R, Tile<T>::asked_in_margins);
+        constexpr int R = decltype(group)::value, asked = std::min(R, RowTile<T>::asked_in_margins);
         const T *x[R], *next[asked];
         for (int r = 0; r < R; ++r) x[r] = tile.x[i + r];
         for (int r = 0; r < asked; ++r) next[r] = tile.next[i + r];
@@ -122,7 +119,7 @@ void margins_one(const Tile<T>& tile, const T* FG_RESTRICT w, T b, T* FG_RESTRIC
 
 // g += sum of s[i] x_i
 template <class T>
-void gradient_one(const Tile<T>& tile, const T* FG_RESTRICT s, T* FG_RESTRICT g) {
+void gradient_one(const RowTile<T>& tile, const T* FG_RESTRICT s, T* FG_RESTRICT g) {
     constexpr int L = lanes<T>;
     by_groups<8>(tile.count, [&](Index i, auto group) FG_INLINED {
         constexpr int R = decltype(group)::value;
@@ -134,7 +131,7 @@ void gradient_one(const Tile<T>& tile, const T* FG_RESTRICT s, T* FG_RESTRICT g)
             Pack<T, N> v = load<N>(g + j);
             for (int r = 0; r < R; ++r) {
                 v = multiply_add<Pack<T, N>>(all<Pack<T, N>>(s[i + r]), load<N>(x[r] + j), v);
-                if (r >= Tile<T>::asked_in_margins) ask(next[r], j);
+                if (r >= RowTile<T>::asked_in_margins) ask(next[r], j);
             }
             store<N>(g + j, v);
         };
@@ -175,7 +172,7 @@ inline constexpr Index feature_block = 128;
 
 // P (count, width) += X W
 template <int N, class T>
-void add_margins(const Tile<T>& tile, const T* FG_RESTRICT W, Index width, T* FG_RESTRICT P) {
+void add_margins(const RowTile<T>& tile, const T* FG_RESTRICT W, Index width, T* FG_RESTRICT P) {
     for (Index begin = 0; begin < tile.cols; begin += feature_block) {
         const Index end = std::min(tile.cols, begin + feature_block);
         by_columns<N, T>(width, [&](Index c, auto registers) FG_INLINED {
@@ -189,8 +186,8 @@ void add_margins(const Tile<T>& tile, const T* FG_RESTRICT W, Index width, T* FG
                     for (int v = 0; v < V; ++v) s[r][v] = load<N>(P + (i + r) * width + c + v * N);
                 }
                 for (Index j = begin; j < end;) {
-                    for (int r = 0; r < R && r < Tile<T>::asked_in_margins && c == 0; ++r) ask(tile.next[i + r], j);
-                    for (const Index until = std::min(end, j + line<T>); j < until; ++j) {
+                    for (int r = 0; r < R && r < RowTile<T>::asked_in_margins && c == 0; ++r) ask(tile.next[i + r], j);
+                    for (const Index until = std::min(end, j + cache_line<T>); j < until; ++j) {
                         Pack<T, N> w[V];
                         for (int v = 0; v < V; ++v) w[v] = load<N>(W + j * width + c + v * N);
                         for (int r = 0; r < R; ++r)
@@ -237,7 +234,7 @@ void each_by_lanes(Index cols, F&& f) {
 // there the lane of a register is here a sum of its own, and these are added up in the same tree. Rows of W are in the
 // order of each_by_lanes.
 template <int N, class T>
-void margins_by_lanes(const Tile<T>& tile, const T* FG_RESTRICT W, const T* FG_RESTRICT b, Index width,
+void margins_by_lanes(const RowTile<T>& tile, const T* FG_RESTRICT W, const T* FG_RESTRICT b, Index width,
                       T* FG_RESTRICT P) {
     constexpr int L = lanes<T>;
     const Index whole = tile.cols / L * L;
@@ -258,7 +255,7 @@ void margins_by_lanes(const Tile<T>& tile, const T* FG_RESTRICT W, const T* FG_R
             };
             for (int place = 0; place < L / 2; ++place) {
                 const int lane = lane_at<T>(place);
-                for (Index j = place * line<T>; j < tile.cols && c == 0; j += L / 2 * line<T>)
+                for (Index j = place * cache_line<T>; j < tile.cols && c == 0; j += L / 2 * cache_line<T>)
                     for (int r = 0; r < R; ++r) ask_line(tile.next[i + r], j);
                 Pack<T, N> s[R][V], upper[R][V];
                 clear(s);
@@ -290,7 +287,7 @@ void margins_by_lanes(const Tile<T>& tile, const T* FG_RESTRICT W, const T* FG_R
 
 // G (features, width) += X' S. The sums of a few features stay in registers while rows pass by.
 template <int N, class T>
-void add_gradient(const Tile<T>& tile, const T* FG_RESTRICT S, Index width, T* FG_RESTRICT G) {
+void add_gradient(const RowTile<T>& tile, const T* FG_RESTRICT S, Index width, T* FG_RESTRICT G) {
     by_groups<8>(tile.cols, [&](Index j, auto group) FG_INLINED {
         constexpr int F = decltype(group)::value;
         by_columns<N, T>(width, [&](Index c, auto registers) FG_INLINED {
@@ -309,9 +306,9 @@ void add_gradient(const Tile<T>& tile, const T* FG_RESTRICT S, Index width, T* F
             for (int f = 0; f < F; ++f)
                 for (int v = 0; v < V; ++v) store<N>(g + f * width + v * N, s[f][v]);
         });
-        if (j % line<T> != 0) return;
+        if (j % cache_line<T> != 0) return;
         for (Index i = 0; i < tile.count; ++i)
-            if (i % 8 >= Tile<T>::asked_in_margins) ask_line(tile.next[i], j);
+            if (i % 8 >= RowTile<T>::asked_in_margins) ask_line(tile.next[i], j);
     });
 }
 

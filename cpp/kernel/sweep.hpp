@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "core/base.hpp"
+#include "core/buffer.hpp"
 #include "core/denormals.hpp"
 #include "core/math.hpp"
 #include "kernel/clip.hpp"
@@ -106,10 +107,6 @@ inline constexpr int arity = takes<F, T, 0>   ? 0
                              : takes<F, T, 2> ? 2
                                               : 3;
 
-// How many numbers a cache line has, which is a whole number of registers.
-template <class T>
-inline constexpr Index line = 64 / Index(sizeof(T));
-
 // Moves n coordinates, and those after them that belong to the same line.
 template <class T, int Slots, class F, class After>
 FG_INLINE void move_all(const F f, const T* FG_RESTRICT g, T* FG_RESTRICT w, const std::array<T*, 3>& slot, Index n,
@@ -117,7 +114,7 @@ FG_INLINE void move_all(const F f, const T* FG_RESTRICT g, T* FG_RESTRICT w, con
     T* FG_RESTRICT const a = slot[0];
     T* FG_RESTRICT const b = slot[1];
     T* FG_RESTRICT const c = slot[2];
-    const Index whole = (n + line<T> - 1) / line<T> * line<T>;
+    const Index whole = whole_lines<T>(n);
 #pragma omp simd
     for (Index i = 0; i < whole; ++i) {
         T v = w[i];
@@ -228,14 +225,14 @@ void sweep(const Rule& rule, const Tick& tick, const Penalty& penalty, const Gra
     const FlushDenormals flush;
     rule.template at<T>(tick_of<Rule>(tick, penalty), [&](const auto& f) {
         constexpr int slots = detail::arity<std::remove_cvref_t<decltype(f)>, T>;
-        alignas(64) T sum[block], aside[1 + Flat<T>::most_slots][detail::line<T>];
+        alignas(64) T sum[block], aside[1 + Flat<T>::most_slots][cache_line<T>];
         for (Index i = begin, n; i < end; i += n) {
             n = std::min(block, end - i);
-            const bool whole = n >= detail::line<T>;
-            if (whole) n -= n % detail::line<T>;
+            const bool whole = n >= cache_line<T>;
+            if (whole) n -= n % cache_line<T>;
             const T* g = gradient.g + i;
             if (!whole || !gradient.plain()) {
-                std::fill_n(sum, detail::line<T>, T(0));
+                std::fill_n(sum, cache_line<T>, T(0));
                 gradient.collect(i, n, sum);
                 g = sum;
             }

@@ -26,11 +26,11 @@ public:
           momentum_(momentum),
           affine_(affine) {}
 
-    std::vector<Piece> pieces() const override {
+    std::vector<ParameterArray> parameters() const override {
         if (!affine_) return {};
         return {{"scale", 1, features_, false}, {"shift", 1, features_, false}};
     }
-    std::vector<Piece> kept() const override {
+    std::vector<ParameterArray> kept() const override {
         return {{"mean", 1, features_, false}, {"variance", 1, features_, false}};
     }
 

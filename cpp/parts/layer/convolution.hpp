@@ -43,10 +43,10 @@ public:
                   window.after[1] < window.reach(1);
     }
 
-    std::vector<Piece> pieces() const override {
-        std::vector<Piece> pieces{{"coef", depth_, filters_, true}};
-        if (bias_) pieces.push_back({"intercept", 1, filters_, false});
-        return pieces;
+    std::vector<ParameterArray> parameters() const override {
+        std::vector<ParameterArray> parameters{{"coef", depth_, filters_, true}};
+        if (bias_) parameters.push_back({"intercept", 1, filters_, false});
+        return parameters;
     }
 
     void prepare(Index rows, bool) override {

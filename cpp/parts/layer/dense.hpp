@@ -21,10 +21,10 @@ public:
           block_(features <= 4 * group_rows ? group_rows : 4 * group_rows),
           activation_(std::move(activation)) {}
 
-    std::vector<Piece> pieces() const override {
-        std::vector<Piece> pieces{{"coef", features_, units_, true}};
-        if (bias_) pieces.push_back({"intercept", 1, units_, false});
-        return pieces;
+    std::vector<ParameterArray> parameters() const override {
+        std::vector<ParameterArray> parameters{{"coef", features_, units_, true}};
+        if (bias_) parameters.push_back({"intercept", 1, units_, false});
+        return parameters;
     }
 
     void prepare(Index rows, bool sparse) override {

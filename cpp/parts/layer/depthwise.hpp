@@ -23,10 +23,10 @@ public:
           starts_(window.starts()),
           taps_(window.offsets()) {}
 
-    std::vector<Piece> pieces() const override {
-        std::vector<Piece> pieces{{"coef", window_.taps(), window_.channels, true}};
-        if (bias_) pieces.push_back({"intercept", 1, window_.channels, false});
-        return pieces;
+    std::vector<ParameterArray> parameters() const override {
+        std::vector<ParameterArray> parameters{{"coef", window_.taps(), window_.channels, true}};
+        if (bias_) parameters.push_back({"intercept", 1, window_.channels, false});
+        return parameters;
     }
 
     void prepare(Index rows, bool) override {

@@ -15,7 +15,7 @@ public:
           units_(units),
           block_(std::max<Index>(64, (codes + most_tiles - 1) / most_tiles)) {}
 
-    std::vector<Piece> pieces() const override { return {{"coef", codes_, units_, true}}; }
+    std::vector<ParameterArray> parameters() const override { return {{"coef", codes_, units_, true}}; }
 
     void forward(const Pass&, const T* x, T* y, Rows rows) override {
         for (Index i = rows.begin * this->in; i < rows.end * this->in; ++i)

@@ -1,7 +1,7 @@
 // A layer: from the rows of one array to the rows of the next, and back.
 //
 // A layer is a class with `forward` and `backward`; all else has a default. One without parameters (a pooling) adds
-// what differs in `capabilities`. One with parameters adds `pieces` and `gradient`; if they are many, it cuts
+// what differs in `capabilities`. One with parameters adds `parameters` and `gradient`; if they are many, it cuts
 // them into `tiles`; if it multiplies with weights in panels, it packs them in `prepare`, `changed`, `refresh` and
 // `moved`.
 //
@@ -40,16 +40,16 @@ inline constexpr Index most_numbers = Index(1) << 31;
 inline constexpr Index granule = 8;
 
 // An array of parameters, (rows, columns).
-struct Piece {
+struct ParameterArray {
     const char* name;
     Index rows, columns;
     bool penalised;
     Index size() const { return product(rows, columns); }
 };
 
-// A tile of parameters: entries begin, ..., begin + count - 1 of a piece.
+// A tile of parameters: entries begin, ..., begin + count - 1 of an array.
 struct ParameterTile {
-    Index piece, begin, count;
+    Index array, begin, count;
 };
 
 // What a layer lets others do, and what it asks of them. A layer states what differs.
@@ -112,9 +112,9 @@ public:
 
     const Index in, out;  // numbers of a row
 
-    virtual std::vector<Piece> pieces() const { return {}; }  // what is trained
-    virtual std::vector<Piece> kept() const { return {}; }    // what is not, but belongs to the model
-    // Where they lie, in the order of `pieces` and `kept`.
+    virtual std::vector<ParameterArray> parameters() const { return {}; }  // what is trained
+    virtual std::vector<ParameterArray> kept() const { return {}; }        // what is not, but belongs to the model
+    // Where they lie, in the order of `parameters` and `kept`.
     void bind(std::vector<T*> trained, std::vector<T*> kept) {
         w_ = std::move(trained);
         kept_ = std::move(kept);
@@ -146,11 +146,11 @@ public:
     // As the first layer of sparse rows, if it takes them.
     virtual void forward(const Pass&, const SparseRow<T>*, T*, Rows) {}
 
-    // Parameters are cut into tiles; as it is here, each piece is one. `cost`: of a tile, about, in multiply-adds a
+    // Parameters are cut into tiles; as it is here, each array is one. `cost`: of a tile, about, in multiply-adds a
     // row.
-    virtual Index tiles() const { return Index(pieces().size()); }
+    virtual Index tiles() const { return Index(parameters().size()); }
     virtual double cost() const { return 1.0; }
-    virtual ParameterTile tile(Index number) const { return {number, 0, pieces()[std::size_t(number)].size()}; }
+    virtual ParameterTile tile(Index number) const { return {number, 0, parameters()[std::size_t(number)].size()}; }
     // After `backward` of some rows, which begin and end with granules: g, all of it, becomes what they bring to the
     // gradient of a tile.
     virtual void gradient(const Pass&, Rows rows, Index number, const T* x, const SparseRow<T>* sparse, const T* dy,

@@ -19,7 +19,7 @@ public:
           epsilon_(epsilon),
           affine_(affine) {}
 
-    std::vector<Piece> pieces() const override {
+    std::vector<ParameterArray> parameters() const override {
         if (!affine_) return {};
         return {{"scale", 1, features_, false}, {"shift", 1, features_, false}};
     }

@@ -44,27 +44,27 @@ public:
           ways_(time.both_ways ? 2 : 1),
           first_(first) {
         for (Index way = 0; way < ways_; ++way) {
-            const Index piece = way * (time.bias ? 4 : 2);
+            const Index array = way * (time.bias ? 4 : 2);
             for (Index i = 0; i < features_; i += block)
-                tiles_.push_back({way, kernel, piece, i, std::min(features_, i + block)});
+                tiles_.push_back({way, kernel, array, i, std::min(features_, i + block)});
             for (Index i = 0; i < units_; i += block)
-                tiles_.push_back({way, recurrent, piece + 1, i, std::min(units_, i + block)});
+                tiles_.push_back({way, recurrent, array + 1, i, std::min(units_, i + block)});
             for (Index k = 0; time.bias && k < 2; ++k)
-                tiles_.push_back({way, k == 0 ? intercept : inner_intercept, piece + 2 + k, 0, 1});
+                tiles_.push_back({way, k == 0 ? intercept : inner_intercept, array + 2 + k, 0, 1});
         }
     }
 
-    std::vector<Piece> pieces() const override {
-        std::vector<Piece> pieces;
+    std::vector<ParameterArray> parameters() const override {
+        std::vector<ParameterArray> parameters;
         for (Index way = 0; way < ways_; ++way) {
-            pieces.push_back({"coef", features_, width_, true});
-            pieces.push_back({"recurrent", units_, width_, true});
+            parameters.push_back({"coef", features_, width_, true});
+            parameters.push_back({"recurrent", units_, width_, true});
             if (time_.bias) {
-                pieces.push_back({"intercept", 1, width_, false});
-                pieces.push_back({"recurrent_intercept", 1, width_, false});
+                parameters.push_back({"intercept", 1, width_, false});
+                parameters.push_back({"recurrent_intercept", 1, width_, false});
             }
         }
-        return pieces;
+        return parameters;
     }
 
     void prepare(Index rows, bool) override {
@@ -122,7 +122,7 @@ public:
     double cost() const override { return double(std::min(block, std::max(features_, units_)) * width_ * steps_); }
     ParameterTile tile(Index number) const override {
         const auto& tile = tiles_[std::size_t(number)];
-        return {tile.piece, tile.begin * width_, (tile.end - tile.begin) * width_};
+        return {tile.array, tile.begin * width_, (tile.end - tile.begin) * width_};
     }
     void gradient(const Pass& pass, Rows rows, Index number, const T* x, const SparseRow<T>*, const T*, T* g) override {
         const auto& tile = tiles_[std::size_t(number)];
@@ -150,7 +150,7 @@ private:
     struct OwnTile {
         Index way;
         Part part;
-        Index piece, begin, end;
+        Index array, begin, end;
     };
     struct Way {
         Buffer<T> kernel, recurrent, kernel_back, recurrent_back;  // weights in panels
@@ -172,7 +172,7 @@ private:
         const Index n = rows * steps_;
         return {at, at + n * width_, at + n * (width_ + units_), at + n * (width_ + units_ + memories * units_)};
     }
-    const T* weights(Index way, Index piece) const { return this->w_[std::size_t(way * (time_.bias ? 4 : 2) + piece)]; }
+    const T* weights(Index way, Index array) const { return this->w_[std::size_t(way * (time_.bias ? 4 : 2) + array)]; }
     Index output() const { return ways_ * units_; }
 
     void run(const Pass& pass, Index way, const T* x, T* y, Rows rows, const Memory& memory) {
@@ -334,7 +334,7 @@ private:
     }
     void pack(const OwnTile& tile, bool back) {
         auto& own = way_[std::size_t(tile.way)];
-        const T* const w = this->w_[std::size_t(tile.piece)];
+        const T* const w = this->w_[std::size_t(tile.array)];
         if (tile.part == kernel) {
             pack_rows(w, width_, features_, width_, tile.begin, tile.end, own.kernel.data());
             if (back && !first_)

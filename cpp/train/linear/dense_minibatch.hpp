@@ -54,10 +54,10 @@ private:
     // A tile takes half of the first-level cache. Groups are of eight rows.
     void cut_tiles() {
         const Index row = std::max<Index>(1, X_.cols()) * Index(sizeof(T));
-        tile_ = std::clamp<Index>((16 << 10) / row, 4, Tile<T>::most_rows);
+        tile_ = std::clamp<Index>((16 << 10) / row, 4, RowTile<T>::most_rows);
         if (tile_ > 8) tile_ = tile_ / 8 * 8;
         // Blocks take several tiles at a time, since they load and store their gradient as often.
-        reach_ = tile_ * std::max<Index>(1, std::clamp<Index>((32 << 10) / row, 16, Tile<T>::most_rows) / tile_);
+        reach_ = tile_ * std::max<Index>(1, std::clamp<Index>((32 << 10) / row, 16, RowTile<T>::most_rows) / tile_);
         summed_ = most_summed / reach_ * reach_;  // the same rows for a model alone and for many
     }
 
@@ -153,7 +153,7 @@ private:
     void each_tile(const MemberRows& rows_of_member, Index c, Index at_once, const F& f) const {
         const auto& [batch, member_end, next] = rows_of_member;
         const Index end = std::min(member_end, (c + 1) * chunk_);
-        Tile<T> tile;
+        RowTile<T> tile;
         for (Index i = c * chunk_; i < end; i += at_once) {
             const std::uint32_t* const rows = batch.rows + i;
             const Index count = std::min(at_once, end - i);
@@ -179,7 +179,7 @@ private:
         const double factor = 1.0 / double(member_rows.batch.count);
         double loss = 0.0, slopes = 0.0;
         const T* const w = block.W;
-        each_tile(member_rows, c, tile_, [&](const Tile<T>& tile, const std::uint32_t* rows) {
+        each_tile(member_rows, c, tile_, [&](const RowTile<T>& tile, const std::uint32_t* rows) {
             margins_one(tile, w, w[tile.cols], p);
             block.loss->slopes(rows, tile.count, factor, p, &loss);
             gradient.expect(tile.count);
@@ -203,7 +203,7 @@ private:
         const bool single = this->blocks_.outputs == 1;
         with_lanes<T>(width, [&](auto vector) {
             constexpr int N = decltype(vector)::value;
-            each_tile(member_rows, c, reach_, [&](const Tile<T>& tile, const std::uint32_t* rows) {
+            each_tile(member_rows, c, reach_, [&](const RowTile<T>& tile, const std::uint32_t* rows) {
                 if (single) {
                     margins_by_lanes<N>(tile, W, W + weights, width, P);
                 } else {

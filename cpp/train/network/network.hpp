@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/buffer.hpp"
 #include "core/team.hpp"
 #include "parts/layer/add.hpp"
 #include "parts/layer/layer.hpp"
@@ -25,15 +26,8 @@ std::unique_ptr<Layer<T>> make_layer(const NodeSpec& spec, Index number, bool fi
 // An array of parameters, and where it lies among all.
 struct Placed {
     Index node, offset;
-    Piece piece;
+    ParameterArray array;
 };
-
-// So many numbers, or some more to fill a line of memory.
-template <class T>
-Index whole_lines(Index n) {
-    constexpr Index line = 64 / Index(sizeof(T));
-    return (n + line - 1) / line * line;
-}
 
 template <class T>
 class Network {
@@ -53,8 +47,8 @@ public:
             require(k == 0 || layers_[std::size_t(k) - 1]->out == layer.in, "layers do not fit");
             require(spec.earlier <= k && (spec.earlier < 0 || size_of(spec.earlier) == layer.out),
                     "what is added does not fit");
-            if (first_trained_ < 0 && !layer.pieces().empty()) first_trained_ = k;
-            place(layer.pieces(), k, trained_, trained_size_);
+            if (first_trained_ < 0 && !layer.parameters().empty()) first_trained_ = k;
+            place(layer.parameters(), k, trained_, trained_size_);
             place(layer.kept(), k, kept_, kept_size_);
             adders_.push_back(dynamic_cast<AddLayer<T>*>(&layer));
             require((adders_.back() != nullptr) == (spec.earlier >= 0),
@@ -83,13 +77,13 @@ public:
         return most;
     }
 
-    // Flat arrays: lengths, and what lies where. A piece begins with a line of memory.
+    // Flat arrays: lengths, and what lies where. A array begins with a line of memory.
     Index trained_size() const { return trained_size_; }
     Index kept_size() const { return kept_size_; }
     const std::vector<Placed>& trained() const { return trained_; }
     const std::vector<Placed>& kept() const { return kept_; }
 
-    // One array a piece, wherever it lies.
+    // One array a array, wherever it lies.
     void bind(const std::vector<T*>& trained, const std::vector<T*>& kept) {
         const auto of_node = [](const std::vector<Placed>& all, Index k, const std::vector<T*>& arrays) {
             std::vector<T*> found;
@@ -100,12 +94,12 @@ public:
         for (Index k = 0; k < nodes(); ++k) layer(k).bind(of_node(trained_, k, trained), of_node(kept_, k, kept));
     }
     void bind(T* trained, T* kept) {
-        const auto pieces = [](const std::vector<Placed>& all, T* flat) {
+        const auto pointers_of = [](const std::vector<Placed>& all, T* flat) {
             std::vector<T*> pointers;
             for (const auto& placed : all) pointers.push_back(flat + placed.offset);
             return pointers;
         };
-        bind(pieces(trained_, trained), pieces(kept_, kept));
+        bind(pointers_of(trained_, trained), pointers_of(kept_, kept));
     }
 
     // Activations of the first layers act behind max-pooling where they may; nobody must want what lies between.
@@ -122,10 +116,10 @@ public:
     }
 
 private:
-    static void place(const std::vector<Piece>& pieces, Index k, std::vector<Placed>& all, Index& size) {
-        for (const auto& piece : pieces) {
-            all.push_back({k, size, piece});
-            size += whole_lines<T>(piece.size());
+    static void place(const std::vector<ParameterArray>& parameters, Index k, std::vector<Placed>& all, Index& size) {
+        for (const auto& array : parameters) {
+            all.push_back({k, size, array});
+            size += whole_lines<T>(array.size());
         }
     }
 

@@ -54,7 +54,7 @@ private:
 
     // Calls f(rows) for some rows after the other, as long as the step is not called off.
     template <class F>
-    void between_looks(Rows rows, const MemberMemory<T>& own, Watch& watch, F&& f) {
+    void between_polls(Rows rows, const MemberMemory<T>& own, Watch& watch, F&& f) {
         each_few(rows, 6144, [&](Rows few) {
             if (!watch.called_off(own.number)) f(few);
         });
@@ -80,7 +80,7 @@ private:
             each_few(rows, stage.rows, [&](Rows some) {
                 own.values.begin_at(plan_.values, some.begin);
                 for (Index k = stage.begin; k < stage.end; ++k)
-                    between_looks(some, own, watch, [&](Rows few) { forward(step, k, few, own); });
+                    between_polls(some, own, watch, [&](Rows few) { forward(step, k, few, own); });
                 if (meets_next) network_.layer(stage.end).sum_up(own.value(stage.end), some);
             });
         }
@@ -127,7 +127,7 @@ private:
                 own.slopes.begin_at(plan_.slopes, block.begin);
                 each_few(block, stage.rows, [&](Rows some) {
                     for (Index k = stage.end - 1; k >= stage.begin; --k)
-                        between_looks(some, own, watch, [&](Rows few) { backward(step, k, few, own); });
+                        between_polls(some, own, watch, [&](Rows few) { backward(step, k, few, own); });
                     if (meets_next) sum_up_back(stage.begin - 1, some, own);
                 });
                 if (plan_.by_blocks()) make_partial_gradients(step, stage, block, own, watch);

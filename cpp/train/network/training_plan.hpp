@@ -96,7 +96,7 @@ private:
 
     Index parameters_of(Index k) const {
         Index parameters = 0;
-        for (const auto& piece : network_.layer(k).pieces()) parameters += piece.size();
+        for (const auto& array : network_.layer(k).parameters()) parameters += array.size();
         return parameters;
     }
 
@@ -108,9 +108,9 @@ private:
             const Placed* found = nullptr;
             Index number = 0;
             for (const auto& placed : network_.trained())
-                if (placed.node == k && number++ == tile.piece) found = &placed;
+                if (placed.node == k && number++ == tile.array) found = &placed;
             const double meetings = layer.work() / double(parameters_of(k));
-            tiles.push_back({k, t, found->offset + tile.begin, tile.count, found->piece.penalised, layer.cost(),
+            tiles.push_back({k, t, found->offset + tile.begin, tile.count, found->array.penalised, layer.cost(),
                              rows_summed(meetings, double(tile.count), entries * layer.cost())});
             largest_tile = std::max(largest_tile, tile.count);
         }
