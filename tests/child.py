@@ -7,8 +7,26 @@ from pathlib import Path
 
 import fusedgrad
 
-# Where the tests run in a shell's background, Ctrl-C is ignored, and children inherit that.
-HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+# What every child begins with. Where tests run in a shell's background, Ctrl-C is ignored, and children inherit that.
+PREAMBLE = """
+import os, signal, threading, time
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def ctrl_c_in(seconds):
+    'Send it to this process; `sent` is when. Returns the thread that does.'
+
+    def send():
+        global sent
+        time.sleep(seconds)
+        sent = time.monotonic()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    return sender
+"""
 
 
 def python(code, *arguments, timeout=120, **environment):
@@ -16,7 +34,7 @@ def python(code, *arguments, timeout=120, **environment):
     path = [str(Path(fusedgrad.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path)), **environment}
     return subprocess.run(
-        [sys.executable, "-c", HEARS_CTRL_C + code, *arguments],
+        [sys.executable, "-c", PREAMBLE + code, *arguments],
         env=environment,
         capture_output=True,
         text=True,

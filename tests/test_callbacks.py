@@ -311,7 +311,7 @@ class Count:
 X = np.tile(np.random.default_rng(0).normal(size=(20_000, 20)), (100, 1))  # epochs of a second
 y = np.digitize(X[:, 0], [-0.5, 0.5])
 model = SGDClassifier(max_iter=10**6, tol=None, random_state=0, n_jobs=1).set_callbacks(Count())
-threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+ctrl_c_in(0.5)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     try:

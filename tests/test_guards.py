@@ -208,13 +208,7 @@ call = {
     "predict": lambda: wide.fit(X[:100], y[:100]).set_params(n_jobs=1) and [wide.predict(X) for _ in range(100)],
 }[sys.argv[1]]
 
-def send():
-    global sent
-    time.sleep(1.5)
-    sent = time.monotonic()
-    os.kill(os.getpid(), signal.SIGINT)
-
-threading.Thread(target=send).start()
+ctrl_c_in(1.5)
 try:
     import warnings
     warnings.simplefilter("ignore")

@@ -48,13 +48,7 @@ model = SGDRegressor(**params) if kind == "one" else SGDClassifier(n_jobs=2, **p
 if call == "long_epochs":  # of more than the 0.05 s between two looks at the signals
     X, y = np.tile(X[:, :5], (200, 1)), np.tile(y, 200)
 
-def send():
-    global sent
-    time.sleep(0.7)
-    sent = time.monotonic()
-    os.kill(os.getpid(), signal.SIGINT)
-
-threading.Thread(target=send).start()
+ctrl_c_in(0.7)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     try:
@@ -107,7 +101,7 @@ from sklearn.model_selection import GridSearchCV
 X = np.random.default_rng(0).normal(size=(2_000, 20))
 model = SGDClassifier(max_iter=2_000, tol=None, **%s)
 grid = GridSearchCV(model, {"alpha": np.logspace(-6, -1, 30)}, cv=5)
-threading.Timer(0.7, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+ctrl_c_in(0.7)
 try:
     grid.fit(X, X[:, 0] > 0)
     print("went on")
@@ -130,7 +124,7 @@ from fusedgrad import SGDRegressor
 X = np.random.default_rng(0).normal(size=(20_000, 50))
 y = X[:, 0]
 model = SGDRegressor()
-threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+ctrl_c_in(0.5)
 began = time.monotonic()
 try:
     while time.monotonic() < began + 2:

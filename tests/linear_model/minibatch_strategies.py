@@ -90,7 +90,7 @@ def cases(draw, kinds=KINDS, rules=RULES):
         y = labels[codes]
         weight = draw(st.sampled_from([None, "balanced", "dict"]))
         if weight == "balanced":
-            # The gradient of a feature that is one number in balanced classes is zero; rounding would decide on its sign.
+            # Where balanced classes share a number the gradient is zero, and rounding would decide on its sign.
             X *= rng.uniform(0.9, 1.1, (n, 1))
         weights = dict(zip(np.unique(y).tolist(), (0.5, 1.5, 1.0), strict=False))
         params["class_weight"] = weights if weight == "dict" else weight

@@ -4,7 +4,6 @@ Every case is given to scikit-learn too: where that raises, ours must be caught 
 """
 
 import pickle
-from dataclasses import dataclass, field
 
 import fusedgrad.linear_model
 import numpy as np
@@ -12,6 +11,8 @@ import pytest
 import scipy.sparse as sp
 import sklearn.linear_model
 from sklearn.exceptions import ConvergenceWarning
+
+from ..refused import Call
 
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
 
@@ -25,23 +26,9 @@ SUPERVISED = ("SGDClassifier", "SGDRegressor")
 OURS_ONLY = {"intercept_decay", "restore_best_weights"}
 
 
-@dataclass
-class Case:
-    """A call that must fail: `fit` or `partial_fit` with the good data, in which some arguments are replaced."""
-
-    estimator: str
-    message: str
-    arguments: dict = field(default_factory=dict)
-    params: dict = field(default_factory=dict)
-    method: str = "fit"
-
+class Case(Call):
     def call(self, model):
-        y = self.arguments.get("y", Y[self.estimator])
-        rest = {name: value for name, value in self.arguments.items() if name not in ("X", "y")}
-        return getattr(model, self.method)(self.arguments.get("X", X), y, **rest)
-
-    def __str__(self):
-        return f"{self.estimator}-{self.method}-{'-'.join((*self.params, *self.arguments))}-{self.message[:40]}"
+        return self.on(model, X, Y[self.estimator])
 
 
 def fresh(library, case):

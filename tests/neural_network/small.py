@@ -1,12 +1,13 @@
 """Small data for all four estimators of networks, and quick fits of them."""
 
 import pickle
-from dataclasses import dataclass, field
 
 import fusedgrad.neural_network
 import numpy as np
 import pytest
 from fusedgrad.layers import BatchNorm, Dense, Dropout, LayerNorm, Residual
+
+from ..refused import Call
 
 N, D = 40, 3
 
@@ -88,25 +89,10 @@ def fitted(name, **params):
     return model.set_params(**params)
 
 
-@dataclass
-class Case:
-    """A call that must fail: `fit` or `partial_fit` with good data, in which some arguments are replaced."""
-
-    estimator: str
-    message: str
-    arguments: dict = field(default_factory=dict)
-    params: dict = field(default_factory=dict)
-    method: str = "fit"
-
+class Case(Call):
     def call(self, model):
-        rest = {name: value for name, value in self.arguments.items() if name not in ("X", "y")}
-        if self.method == "partial_fit" and "Classifier" in self.estimator:
-            rest = {"classes": [0, 1, 2], **rest}
-        y = self.arguments.get("y", Y[self.estimator])
-        return getattr(model, self.method)(self.arguments.get("X", X), y, **rest)
-
-    def __str__(self):
-        return f"{self.estimator}-{self.method}-{'-'.join((*self.params, *self.arguments))}-{self.message[:40]}"
+        first = self.method == "partial_fit" and "Classifier" in self.estimator
+        return self.on(model, X, Y[self.estimator], **({"classes": [0, 1, 2]} if first else {}))
 
 
 def check(case, kind=(ValueError, TypeError)):

@@ -193,20 +193,13 @@ from fusedgrad import neural_network
 rng = np.random.default_rng(0)
 sent = 0.0
 
-def send():
-    global sent
-    time.sleep(1.0)  # for an order of many rows to be drawn
-    sent = time.monotonic()
-    os.kill(os.getpid(), signal.SIGINT)
-
 def interrupted(name, n, **params):
     X = rng.normal(size=(n, 20))
     y = np.digitize(X @ rng.normal(size=20), [-2, 2]) if "Classifier" in name else X[:, 0]
     mlp = "MLP" in name
     size = dict(hidden_layer_sizes=(32,), max_iter=10**8) if mlp else dict(layers=[Dense(32, "relu")], max_epochs=10**8)
     model = getattr(neural_network, name)(**size, tol=0.0, n_iter_no_change=10**8, random_state=0, **params)
-    sender = threading.Thread(target=send)
-    sender.start()
+    sender = ctrl_c_in(1.0)  # for an order of many rows to be drawn
     raised = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -259,7 +252,7 @@ X = np.random.default_rng(0).normal(size=(400_000, 20))
 y = X[:, 0]
 model = NeuralRegressor([Dense(32, "relu")], random_state=0).partial_fit(X[:100], y[:100])
 before = [w.copy() for w in model.weights_]
-threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+ctrl_c_in(0.2)
 calls = 0
 try:
     while True:

@@ -15,7 +15,7 @@ from ..exceptions import DivergedError
 from . import rates
 from .arrays import aligned_empty, aligned_zeros
 from .minibatch_shared import Shared
-from .records import LinearWeights, OptimizerState, Result, Task
+from .records import LinearState, LinearWeights, Result, Task
 from .stopping import DIVERGED, INTERRUPTED, RUNNING, Stopping
 
 RETREATS = 8  # times that an automatic rate may prove far too large
@@ -47,7 +47,7 @@ class Training:
             self.average_slot = -1
         state = self.batches.state
         if state is None or not state.fits(self.batches.optimizer, (n_features + 1, self.n_outputs)):
-            state = OptimizerState(self.batches.optimizer, ())
+            state = LinearState(self.batches.optimizer, ())
         self.state = state
         self.slots = [padded() for _ in range(n_slots)]
         self._fill()
@@ -257,7 +257,7 @@ class Training:
         start, before = self.task.start, self.state
         start.steps = before.step + batches
         epoch = before.epoch + (not interrupted)
-        self.state = OptimizerState(before.optimizer, before.slots, start.steps, epoch, carry, before.rates)
+        self.state = LinearState(before.optimizer, before.slots, start.steps, epoch, carry, before.rates)
         if interrupted:
             self.stop_reason = INTERRUPTED
             return

@@ -17,6 +17,7 @@ from .arrays import aligned_zeros, batch_sizes
 from .callbacks import Epochs
 from .net import Arrays, Net
 from .rates import Source
+from .records import OptimizerState
 from .stopping import DIVERGED, EARLY_STOPPING, INTERRUPTED, MAX_ITER, RUNNING, Stopping, StoppingRule
 
 _MOST_ORDERS = 1 << 22  # row numbers drawn ahead, in epochs that are certain to happen
@@ -28,31 +29,15 @@ def row_order(n: int, seed: int, epoch: int) -> NDArray[np.uint32]:
 
 
 @dataclass(frozen=True)
-class State:
-    """What an optimizer knows after some steps; with the weights it is all that training needs to go on.
+class NetworkState(OptimizerState[Arrays]):
+    """Of networks: a slot has an array for each array of parameters.
 
     Attributes
     ----------
-    optimizer : Optimizer
-        Whose state it is.
-    slots : tuple of list of ndarray
-        State of each parameter, as the rule keeps it.
-    step : int
-        Steps made.
-    carry : float
-        The number that the rule carries from step to step.
-    rates : tuple of float
-        What the source of the learning rates has learned.
     learning_rate : float
         The rate of the last step.
     """
 
-    optimizer: Optimizer
-    slots: tuple[Arrays, ...] = ()
-    step: int = 0
-    epoch: int = 0
-    carry: float = 1.0
-    rates: tuple[float, ...] = ()
     learning_rate: float = math.nan
 
     def fits(self, optimizer: Optimizer, weights: Arrays) -> bool:
@@ -152,7 +137,7 @@ class Result:
     best_loss: float
     best_score: float
     idle: int
-    state: State
+    state: NetworkState
     t: float
 
 
@@ -176,7 +161,7 @@ class Training:
         Weights of the rows, relative to those of their batch.
     settings : Settings
         How to train.
-    state : State or None
+    state : NetworkState or None
         The optimizer's state so far.
     validate : callable or None
         ``weights -> (score, loss)``, after each epoch.
@@ -193,7 +178,7 @@ class Training:
         sample_weight: NDArray[Any] | None,
         settings: Settings,
         *,
-        state: State | None = None,
+        state: NetworkState | None = None,
         validate: Validate | None = None,
         threads: int = 1,
     ):
@@ -204,7 +189,7 @@ class Training:
         self.sizes = batch_sizes(self.n, settings.batch_size)
         net.check_size(int(self.sizes[0]))
         if state is None or not state.fits(settings.optimizer, weights.trained):
-            state = State(settings.optimizer)
+            state = NetworkState(settings.optimizer)
         self.state = state
         self._lay_out()
         self.engine = self._engine()

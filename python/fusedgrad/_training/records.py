@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,16 +54,19 @@ class RateParameters:
     alpha: float
 
 
+Slot = TypeVar("Slot")
+
+
 @dataclass(frozen=True)
-class OptimizerState:
+class OptimizerState(Generic[Slot]):
     """What an optimizer knows after some steps; together with the weights it is all that training needs to go on.
 
     Attributes
     ----------
     optimizer : Optimizer
         Whose state it is.
-    slots : tuple of ndarray of shape (n_features + 1, n_outputs)
-        State of each parameter, as the rule keeps it; the intercepts come last.
+    slots : tuple
+        State of each parameter, as the rule keeps it.
     step, epoch : int
         Steps and epochs made.
     carry : float
@@ -73,11 +76,16 @@ class OptimizerState:
     """
 
     optimizer: Optimizer
-    slots: tuple[Floats, ...]
+    slots: tuple[Slot, ...] = ()
     step: int = 0
     epoch: int = 0
     carry: float = 1.0
     rates: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class LinearState(OptimizerState[Floats]):
+    """Of linear models: a slot is an array of shape (n_features + 1, n_outputs), intercepts last."""
 
     def fits(self, optimizer: Optimizer, shape: tuple[int, int]) -> bool:
         """Whether another optimizer can go on from here, for weights of this shape."""
@@ -98,7 +106,7 @@ class Batches:
         One softmax for all outputs; coefficients that are not negative.
     normalise : bool
         Whether weights count relative to their mean: not in `partial_fit`, which does not know all rows.
-    state : OptimizerState or None
+    state : LinearState or None
         Where to go on from.
     """
 
@@ -107,7 +115,7 @@ class Batches:
     multinomial: bool
     positive: bool
     normalise: bool
-    state: OptimizerState | None
+    state: LinearState | None
 
 
 @dataclass
@@ -184,4 +192,4 @@ class Result:
     loss_curve: list[float]
     validation_scores: list[float] | None
     validation_loss_curve: list[float] | None
-    optimizer_state: OptimizerState | None = None
+    optimizer_state: LinearState | None = None

@@ -10,35 +10,21 @@ channels): images are (height, width, channels), sequences (time, features). Wha
 estimator, so the same list can serve many of them.
 """
 
-from ._dense import Activation, Dense, Dropout, Flatten, Residual
+# ruff: noqa: F403
+from . import _dense, _norms, _sequences, _windows
+from ._dense import *
 from ._layer import Layer, activations, initializers
 from ._layer import Shape as Shape
 from ._layer import assemble as assemble
 from ._layer import checked as checked
 from ._layer import walk as walk
-from ._norms import BatchNorm, LayerNorm
-from ._sequences import GRU, LSTM, Embedding, Masking, SimpleRNN
-from ._windows import AvgPool2D, Conv1D, Conv2D, GlobalAvgPool2D, MaxPool2D
+from ._norms import *
+from ._sequences import *
+from ._windows import *
 
-__all__ = [
-    "GRU",
-    "LSTM",
-    "Activation",
-    "AvgPool2D",
-    "BatchNorm",
-    "Conv1D",
-    "Conv2D",
-    "Dense",
-    "Dropout",
-    "Embedding",
-    "Flatten",
-    "GlobalAvgPool2D",
-    "Layer",
-    "LayerNorm",
-    "Masking",
-    "MaxPool2D",
-    "Residual",
-    "SimpleRNN",
-    "activations",
-    "initializers",
-]
+# A class of a family enters by the `__all__` of its file.
+__all__ = ["Layer", "activations", "initializers"]
+__all__ += _dense.__all__
+__all__ += _norms.__all__
+__all__ += _sequences.__all__
+__all__ += _windows.__all__

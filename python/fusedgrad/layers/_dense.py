@@ -27,6 +27,8 @@ from ._layer import (
     walk,
 )
 
+__all__ = ["Activation", "Dense", "Dropout", "Flatten", "Residual"]
+
 
 @dataclass(frozen=True, repr=False)
 class Dense(Layer):

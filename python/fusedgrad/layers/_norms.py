@@ -11,6 +11,8 @@ import numpy as np
 from .._validation.parameters import BOOLEAN, Number
 from ._layer import Layer, Plan, Shape, Weight, features_of
 
+__all__ = ["BatchNorm", "LayerNorm"]
+
 
 def _affine(features: int, affine: bool) -> list[Weight]:
     return [_constant(features, 1.0), _constant(features, 0.0)] if affine else []

@@ -13,6 +13,8 @@ import numpy as np
 from .._validation.parameters import BOOLEAN, InvalidParameterError, Number, OneOf
 from ._layer import Init, InitRule, Layer, Plan, Shape, Weight, check_sequence, initial
 
+__all__ = ["GRU", "LSTM", "Embedding", "Masking", "SimpleRNN"]
+
 
 def _first(layer: Layer, plan: Plan) -> None:
     if plan.nodes or plan.masking:

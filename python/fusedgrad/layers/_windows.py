@@ -23,6 +23,8 @@ from ._layer import (
     settle,
 )
 
+__all__ = ["AvgPool2D", "Conv1D", "Conv2D", "GlobalAvgPool2D", "MaxPool2D"]
+
 Pair = int | tuple[int, int]
 
 

@@ -17,9 +17,9 @@ from .._training import minibatch, sequential
 from .._training.callbacks import CallbackSupport, Epochs, with_callbacks
 from .._training.records import (
     Batches,
+    LinearState,
     LinearWeights,
     Objective,
-    OptimizerState,
     RateParameters,
     Result,
     Task,
@@ -62,7 +62,7 @@ def _can_hold(old: Any, coef: Any) -> bool:
 class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
     """What the three estimators share: rules, validation split, training, weights that outlive a call."""
 
-    _plain = {"_optimizer_state": OptimizerState}
+    _plain = {"_optimizer_state": LinearState}
     _idle: dict[str, ignored.Reason] = {}  # parameters that a fit may leave unused, and when
     _classification = False
     _curves: tuple[str, ...] = ("loss_curve",)

@@ -22,7 +22,7 @@ from .._threads import threads_for
 from .._training import rates
 from .._training.callbacks import CallbackSupport, Epochs, with_callbacks
 from .._training.net import Net
-from .._training.network import Goal, Result, Settings, State, Training, Weights
+from .._training.network import Goal, NetworkState, Result, Settings, Training, Weights
 from .._training.stopping import DIVERGED, INTERRUPTED, MAX_ITER
 from .._validation import ignored
 from .._validation.arrays import FLOATS, check_X, check_X_y
@@ -57,7 +57,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         "clip_norm": Number(low=0, high=np.inf, open_low=True, open_high=True, none=True),
         "n_jobs": Number(Integral, none=True),
     }
-    _plain = {"_optimizer": State, "_net": Net}
+    _plain = {"_optimizer": NetworkState, "_net": Net}
     _idle: dict[str, ignored.Reason] = {}  # parameters that a fit may leave unused, and when
     _OPTIMIZER = Either(OneOf(*optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers"))
 
@@ -68,7 +68,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     _fitted_by: str  # the attribute that tells
     _held_by: tuple[str, ...]  # the attributes that may hold weights
     _net: Net
-    _optimizer: State
+    _optimizer: NetworkState
     n_outputs_: int
 
     # ---- what the estimators say ----
@@ -128,7 +128,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         rate: Any,
         initial: float,
         optimizer: optimizers.Optimizer,
-        state: State | None,
+        state: NetworkState | None,
         steps: int | None,
         own: tuple[str, ...],
     ) -> Any:

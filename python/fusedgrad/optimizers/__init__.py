@@ -20,28 +20,18 @@ array([ 0.7016, -1.7006])
 array([1., 1.])
 """
 
-from ._adagrad import FTRL, Adadelta, Adagrad, RMSprop
-from ._adam import Adam, Adamax, AdamW, NAdam, RAdam
+# ruff: noqa: F403
+from . import _adagrad, _adam, _lion, _sgd
+from ._adagrad import *
+from ._adam import *
 from ._catalog import get, names
-from ._lion import Lion
+from ._lion import *
 from ._optimizer import Optimizer, State
-from ._sgd import ASGD, SGD
+from ._sgd import *
 
-__all__ = [
-    "ASGD",
-    "FTRL",
-    "SGD",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "Lion",
-    "NAdam",
-    "Optimizer",
-    "RAdam",
-    "RMSprop",
-    "State",
-    "get",
-    "names",
-]
+# A class of a family enters by the `__all__` of its file.
+__all__ = ["Optimizer", "State", "get", "names"]
+__all__ += _sgd.__all__
+__all__ += _adagrad.__all__
+__all__ += _adam.__all__
+__all__ += _lion.__all__

@@ -7,6 +7,8 @@ from typing import ClassVar
 
 from ._optimizer import Optimizer
 
+__all__ = ["FTRL", "Adadelta", "Adagrad", "RMSprop"]
+
 
 @dataclass(frozen=True, repr=False)
 class Adagrad(Optimizer):

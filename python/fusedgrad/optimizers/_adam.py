@@ -7,6 +7,8 @@ from typing import ClassVar
 
 from ._optimizer import Optimizer
 
+__all__ = ["Adam", "AdamW", "Adamax", "NAdam", "RAdam"]
+
 
 @dataclass(frozen=True, repr=False)
 class Adam(Optimizer):

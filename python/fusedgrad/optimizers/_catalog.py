@@ -7,16 +7,16 @@ from functools import partial
 from typing import Any
 
 from .._validation.parameters import did_you_mean
-from ._adagrad import FTRL, Adadelta, Adagrad, RMSprop
-from ._adam import Adam, Adamax, AdamW, NAdam, RAdam
-from ._lion import Lion
+from . import _adagrad, _adam, _lion, _sgd
 from ._optimizer import Optimizer
-from ._sgd import ASGD, SGD
 
 _CATALOG: dict[str, Callable[..., Optimizer]] = {
-    kind.name: kind for kind in (SGD, Adagrad, Adadelta, RMSprop, Adam, AdamW, Adamax, NAdam, RAdam, Lion, FTRL, ASGD)
+    kind.name: kind
+    for family in (_sgd, _adagrad, _adam, _lion)
+    for name, kind in vars(family).items()  # in the order of their definition
+    if name in family.__all__
 }
-_CATALOG["amsgrad"] = partial(Adam, amsgrad=True)
+_CATALOG["amsgrad"] = partial(_adam.Adam, amsgrad=True)
 
 
 def names() -> list[str]:
@@ -30,7 +30,7 @@ def names() -> list[str]:
     --------
     >>> from fusedgrad import optimizers
     >>> optimizers.names()[:3]
-    ['sgd', 'adagrad', 'adadelta']
+    ['sgd', 'asgd', 'adagrad']
     """
     return list(_CATALOG)
 

@@ -8,6 +8,8 @@ from typing import ClassVar
 from .._validation.parameters import InvalidParameterError
 from ._optimizer import Optimizer
 
+__all__ = ["ASGD", "SGD"]
+
 
 @dataclass(frozen=True, repr=False)
 class SGD(Optimizer):

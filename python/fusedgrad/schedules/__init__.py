@@ -15,49 +15,32 @@ Warmup(schedule=Cosine(rate=0.1, steps=4, end_rate=0.0), steps=2, start_factor=0
 array([0.05 , 0.075, 0.1  , 0.05 , 0.   ])
 """
 
+# ruff: noqa: F403
 import re
 
-from ._cycles import Cosine, CosineRestarts, Cyclic, OneCycle
-from ._decays import Exponential, InverseScaling, InverseTime, Linear, Optimal, Polynomial
+from . import _cycles, _decays, _pieces, _plateau, _warmup
+from ._cycles import *
+from ._decays import *
 from ._names import CATALOG, as_schedule, get, names
-from ._pieces import Constant, MultiStep, Piecewise, Step
-from ._plateau import PlateauState, ReduceOnPlateau
+from ._pieces import *
+from ._plateau import *
+from ._plateau import PlateauState
 from ._rule import learning_rate_rule as learning_rate_rule
 from ._schedule import LAST_STEP as LAST_STEP
 from ._schedule import Schedule
 from ._schedule import rate_at as rate_at
 from ._table import table
-from ._warmup import Warmup
+from ._warmup import *
 
-__all__ = [
-    "Constant",
-    "Cosine",
-    "CosineRestarts",
-    "Cyclic",
-    "Exponential",
-    "InverseScaling",
-    "InverseTime",
-    "Linear",
-    "MultiStep",
-    "OneCycle",
-    "Optimal",
-    "Piecewise",
-    "PlateauState",
-    "Polynomial",
-    "ReduceOnPlateau",
-    "Schedule",
-    "Step",
-    "Warmup",
-    "as_schedule",
-    "get",
-    "names",
-    "table",
-]
+# A class of a family enters by the `__all__` of its file.
+__all__ = ["PlateauState", "Schedule", "as_schedule", "get", "names", "table"]
+__all__ += _pieces.__all__
+__all__ += _decays.__all__
+__all__ += _cycles.__all__
+__all__ += _warmup.__all__
+__all__ += _plateau.__all__
 
-for _kind in (
-    *(Constant, Step, Piecewise, MultiStep),
-    *(Exponential, Polynomial, Linear, InverseTime, InverseScaling, Optimal),
-    *(Cosine, CosineRestarts, OneCycle, Cyclic),
-    *(Warmup, ReduceOnPlateau),
-):
-    CATALOG[re.sub(r"(?<!^)(?=[A-Z])", "_", _kind.__name__).lower()] = _kind
+for _family in (_pieces, _decays, _cycles, _warmup, _plateau):
+    for _name, _kind in vars(_family).items():  # in the order of their definition
+        if _name in _family.__all__:
+            CATALOG[re.sub(r"(?<!^)(?=[A-Z])", "_", _name).lower()] = _kind

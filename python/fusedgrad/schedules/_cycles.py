@@ -21,6 +21,8 @@ from ._schedule import (
     progress,
 )
 
+__all__ = ["Cosine", "CosineRestarts", "Cyclic", "OneCycle"]
+
 
 @final
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from ._schedule import (
     progress,
 )
 
+__all__ = ["Exponential", "InverseScaling", "InverseTime", "Linear", "Optimal", "Polynomial"]
+
 
 @final
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ import numpy as np
 from .._validation.parameters import InvalidParameterError
 from ._schedule import USUAL, ZERO_OR_MORE, Boundaries, Decay, Floats, PositiveRate, Schedule, Several, Steps
 
+__all__ = ["Constant", "MultiStep", "Piecewise", "Step"]
+
 
 @final
 @dataclass(frozen=True)

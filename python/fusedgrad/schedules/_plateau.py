@@ -9,6 +9,8 @@ import numpy as np
 from .._validation.parameters import InvalidParameterError, Number, OneOf
 from ._schedule import Floats, PositiveRate, Rate, Schedule, Updates
 
+__all__ = ["ReduceOnPlateau"]
+
 _LEAST_CHANGE = 1e-8  # torch's eps: a rate changes by more than this, or not at all
 
 

@@ -11,6 +11,8 @@ from ._names import as_schedule
 from ._plateau import ReduceOnPlateau
 from ._schedule import Floats, Schedule, Steps, mix, progress, rates_of
 
+__all__ = ["Warmup"]
+
 
 @final
 @dataclass(frozen=True)
