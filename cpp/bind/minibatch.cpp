@@ -31,7 +31,7 @@ using Begins = std::vector<std::tuple<Index, double, py::array_t<double, py::arr
 MiniBatchTask minibatch_task_of(const py::dict& a) {
     const Dtype dtype = dtype_of(py::cast<py::array>(a["y"]));
     MiniBatchTask task;
-    task.X = matrix_to_fit(a["X"], dtype, py::cast<int>(a["threads"]));
+    task.X = matrix_to_fit(a["X"], dtype, false, py::cast<int>(a["threads"]));
     task.sorted = py::cast<bool>(a["sorted"]);
     auto& stream = task.stream;
     if (!a["rows"].is_none()) {

@@ -87,7 +87,7 @@ NetworkTask network_task_of(const py::dict& a) {
     const auto number = [&](const char* key) { return py::cast<double>(a[key]); };
     task.nodes = nodes_of(py::cast<py::list>(a["nodes"]));
     task.masking = masking_of(a["masking"]);
-    task.X = matrix_to_fit(a["X"], dtype);
+    task.X = matrix_to_fit(a["X"], dtype, true);
     task.targets = targets_of(a, dtype, task.X.rows);
     task.weights = weights_of(a, dtype, task.X.rows);
     task.smoothing = number("smoothing");

@@ -74,7 +74,7 @@ SequentialTask sequential_task_of(const py::dict& a) {
     auto intercept = py::cast<py::array>(a["intercept"]);
     const Dtype dtype = dtype_of(coef);
     task.plan = plan_of(py::cast<py::dict>(a["plan"]));
-    task.X = matrix_to_fit(a["X"], dtype);
+    task.X = matrix_to_fit(a["X"], dtype, false);
     const Index rows = task.X.rows, cols = task.X.cols;
     task.y = data_of(py::cast<py::array>(a["y"]), dtype, rows, "y");
     task.sample_weight = optional_data_of(a["sample_weight"], dtype, rows, "sample_weight");

@@ -16,11 +16,11 @@ inline PartSpec part_of(const py::object& name, const py::object& values) {
     return part;
 }
 
-// X of a fit.
-inline Matrix matrix_to_fit(const py::object& X, Dtype dtype, int threads = 1) {
+// X of a fit; that of a network may be without columns, as its layers say.
+inline Matrix matrix_to_fit(const py::object& X, Dtype dtype, bool may_be_empty, int threads = 1) {
     const Matrix matrix = matrix_of(X, dtype, threads);
     require(matrix.rows > 0 && matrix.rows <= 0x7fffffff, "X: the number of rows must be between 1 and 2^31 - 1");
-    require(matrix.cols > 0, "X: must have at least one column");
+    require(matrix.cols > 0 || may_be_empty, "X: must have at least one column");
     return matrix;
 }
 

@@ -210,7 +210,7 @@ template <bool Ahead, class View, class Loss>
 void train_rows(const View& X, const Targets<typename View::Scalar>& targets, const Loss& loss, const Settings& given,
                 State<typename View::Scalar>& state, const std::uint32_t* order, Index count, Index known) {
     using T = typename View::Scalar;
-    const Settings settings = given;  // so that stores do not make it look again
+    const Settings settings = given;  // nobody else has this copy, so it may stay in registers
     const Rate rate = settings.schedule.rate;
     const bool passive = rate == Rate::pa1 || rate == Rate::pa2;
     const Index lead = X.lead();
@@ -227,7 +227,7 @@ void train_rows(const View& X, const Targets<typename View::Scalar>& targets, co
 
     for (Index begin = 0; begin < count; begin += Samples<T>::size) {
         const int n = int(std::min(Samples<T>::size, count - begin));
-        samples.prepare(settings, targets, passive, s.t, s.eta, order + begin, n);
+        samples.prepare(given, targets, passive, s.t, s.eta, order + begin, n);
         for (int k = 0; k < n; ++k) {
             const Index i = begin + k;
             prefetch_samples(X, targets, order, i, known, lead, in_cache);

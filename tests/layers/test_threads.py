@@ -177,7 +177,7 @@ for name, (shape, layers) in NETWORKS.items():
                 before = used()
         after = used()
         assert before > task.flat.nbytes, before
-        assert after == before, (name, threads, before, after)
+        assert after <= before, (name, threads, before, after)
 kept = np.zeros(100_000)
 assert used() >= before + kept.nbytes  # it would have been seen
 """

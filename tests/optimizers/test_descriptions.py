@@ -58,14 +58,15 @@ def test_defaults_agree_between_core_reference_and_class(kind):
 
 
 def test_names():
-    assert optimizers.names() == [*(kind.name for kind in OPTIMIZERS if kind.name != "amsgrad"), "amsgrad"]
+    assert sorted(optimizers.names()) == sorted({*(kind.name for kind in OPTIMIZERS), "amsgrad"})
+    assert optimizers.names()[0] == "sgd"
     for kind in CLASSES:
         assert type(optimizers.get(kind.name)) is kind
     assert optimizers.get("amsgrad", epsilon=0.1) == Adam(amsgrad=True, epsilon=0.1)
 
 
 def test_unknown_names_are_errors_that_list_what_exists():
-    with pytest.raises(ValueError, match="'adm'.*sgd, adagrad.*amsgrad"):
+    with pytest.raises(ValueError, match="'adm'.*sgd, .*amsgrad"):
         optimizers.get("adm")
     with pytest.raises(TypeError, match="beta_3"):
         optimizers.get("adam", beta_3=0.5)

@@ -347,6 +347,7 @@ OPTIMIZERS = {
         near=2e-3,
         decoupled=True,
         without={
+            "balanced classes": "they pull alike at first, but for rounding, and it goes by the sign",
             "torch": "torch has no Lion",
             "optimum at a constant rate": "its last steps are as large as its first",
             "constant rates": "weights come back to zero but for rounding, whose sign L1 would see",

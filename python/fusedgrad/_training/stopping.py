@@ -13,9 +13,8 @@ words; `joint` makes one word of those of its outputs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf, nan
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 CONVERGED = "converged"  # the loss no longer fell
 EARLY_STOPPING = "early_stopping"  # the validation score no longer rose, or a callback asked to stop
@@ -34,8 +33,7 @@ class Rates(Protocol):
     def reset(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoppingRule:
+class StoppingRule(NamedTuple):
     """When to stop.
 
     Attributes
