@@ -275,6 +275,8 @@ KINDS = {
         examples=(
             *alone((3,), *(L.Activation(name) for name in ROWS)),
             *alone((2, 3), L.Activation("leaky_relu", alpha=0.3), L.Activation("elu", alpha=2.0)),
+            # not in place, because what enters the block is wanted still
+            ([L.Activation("tanh"), L.Residual([L.Activation("silu"), L.Dense(3)])], (3,)),
         ),
         draw=activation,
         needs={"name": "leaky_relu"},
@@ -283,7 +285,11 @@ KINDS = {
     ),
     L.Dropout: Kind(
         reference=network.Dropout,
-        examples=alone((4, 3), L.Dropout(0.5), L.Dropout(0.0), L.Dropout(0.2)),
+        examples=(
+            *alone((4, 3), L.Dropout(0.5), L.Dropout(0.0), L.Dropout(0.2)),
+            # not in place, because what enters the block is wanted still
+            ([L.Dropout(0.2), L.Residual([L.Dropout(0.5), L.Residual([L.Dropout(0.0), L.Dense(3)])])], (4, 3)),
+        ),
         draw=dropout,
         refused={"rate": [1.0, -0.1, *NOT_FINITE, "0.5", None, True], **LABEL},
         torch=None,
@@ -346,6 +352,7 @@ KINDS = {
             *alone((4, 4, 3), L.Conv2D(3, 3, "silu", groups=3, padding="same")),  # depthwise
             *alone((4, 4, 3), L.Conv2D(3, (2, 1), groups=3, stride=2, bias=False), L.Conv2D(6, 2, groups=3)),
             *alone((4, 4, 2), L.Conv2D(2, 3, "relu"), L.Conv2D(17, 2, "relu", dilation=2)),
+            *alone((5, 5, 4), L.Conv2D(4, 2, "tanh", groups=2, stride=2, padding=1)),
         ),
         draw=of_images(convolutions),
         needs={"filters": 4, "kernel_size": 3},
@@ -381,6 +388,7 @@ KINDS = {
             *alone((4, 5, 2), L.MaxPool2D(2), L.MaxPool2D((1, 3), stride=2)),
             *alone((5, 4, 2), L.MaxPool2D(3, stride=2, padding=1)),
             *alone((4, 4, 2), L.MaxPool2D((2, 3), stride=1, padding="same"), L.MaxPool2D(2)),
+            ([L.Conv2D(3, 2, "tanh"), L.MaxPool2D(2)], (5, 5, 2)),  # which takes the activation
         ),
         draw=of_images(lambda shape, wish: None if wish.smooth else pools(shape, L.MaxPool2D)),
         refused=POOL,
