@@ -147,6 +147,22 @@ FG_INLINE auto lanes_of(auto a, auto b) {
     }(std::make_integer_sequence<int, N>{});
 }
 
+// x in every lane. (Added to a vector of zeros it would be an addition, for -0 becomes 0 by it.)
+template <class T, int N>
+FG_INLINE Vector<T, N> filled(T x) {
+    return [&]<int... I>(std::integer_sequence<int, I...>) FG_INLINED {
+        return Vector<T, N>{(static_cast<void>(I), x)...};
+    }(std::make_integer_sequence<int, N>{});
+}
+
+// Twice as many lanes: the first are v, the others anything.
+template <class T, int N>
+FG_INLINE Vector<T, 2 * N> extended(Vector<T, N> v) {
+    return [&]<int... I>(std::integer_sequence<int, I...>) FG_INLINED {
+        return __builtin_shufflevector(v, v, (I < N ? I : -1)...);
+    }(std::make_integer_sequence<int, 2 * N>{});
+}
+
 // The first M lanes are v, the others zero. One doubling at a time, which compilers know to cost nothing.
 template <class T, int N, int M>
 FG_INLINE Vector<T, M> widened(Vector<T, N> v) {

@@ -69,7 +69,7 @@ using VectorOf = vectors::Vector<Scalar<R>, size_of<R>>;
 template <class R, class E>
 FG_INLINE VectorOf<R> to_vector(const E& e) {
     if constexpr (std::is_arithmetic_v<E>) {
-        return VectorOf<R>{} + Scalar<R>(e);
+        return vectors::filled<Scalar<R>, size_of<R>>(Scalar<R>(e));
     } else if constexpr (std::is_same_v<E, R>) {
         return vectors::load<Scalar<R>, size_of<R>>(e.data());
     } else {
@@ -320,8 +320,7 @@ FG_INLINE R multiply_add(const R& x, const R& y, const R& s) {
     } else {  // two floats: half of the smallest register
         using Wide = Eigen::Array<Scalar<R>, 2 * size_of<R>, 1>;
         const auto wide = [](const R& v) FG_INLINED {
-            return detail::to_pack<Wide>(
-                vectors::widened<Scalar<R>, size_of<R>, size_of<Wide>>(detail::to_vector<R>(v)));
+            return detail::to_pack<Wide>(vectors::extended<Scalar<R>, size_of<R>>(detail::to_vector<R>(v)));
         };
         const auto both = detail::to_vector<Wide>(multiply_add<Wide>(wide(x), wide(y), wide(s)));
         return detail::to_pack<R>(vectors::lanes_of<size_of<R>>(both, both));
