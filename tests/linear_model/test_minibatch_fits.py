@@ -8,9 +8,11 @@ import scipy.sparse as sp
 from fusedgrad import _core, losses, optimizers, schedules
 from fusedgrad.linear_model import SGDClassifier, SGDRegressor
 from hypothesis import HealthCheck, given, settings
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from ..reference.losses import CLASSIFICATION
+from ..reference.rules import VARIANTS, suited
 from . import minibatch_strategies as strategies
 from .batches import assert_equal, every_kind, fit, judged
 
@@ -42,6 +44,19 @@ def test_fit(kind):
         assert_equal(model, expected, RTOL[case.X.dtype.type], averaged=case.params["average"])
 
     check()
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
+@pytest.mark.parametrize("optimizer", VARIANTS, ids=repr)
+def test_features_that_a_batch_lacks_meet_the_penalty_too(optimizer, penalty):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 12)) * (rng.random((90, 12)) < np.linspace(0.02, 0.9, 12))
+    y = X @ rng.normal(size=12) + 1
+    options = {"penalty": penalty, "alpha": 0.02, "l1_ratio": 0.5, "shuffle": False, "batch_size": 4}
+    rates = {"learning_rate": "constant", "eta0": suited(optimizer), "max_iter": 3, "tol": None}
+    model = SGDRegressor(optimizer=optimizer, **options, **rates)
+    dense, sparse = (clone(model).fit(x, y).coef_ for x in (X, sp.csr_array(X)))
+    np.testing.assert_allclose(sparse, dense, rtol=1e-9, atol=1e-12)
 
 
 def test_the_strategy_reaches_every_option():

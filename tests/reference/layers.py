@@ -353,6 +353,7 @@ KINDS = {
             *alone((4, 4, 3), L.Conv2D(3, (2, 1), groups=3, stride=2, bias=False), L.Conv2D(6, 2, groups=3)),
             *alone((4, 4, 2), L.Conv2D(2, 3, "relu"), L.Conv2D(17, 2, "relu", dilation=2)),
             *alone((5, 5, 4), L.Conv2D(4, 2, "tanh", groups=2, stride=2, padding=1)),
+            *alone((3, 2, 2), L.Conv2D(2, 1, padding=1), L.Conv2D(3, (1, 2), padding=(2, 0))),  # wider than the window
         ),
         draw=of_images(convolutions),
         needs={"filters": 4, "kernel_size": 3},
@@ -370,6 +371,9 @@ KINDS = {
         examples=(
             *alone((7, 3), L.Conv1D(4, 3, "tanh", stride=2, padding="same"), L.Conv1D(2, 7, bias=False)),
             *alone((7, 2), L.Conv1D(2, 2, "mish", dilation=3, padding=2, groups=2)),
+            # 95 and 96 weights a filter, of which tiles take 16, 24, 32 or 48
+            *alone((6, 19), L.Conv1D(2, 5)),
+            *alone((5, 24), L.Conv1D(2, 4)),
         ),
         draw=of_sequences(convolutions),
         needs={"filters": 4, "kernel_size": 3},

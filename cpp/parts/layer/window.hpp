@@ -26,7 +26,7 @@ struct Window {
     Index positions() const { return out_height() * out_width(); }
     Index taps() const { return kernel[0] * kernel[1]; }
     bool pads() const { return before[0] || before[1] || after[0] || after[1]; }
-    bool overlaps() const { return stride[0] < reach(0) || stride[1] < reach(1) || dilation[0] > 1 || dilation[1] > 1; }
+    bool overlaps() const { return stride[0] < reach(0) || stride[1] < reach(1); }
     // Whether every pixel is in one window.
     bool partitions() const {
         return !overlaps() && !pads() && height == out_height() * kernel[0] && width == out_width() * kernel[1];
