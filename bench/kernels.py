@@ -116,9 +116,11 @@ class Instructions:
 
     def __call__(self) -> float:
         run = self.way.prepare()
+        gc.disable()  # whether a collection comes within the run is chance
         self.client.start()
         run()
         self.client.stop()
+        gc.enable()
         Instructions.dumps += 1
         lines = Path(f"{self.written}.{self.dumps}").read_text().splitlines()
         return float(next(line for line in lines if line.startswith("totals:")).split()[1])
