@@ -150,9 +150,8 @@ FG_INLINE auto lanes_of(auto a, auto b) {
 // x in every lane. (Added to a vector of zeros it would be an addition, for -0 becomes 0 by it.)
 template <class T, int N>
 FG_INLINE Vector<T, N> filled(T x) {
-    return [&]<int... I>(std::integer_sequence<int, I...>) FG_INLINED {
-        return Vector<T, N>{(static_cast<void>(I), x)...};
-    }(std::make_integer_sequence<int, N>{});
+    return [&]<int... I>(std::integer_sequence<int, I...>)
+               FG_INLINED { return Vector<T, N>{(static_cast<void>(I), x)...}; }(std::make_integer_sequence<int, N>{});
 }
 
 // Twice as many lanes: the first are v, the others anything.

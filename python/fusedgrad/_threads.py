@@ -18,10 +18,7 @@ _looked_at = -math.inf
 
 def threads_for(n_jobs: int | None, most: int | None, work: float) -> int:
     """Threads for a fit at most, and at most `most`; `n_jobs` None: as many as the process may use."""
-    if n_jobs is None:
-        threads = allowed() if work > 1e6 else 1
-    else:
-        threads = requested(n_jobs)
+    threads = requested(n_jobs) if n_jobs is not None else allowed() if work > 1e6 else 1
     return threads if most is None else min(most, threads)
 
 
