@@ -35,6 +35,7 @@ class Estimator:
     path: str
     groups: tuple[str, ...]
     words: dict[str, str] = field(default_factory=dict)
+    losses: str = ""  # the file of linear_model that names its losses
 
 
 ESTIMATORS = {
@@ -46,11 +47,13 @@ ESTIMATORS = {
             "parallel": ": for the classes of a multi-class fit, and for everything with mini-batches",
             "partial": PARTIAL,
         },
+        "_classifier.py",
     ),
     "SGDRegressor": Estimator(
         "linear_model/_regressor.py",
         ("linear regressor", "linear"),
         {**NUMBERS, "parallel": " with mini-batches", "partial": PARTIAL},
+        "_regressor.py",
     ),
     "SGDOneClassSVM": Estimator("linear_model/_one_class.py", ("one class", "linear")),
     "SGDClassifierCV": Estimator(
@@ -65,6 +68,7 @@ ESTIMATORS = {
             "fast": "'accuracy', 'neg_log_loss' and, for two classes, 'roc_auc'",
             "where": "",
         },
+        "_classifier.py",
     ),
     "SGDRegressorCV": Estimator(
         "linear_model/search/_regressor.py",
@@ -77,6 +81,7 @@ ESTIMATORS = {
             "fast": "'r2', 'neg_mean_squared_error' and 'neg_root_mean_squared_error'",
             "where": " of `SGDClassifierCV`",
         },
+        "_regressor.py",
     ),
     "MLPClassifier": Estimator(
         "neural_network/_mlp_classifier.py", ("perceptron", "neural"), {"score": "accuracy", **STRATIFIED}
@@ -131,6 +136,34 @@ def wrapped(text: str, indent: str) -> list[str]:
     )
 
 
+def losses_of(file: str) -> str:
+    """The losses that ``loss_functions(...)`` of an estimator's file names, as docstrings write them."""
+
+    def assigned(path: Path, name: str) -> ast.expr:
+        (found,) = (
+            node.value
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == [name]
+        )
+        return found
+
+    def names(node: ast.expr) -> Iterator[str]:
+        if isinstance(node, ast.Constant):
+            yield str(node.value)
+        elif isinstance(node, ast.Starred):
+            yield from names(node.value)
+        elif isinstance(node, ast.Tuple):
+            for each in node.elts:
+                yield from names(each)
+        elif isinstance(node, ast.Name):  # a tuple of a module that the estimators import it from
+            where = "losses.py" if node.id == "LOG_LINK" else "linear_model/_supervised.py"
+            yield from names(assigned(PACKAGE / where, node.id))
+
+    call = assigned(PACKAGE / "linear_model" / file, "loss_functions")
+    assert isinstance(call, ast.Call)
+    return ", ".join(f"'{name}'" for each in call.args for name in names(each))
+
+
 def section_of(name: str, constructor: ast.FunctionDef, source: str, table: Texts) -> list[str]:
     """The lines of an estimator's parameters.
 
@@ -146,6 +179,7 @@ def section_of(name: str, constructor: ast.FunctionDef, source: str, table: Text
         if not found:
             raise KeyError(f"{name}: no group of {estimator.groups} describes {parameter}")
         kind, paragraphs = found[0]
+        kind = kind.replace("<losses>", losses_of(estimator.losses) if estimator.losses else "")
         head = f"{INDENT}{parameter} : {kind}" + ("" if default is None else f", default={default}")
         while len(head) > WIDTH:  # a backslash at the end of a line goes on in the next one
             at = head.rindex(" ", 0, WIDTH - 1)

@@ -1,5 +1,7 @@
 """Grids of models equal separate fits, fold by fold and scorer by scorer."""
 
+import re
+
 import numpy as np
 import pytest
 import sklearn
@@ -106,7 +108,7 @@ def test_every_model_of_every_fold(kind, storage):
         {"shuffle": "rows", "n_jobs": 2},
         {"random_state": np.random.RandomState(5)},
     ],
-    ids=str,
+    ids=lambda params: re.sub(r" at 0x\w+", "", str(params)),
 )
 @pytest.mark.parametrize("kind", ["binary", "ovr"])
 def test_other_parameters(kind, params):

@@ -20,8 +20,8 @@ ALPHAS = tuple({"alpha": alpha} for alpha in (0.0, 0.01, 0.3, 1.0, 2.5))
 class Row:
     """What tests know of an activation.
 
-    `far` is what output and slope tend to where the input is large. `kinks` are inputs where the slope jumps. `fields`
-    are the values of its parameters to test. ``torch(nn, **fields)`` is torch's module.
+    `far` is what output and slope are from a size of 100 on, to 1e-6. `kinks` are inputs where the slope or its
+    derivative jumps. `fields` are the values of its parameters to test. ``torch(nn, **fields)`` is torch's module.
     """
 
     formula: Callable

@@ -29,7 +29,7 @@ class Row:
     penalty: str = "soft"
 
 
-ROWS = {}
+ROWS = table.Table("tests/reference/rules.py")
 row = table.into(ROWS, Row)
 
 
@@ -212,9 +212,17 @@ RULES = {name: known.formula for name, known in ROWS.items()}
 # ---- classes ----
 
 
-def decaying(step):
+class Decaying:
     """For rules whose steps have one size."""
-    return 0.1 * 0.99**step
+
+    def __call__(self, step):
+        return 0.1 * 0.99**step
+
+    def __repr__(self):  # which names tests, the same in every process
+        return "decaying"
+
+
+decaying = Decaying()
 
 
 @dataclass(frozen=True)
@@ -240,137 +248,140 @@ class Class:
     without: Mapping = field(default_factory=dict)
 
 
-OPTIMIZERS = {
-    optimizers.SGD: Class(
-        examples=(
-            {},
-            {"momentum": 0.9},
-            {"momentum": 0.9, "dampening": 0.3},
-            {"momentum": 0.8, "nesterov": True},
-            {"momentum": 0.8, "nesterov": True, "rate_inside": True},
-            {"momentum": 0.9, "dampening": 0.3, "rate_inside": True},
+OPTIMIZERS = table.Table(
+    "OPTIMIZERS of tests/reference/rules.py",
+    {
+        optimizers.SGD: Class(
+            examples=(
+                {},
+                {"momentum": 0.9},
+                {"momentum": 0.9, "dampening": 0.3},
+                {"momentum": 0.8, "nesterov": True},
+                {"momentum": 0.8, "nesterov": True, "rate_inside": True},
+                {"momentum": 0.9, "dampening": 0.3, "rate_inside": True},
+            ),
+            rate=0.05,
+            optimum=1.0,
+            bowl=optimizers.SGD(0.05, momentum=0.8, nesterov=True),
+            linear_rate=None,
+            without={"torch: rate_inside": "torch has the rate outside of the momentum"},
         ),
-        rate=0.05,
-        optimum=1.0,
-        bowl=optimizers.SGD(0.05, momentum=0.8, nesterov=True),
-        linear_rate=None,
-        without={"torch: rate_inside": "torch has the rate outside of the momentum"},
-    ),
-    optimizers.Adagrad: Class(
-        examples=({}, {"lr_decay": 0.1, "initial_accumulator": 0.5, "epsilon": 1e-3}),
-        rate=0.1,
-        optimum=0.5,
-        bowl=optimizers.Adagrad(1.0),
-        linear_rate=0.1,
-        divides=True,
-    ),
-    optimizers.Adadelta: Class(
-        examples=({}, {"rho": 0.5, "epsilon": 1e-2}),
-        rate=1.0,
-        optimum=20.0,
-        bowl=optimizers.Adadelta(30.0),
-        linear_rate=1.0,
-        divides=True,
-        near=2e-3,
-        without={
-            "moves without epsilon": "its first step is as large as epsilon",
-            "small gradients": "its steps are in proportion to those before, so they cannot be too large",
-        },
-    ),
-    optimizers.RMSprop: Class(
-        examples=(
-            {},
-            {"momentum": 0.5},
-            {"centered": True, "alpha": 0.9},
-            {"centered": True, "momentum": 0.9, "epsilon": 1e-3},
+        optimizers.Adagrad: Class(
+            examples=({}, {"lr_decay": 0.1, "initial_accumulator": 0.5, "epsilon": 1e-3}),
+            rate=0.1,
+            optimum=0.5,
+            bowl=optimizers.Adagrad(1.0),
+            linear_rate=0.1,
+            divides=True,
         ),
-        rate=0.02,
-        optimum=0.05,
-        bowl=optimizers.RMSprop(decaying),
-        linear_rate=0.01,
-        divides=True,
-    ),
-    optimizers.Adam: Class(
-        examples=(
-            {},
-            {"beta_1": 0.5, "beta_2": 0.6, "epsilon": 1e-2},
-            {"beta_1": 0.0, "beta_2": 0.0},
-            {"amsgrad": True, "beta_2": 0.9},
-            {"epsilon_hat": True, "beta_2": 0.9, "epsilon": 1e-2},
+        optimizers.Adadelta: Class(
+            examples=({}, {"rho": 0.5, "epsilon": 1e-2}),
+            rate=1.0,
+            optimum=20.0,
+            bowl=optimizers.Adadelta(30.0),
+            linear_rate=1.0,
+            divides=True,
+            near=2e-3,
+            without={
+                "moves without epsilon": "its first step is as large as epsilon",
+                "small gradients": "its steps are in proportion to those before, so they cannot be too large",
+            },
         ),
-        rate=0.02,
-        optimum=0.05,
-        bowl=optimizers.Adam(0.1),
-        linear_rate=0.01,
-        divides=True,
-        without={"torch: epsilon_hat": "torch corrects the root before it adds epsilon"},
-    ),
-    optimizers.AdamW: Class(
-        examples=({"weight_decay": 0.0}, {"weight_decay": 5e-4, "beta_2": 0.99}),
-        rate=0.02,
-        optimum=0.05,
-        bowl=optimizers.AdamW(0.1, weight_decay=0.0),
-        linear_rate=0.01,
-        divides=True,
-        decoupled=True,
-    ),
-    optimizers.Adamax: Class(
-        examples=({}, {"beta_1": 0.8, "beta_2": 0.9}),
-        rate=0.02,
-        optimum=0.05,
-        bowl=optimizers.Adamax(0.1),
-        linear_rate=0.01,
-        divides=True,
-    ),
-    optimizers.NAdam: Class(
-        examples=({}, {"momentum_decay": 0.1, "beta_2": 0.9}),
-        rate=0.02,
-        optimum=0.05,
-        bowl=optimizers.NAdam(0.1),
-        linear_rate=0.01,
-        divides=True,
-    ),
-    optimizers.RAdam: Class(
-        examples=({}, {"beta_2": 0.5}),
-        rate=0.02,
-        optimum=0.05,
-        bowl=optimizers.RAdam(0.1),
-        linear_rate=0.03,
-        divides=True,
-    ),
-    optimizers.Lion: Class(
-        examples=({}, {"beta_1": 0.5, "beta_2": 0.8}),
-        rate=0.01,
-        optimum=0.02,
-        bowl=optimizers.Lion(decaying),
-        linear_rate=0.03,
-        near=2e-3,
-        decoupled=True,
-        without={
-            "balanced classes": "they pull alike at first, but for rounding, and it goes by the sign",
-            "torch": "torch has no Lion",
-            "optimum at a constant rate": "its last steps are as large as its first",
-            "constant rates": "weights come back to zero but for rounding, whose sign L1 would see",
-        },
-    ),
-    optimizers.FTRL: Class(
-        examples=({}, {"beta": 0.1, "l1": 0.5, "l2": 0.2}),
-        rate=0.1,
-        optimum=1.0,
-        bowl=optimizers.FTRL(1.0),
-        linear_rate=0.1,
-        without={"torch": "torch has no FTRL"},
-    ),
-    optimizers.ASGD: Class(
-        examples=({}, {"lambd": 0.01, "alpha": 0.5, "t0": 50}, {"lambd": 0.01, "t0": 3}),
-        rate=0.05,
-        optimum=1.0,
-        bowl=optimizers.ASGD(0.1, lambd=1e-9),
-        linear_rate=None,
-        near=2e-3,
-        without={"estimator's average": "it has its own"},
-    ),
-}
+        optimizers.RMSprop: Class(
+            examples=(
+                {},
+                {"momentum": 0.5},
+                {"centered": True, "alpha": 0.9},
+                {"centered": True, "momentum": 0.9, "epsilon": 1e-3},
+            ),
+            rate=0.02,
+            optimum=0.05,
+            bowl=optimizers.RMSprop(decaying),
+            linear_rate=0.01,
+            divides=True,
+        ),
+        optimizers.Adam: Class(
+            examples=(
+                {},
+                {"beta_1": 0.5, "beta_2": 0.6, "epsilon": 1e-2},
+                {"beta_1": 0.0, "beta_2": 0.0},
+                {"amsgrad": True, "beta_2": 0.9},
+                {"epsilon_hat": True, "beta_2": 0.9, "epsilon": 1e-2},
+            ),
+            rate=0.02,
+            optimum=0.05,
+            bowl=optimizers.Adam(0.1),
+            linear_rate=0.01,
+            divides=True,
+            without={"torch: epsilon_hat": "torch corrects the root before it adds epsilon"},
+        ),
+        optimizers.AdamW: Class(
+            examples=({"weight_decay": 0.0}, {"weight_decay": 5e-4, "beta_2": 0.99}),
+            rate=0.02,
+            optimum=0.05,
+            bowl=optimizers.AdamW(0.1, weight_decay=0.0),
+            linear_rate=0.01,
+            divides=True,
+            decoupled=True,
+        ),
+        optimizers.Adamax: Class(
+            examples=({}, {"beta_1": 0.8, "beta_2": 0.9}),
+            rate=0.02,
+            optimum=0.05,
+            bowl=optimizers.Adamax(0.1),
+            linear_rate=0.01,
+            divides=True,
+        ),
+        optimizers.NAdam: Class(
+            examples=({}, {"momentum_decay": 0.1, "beta_2": 0.9}),
+            rate=0.02,
+            optimum=0.05,
+            bowl=optimizers.NAdam(0.1),
+            linear_rate=0.01,
+            divides=True,
+        ),
+        optimizers.RAdam: Class(
+            examples=({}, {"beta_2": 0.5}),
+            rate=0.02,
+            optimum=0.05,
+            bowl=optimizers.RAdam(0.1),
+            linear_rate=0.03,
+            divides=True,
+        ),
+        optimizers.Lion: Class(
+            examples=({}, {"beta_1": 0.5, "beta_2": 0.8}),
+            rate=0.01,
+            optimum=0.02,
+            bowl=optimizers.Lion(decaying),
+            linear_rate=0.03,
+            near=2e-3,
+            decoupled=True,
+            without={
+                "balanced classes": "they pull alike at first, but for rounding, and it goes by the sign",
+                "torch": "torch has no Lion",
+                "optimum at a constant rate": "its last steps are as large as its first",
+                "constant rates": "weights come back to zero but for rounding, whose sign L1 would see",
+            },
+        ),
+        optimizers.FTRL: Class(
+            examples=({}, {"beta": 0.1, "l1": 0.5, "l2": 0.2}),
+            rate=0.1,
+            optimum=1.0,
+            bowl=optimizers.FTRL(1.0),
+            linear_rate=0.1,
+            without={"torch": "torch has no FTRL"},
+        ),
+        optimizers.ASGD: Class(
+            examples=({}, {"lambd": 0.01, "alpha": 0.5, "t0": 50}, {"lambd": 0.01, "t0": 3}),
+            rate=0.05,
+            optimum=1.0,
+            bowl=optimizers.ASGD(0.1, lambd=1e-9),
+            linear_rate=None,
+            near=2e-3,
+            without={"estimator's average": "it has its own"},
+        ),
+    },
+)
 VARIANTS = [kind(**fields) for kind, known in OPTIMIZERS.items() for fields in known.examples]
 
 

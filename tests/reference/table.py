@@ -1,6 +1,17 @@
 """How a formula gets into the table of its kind."""
 
 
+class Table(dict):
+    """Rows by key, that says where a row is missing."""
+
+    def __init__(self, where, rows=()):
+        super().__init__(rows)
+        self.where = where
+
+    def __missing__(self, key):
+        raise KeyError(f"{getattr(key, '__name__', key)} has no row yet: add it to {self.where}")
+
+
 def into(rows, Row):
     """Return a decorator that puts a formula into the table, with what is known of it.
 

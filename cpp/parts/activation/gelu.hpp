@@ -28,7 +28,7 @@ struct Gelu {
         constexpr double far = sizeof(Scalar<R>) == 8 ? 37.0 : 13.0;  // beyond it the density is next to nothing
         const R near = smaller<R>(far, larger<R>(-far, x));
         const auto [over, under] = exp_minus<R>(near * near * Scalar<R>(0.5));
-        return distribution<R>(x) + near * Scalar<R>(0.39894228040143267794) * (over / under);
+        return multiply_add<R>(near * Scalar<R>(0.39894228040143267794), over / under, distribution<R>(x));
     }
 };
 

@@ -13,9 +13,11 @@
 // and, where the curvature is infinite, so that no rate is small enough for all steps,
 //   least(y)           the smallest value that the loss has for target y, at any p: steps of single samples are cut
 //   there
-// Slopes are with respect to p; where the loss has a kink, the comment says which one-sided slope is taken.
-// `at` is written for a type R, a number or a pack of doubles or floats (core/pack.hpp): choices are select<R>(mask, a,
-// b) with less<R>, equal<R>, ... for masks, and constants and hyper-parameters have the type Scalar<R>.
+// Value and slope are exact to about 1e-13 of what they are, near zero too (in double); exp, log1p and their kin are in
+// core/math.hpp. Slopes are with respect to p; where the loss has a kink, the comment says which one-sided slope is
+// taken. `at` is written for a type R, a number or a pack of doubles or floats (core/pack.hpp): choices are
+// select<R>(mask, a, b) with less<R>, equal<R>, ... for masks, and constants and hyper-parameters have the type
+// Scalar<R>.
 #pragma once
 
 #include <limits>

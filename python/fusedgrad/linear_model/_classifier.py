@@ -52,7 +52,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
 
     Parameters
     ----------
-    loss : {'hinge', 'log_loss', 'modified_huber', 'squared_hinge', 'perceptron', 'squared_error', 'huber', \
+    loss : {'hinge', 'squared_hinge', 'perceptron', 'log_loss', 'modified_huber', 'squared_error', 'huber', \
 'epsilon_insensitive', 'squared_epsilon_insensitive'}, default='hinge'
         The loss, see `fusedgrad.losses`. 'hinge' is the linear SVM, 'log_loss' is logistic regression, 'modified_huber'
         tolerates outliers and has probabilities too; the last four are losses of regression.
