@@ -66,6 +66,8 @@ EQUIVALENT = {
     ("layer/dense", "block_(features <= 4"): "where tiles of parameters are cut is a matter of speed",
     ("layer/dense", "workspace_ = "): "a report of memory",
     ("layer/depthwise", "workspace_ = "): "a report of memory",
+    ("layer/layer_norm", "workspace_ = "): "a report of memory",
+    ("layer/convolution", "(depth_ + block"): "a tile without weights changes nothing",
     ("layer/dropout", "std::copy_n"): "outside training the rows of a member begin at 0",
     ("layer/embedding", "std::clamp"): "Python refuses other codes",
     ("layer/layer", "std::lower_bound"): "where a search begins is a matter of speed",

@@ -38,9 +38,10 @@ public:
         taps_.reserve(std::size_t(depth_));
         for (const Index tap : window.offsets())
             for (Index c = 0; c < channels_; ++c) taps_.push_back(tap + c);
-        direct_ = window.stride[0] == 1 && window.stride[1] == 1 && window.before[0] < window.reach(0) &&
-                  window.before[1] < window.reach(1) && window.after[0] < window.reach(0) &&
-                  window.after[1] < window.reach(1);
+        const auto within = [&](int axis) {
+            return std::max(window.before[axis], window.after[axis]) < window.reach(axis);
+        };
+        direct_ = window.stride[0] == 1 && window.stride[1] == 1 && within(0) && within(1);
     }
 
     std::vector<ParameterArray> parameters() const override {
