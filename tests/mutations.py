@@ -70,6 +70,7 @@ EQUIVALENT = {
     ("layer/convolution", "(depth_ + block"): "a tile without weights changes nothing",
     ("layer/dropout", "std::copy_n"): "outside training the rows of a member begin at 0",
     ("layer/embedding", "block_(std::max"): "where tiles of parameters are cut is a matter of speed",
+    ("layer/embedding", "(codes_ + block_"): "a tile without weights changes nothing",
     ("layer/embedding", "std::clamp"): "Python refuses other codes",
     ("layer/layer", "std::lower_bound"): "where a search begins is a matter of speed",
     ("layer/layer", "double work()"): "an estimate, which chooses the number of threads",
