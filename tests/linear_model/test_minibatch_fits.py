@@ -48,10 +48,12 @@ def test_fit(kind):
 
 @pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
 @pytest.mark.parametrize("optimizer", VARIANTS, ids=repr)
-def test_features_that_a_batch_lacks_meet_the_penalty_too(optimizer, penalty):
+@pytest.mark.parametrize("columns", [12, 2000])  # all features are swept, and those that a batch lacks wait
+def test_features_that_a_batch_lacks_meet_the_penalty_too(optimizer, penalty, columns):
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(90, 12)) * (rng.random((90, 12)) < np.linspace(0.02, 0.9, 12))
-    y = X @ rng.normal(size=12) + 1
+    X = rng.normal(size=(90, columns)) * (rng.random((90, columns)) < 3 / columns)
+    X[::3, 0] = 1.0
+    y = X @ rng.normal(size=columns) + 1
     options = {"penalty": penalty, "alpha": 0.02, "l1_ratio": 0.5, "shuffle": False, "batch_size": 4}
     rates = {"learning_rate": "constant", "eta0": suited(optimizer), "max_iter": 3, "tol": None}
     model = SGDRegressor(optimizer=optimizer, **options, **rates)
