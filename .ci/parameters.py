@@ -179,7 +179,8 @@ def section_of(name: str, constructor: ast.FunctionDef, source: str, table: Text
         if not found:
             raise KeyError(f"{name}: no group of {estimator.groups} describes {parameter}")
         kind, paragraphs = found[0]
-        kind = kind.replace("<losses>", losses_of(estimator.losses) if estimator.losses else "")
+        if "<losses>" in kind:
+            kind = kind.replace("<losses>", losses_of(estimator.losses))
         head = f"{INDENT}{parameter} : {kind}" + ("" if default is None else f", default={default}")
         while len(head) > WIDTH:  # a backslash at the end of a line goes on in the next one
             at = head.rindex(" ", 0, WIDTH - 1)

@@ -116,11 +116,13 @@ class Instructions:
 
     def __call__(self) -> float:
         run = self.way.prepare()
-        gc.disable()  # whether a collection comes within the run is chance
-        self.client.start()
-        run()
-        self.client.stop()
-        gc.enable()
+
+        def counted() -> None:
+            self.client.start()
+            run()
+            self.client.stop()
+
+        clock(counted)  # without collections, which come within a run by chance
         Instructions.dumps += 1
         lines = Path(f"{self.written}.{self.dumps}").read_text().splitlines()
         return float(next(line for line in lines if line.startswith("totals:")).split()[1])

@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-import re
 
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from . import reference
 from .reference.rules import VARIANTS
+from .reference.table import named
 
 PARTS = [
     *VARIANTS,
@@ -30,11 +30,6 @@ PARTS = [
     Dense(3, "relu", init=0.5, label="a"),
     Residual([Dense(4, "gelu"), Residual([Dropout(0.1)]), Dense(4)]),
 ]
-
-
-def named(part):
-    """Without addresses, which differ between processes."""
-    return re.sub(r" at 0x\w+", "", repr(part))
 
 
 def data(n=60, d=4, seed=0):

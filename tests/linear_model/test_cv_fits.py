@@ -1,7 +1,5 @@
 """Grids of models equal separate fits, fold by fold and scorer by scorer."""
 
-import re
-
 import numpy as np
 import pytest
 import sklearn
@@ -20,6 +18,7 @@ from sklearn.model_selection import (
     cross_validate,
 )
 
+from ..reference.table import named
 from .searches import RTOL, STORAGES, D, N, close, data, every_kind, pair, shared
 
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
@@ -108,7 +107,7 @@ def test_every_model_of_every_fold(kind, storage):
         {"shuffle": "rows", "n_jobs": 2},
         {"random_state": np.random.RandomState(5)},
     ],
-    ids=lambda params: re.sub(r" at 0x\w+", "", str(params)),
+    ids=named,
 )
 @pytest.mark.parametrize("kind", ["binary", "ovr"])
 def test_other_parameters(kind, params):

@@ -398,7 +398,7 @@ def test_an_average_that_begins_late_is_of_later_steps():
         ),
         ({"batch_size": 2.5}, "'batch_size' parameter"),
         ({"batch_size": "all"}, "'batch_size' parameter .* 'full'. Got 'all' instead"),
-        ({"optimizer": "adamm"}, "'optimizer' parameter .*'sgd'.*'adam'.*fusedgrad.optimizers. Got 'adamm'"),
+        ({"optimizer": "adamm"}, "'optimizer' parameter .*'sgd'.*'ftrl'.*'adam'.*fusedgrad.optimizers. Got 'adamm'"),
         ({"optimizer": optimizers.Adam}, "'optimizer' parameter"),
         ({"learning_rate": "cosin"}, "'learning_rate' parameter .*'optimal'.*Got 'cosin' .*Did you mean 'cosine'"),
         ({"learning_rate": schedules.Cosine}, "'learning_rate' parameter"),

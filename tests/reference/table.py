@@ -1,4 +1,11 @@
-"""How a formula gets into the table of its kind."""
+"""How a formula gets into the table of its kind, and what tests of its rows are called."""
+
+import re
+
+
+def named(part):
+    """Its representation without addresses, which differ between processes."""
+    return re.sub(r" at 0x\w+", "", repr(part))
 
 
 class Table(dict):
