@@ -100,10 +100,18 @@ struct Trained {
     Numbers average;  // without data: none
 };
 
+// The data's own units, in which the rule steps (see kernel/sweep.hpp): `unit` and `pull` as many as weights, `centre`
+// one a column of a dense X. Without data: none.
+struct UnitsTask {
+    Numbers unit, pull, centre;
+    double limit = no_limit;
+};
+
 struct ModelTask {
     Recipe recipe;
     WeightsTask weights;
     Trained trained;
+    UnitsTask units;
 };
 
 struct MiniBatchTask {
@@ -272,6 +280,12 @@ public:
 
     // X W' of a dense X (n, d) and W (outputs, d).
     virtual void product(const Matrix& X, const void* W, Index outputs, void* out, int threads) const = 0;
+    // out (cols, outputs) = X' S of a dense X and S (rows, outputs).
+    virtual void transposed_product(const Matrix& X, const double* S, Index outputs, double* out) const = 0;
+    // out (cols, cols) = X' diag(factor) X / rows of a dense X in float64.
+    virtual void weighted_gram(const Matrix& X, const double* factor, double* out) const = 0;
+    // out = H^-1 g for a positive semidefinite H (size, size), whose directions of nothing but rounding are damped.
+    virtual void solve_positive(const double* H, Index size, const double* g, double* out) const = 0;
     // Of the mean of factor (x, one)'(x, one) over the rows x of a dense X in float64, by the power method from (start,
     // 1).
     virtual double largest_eigenvalue(const Matrix& X, const double* factor, double one, const double* start,

@@ -35,6 +35,38 @@ double largest_eigenvalue(const py::array& X, const py::array& factor, double on
     return engine().largest_eigenvalue(x, weight, one, v, steps);
 }
 
+py::array_t<double> transposed_product(const py::array& X, const py::array& S) {
+    const Matrix x = dense_of(X, py::isinstance<py::array_t<float>>(X) ? Dtype::float32 : Dtype::float64);
+    require(S.ndim() == 2 && S.shape(0) == x.rows, "S: expected a row for each row of X");
+    const Index outputs = S.shape(1);
+    const double* const s = data_of<double>(S, x.rows * outputs, "S");
+    py::array_t<double> out(py::array::ShapeContainer{x.cols, outputs});
+    double* const to = out.mutable_data();
+    const WithoutGil unlocked;
+    engine().transposed_product(x, s, outputs, to);
+    return out;
+}
+
+py::array_t<double> weighted_gram(const py::array& X, const py::array& factor) {
+    const Matrix x = dense_of(X, Dtype::float64);
+    const double* const weight = data_of<double>(factor, x.rows, "factor");
+    py::array_t<double> out(py::array::ShapeContainer{x.cols, x.cols});
+    double* const to = out.mutable_data();
+    const WithoutGil unlocked;
+    engine().weighted_gram(x, weight, to);
+    return out;
+}
+
+py::array_t<double> solve_positive(const py::array& H, const py::array& g) {
+    const Index size = g.size();
+    const double *h = data_of<double>(H, size * size, "H"), *right = data_of<double>(g, size, "g");
+    py::array_t<double> out(size);
+    double* const to = out.mutable_data();
+    const WithoutGil unlocked;
+    engine().solve_positive(h, size, right, to);
+    return out;
+}
+
 Metric metric_of(const std::string& name) {
     if (name == "accuracy") return Metric::accuracy;
     if (name == "log_loss") return Metric::log_loss;
@@ -83,6 +115,10 @@ void bind_arrays(py::module_& m) {
     m.def("largest_eigenvalue", &largest_eigenvalue, py::arg("X"), py::arg("factor"), py::arg("one"), py::arg("start"),
           py::arg("steps"),
           "Of the mean of factor (x, one)'(x, one) over the rows x, by the power method from (start, 1).");
+    m.def("transposed_product", &transposed_product, py::arg("X"), py::arg("S"), "X' S of a dense X, in float64.");
+    m.def("weighted_gram", &weighted_gram, py::arg("X"), py::arg("factor"), "X' diag(factor) X / n of X (n, d).");
+    m.def("solve_positive", &solve_positive, py::arg("H"), py::arg("g"),
+          "H^-1 g for a positive semidefinite H; directions of nothing but rounding are damped.");
     m.def("score_margins", &score_margins, py::arg("metric"), py::arg("margins"), py::arg("y"), py::arg("outputs"),
           py::arg("link"), py::arg("threads") = 1,
           "One score a model, of margins (rows, models * outputs) and codes or targets of the same dtype.");

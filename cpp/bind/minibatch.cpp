@@ -25,6 +25,18 @@ Recipe recipe_of(const py::dict& d) {
     return recipe;
 }
 
+UnitsTask units_of(const py::dict& d, Dtype dtype) {
+    UnitsTask units;
+    const auto numbers = [&](const char* name, Numbers& numbers) {
+        if (!d[name].is_none()) numbers = numbers_of(d[name], dtype, name);
+    };
+    numbers("unit", units.unit);
+    numbers("pull", units.pull);
+    numbers("centre", units.centre);
+    if (!d["limit"].is_none()) units.limit = py::cast<double>(d["limit"]);
+    return units;
+}
+
 // What a model begins an epoch with: (first step, carry, rates, first step of its average).
 using Begins = std::vector<std::tuple<Index, double, py::array_t<double, py::array::c_style>, Index>>;
 
@@ -46,7 +58,9 @@ MiniBatchTask minibatch_task_of(const py::dict& a) {
     task.targets = targets_of(a, dtype, task.X.rows);
     for (const auto& each : py::cast<py::list>(a["models"])) {
         const auto d = py::cast<py::dict>(each);
-        task.models.push_back({recipe_of(d), weights_of(d, dtype, task.X.rows), trained_of(d, dtype)});
+        task.models.push_back(
+            {recipe_of(d), weights_of(d, dtype, task.X.rows), trained_of(d, dtype), units_of(d, dtype)});
+        require(!task.models.back().units.centre.data || task.X.index_bytes == 0, "centre: sparse rows have none");
     }
     return task;
 }

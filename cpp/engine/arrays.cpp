@@ -78,6 +78,21 @@ double KernelEngine::largest_eigenvalue(const Matrix& X, const double* factor, d
                                   steps);
 }
 
+void KernelEngine::transposed_product(const Matrix& X, const double* S, Index outputs, double* out) const {
+    with_type(X.dtype, [&](auto number) {
+        using T = decltype(number);
+        fg::transposed_product(static_cast<const T*>(X.values), X.rows, X.cols, S, outputs, out);
+    });
+}
+
+void KernelEngine::weighted_gram(const Matrix& X, const double* factor, double* out) const {
+    fg::weighted_gram(static_cast<const double*>(X.values), X.rows, X.cols, factor, out);
+}
+
+void KernelEngine::solve_positive(const double* H, Index size, const double* g, double* out) const {
+    fg::solve_positive(H, size, g, out);
+}
+
 void KernelEngine::score(Metric metric, Link link, const Matrix& margins, const void* y, Index outputs, int threads,
                          double* scores) const {
     const bool classes = metric == Metric::accuracy || metric == Metric::log_loss || metric == Metric::roc_auc;

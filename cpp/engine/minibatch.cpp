@@ -9,6 +9,19 @@ namespace fg {
 namespace {
 
 template <class T>
+void measure(Model<T>& model, const UnitsTask& task, Index size, Index columns) {
+    const auto numbers = [](const Numbers& given, Index expected) {
+        require(!given.data || given.size == expected, "units: not as many as weights, or centres as columns");
+        return static_cast<const T*>(given.data);
+    };
+    model.flat.unit = numbers(task.unit, size);
+    model.flat.pull = numbers(task.pull, size);
+    model.flat.limit = task.limit;
+    model.centre = numbers(task.centre, columns);
+    require(!model.flat.unit == !model.flat.pull, "units: unit and pull belong together");
+}
+
+template <class T>
 class MiniBatchFitOf final : public MiniBatchFit {
 public:
     template <class View>
@@ -21,6 +34,7 @@ public:
         for (const auto& given : task.models) {
             models.push_back({given.recipe, goals, flat_of<T>(given.trained, size, given.recipe.rule)});
             weigh(models.back().goals, given.weights);
+            measure(models.back(), given.units, size, X.cols());
         }
         engine_ = make_minibatch(X, task.sorted, task.stream, std::move(models));
     }

@@ -2,6 +2,7 @@
 // second after a product, and would take a processor from the steps that follow.
 #pragma once
 
+#include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
 
@@ -48,6 +49,54 @@ inline double largest_eigenvalue(const double* x, Index rows, Index cols, const 
         value = std::sqrt(direction.squaredNorm() + last * last);
     }
     return value;
+}
+
+// out (cols, outputs) = X' S, for X (rows, cols) and S (rows, outputs).
+template <class T>
+void transposed_product(const T* x, Index rows, Index cols, const double* s, Index outputs, double* out) {
+    constexpr Index block = 256;
+    Eigen::Map<RowMajor<double>> sum(out, cols, outputs);
+    sum.setZero();
+    for (Index begin = 0; begin < rows; begin += block) {
+        const Index count = std::min(block, rows - begin);
+        const Eigen::Map<const RowMajor<T>> X(x + begin * cols, count, cols);
+        const Eigen::Map<const RowMajor<double>> S(s + begin * outputs, count, outputs);
+        sum.noalias() += X.template cast<double>().transpose() * S;
+    }
+}
+
+// out (cols, cols) = X' diag(factor) X / rows.
+inline void weighted_gram(const double* x, Index rows, Index cols, const double* factor, double* out) {
+    constexpr Index block = 256;
+    Eigen::Map<Eigen::MatrixXd> sum(out, cols, cols);
+    RowMajor<double> weighted(std::min(block, rows), cols);
+    sum.setZero();
+    for (Index begin = 0; begin < rows; begin += block) {
+        const Index count = std::min(block, rows - begin);
+        const Eigen::Map<const RowMajor<double>> X(x + begin * cols, count, cols);
+        const Eigen::Map<const Eigen::VectorXd> weight(factor + begin, count);
+        weighted.topRows(count).noalias() = weight.asDiagonal() * X;
+        sum.noalias() += X.transpose() * weighted.topRows(count);
+    }
+    sum /= double(rows);
+}
+
+// out = H^-1 g for a positive semidefinite H (size, size). Directions in which H is nothing but rounding are damped: it
+// is scaled to a diagonal of ones, to which the least is added that lets it be factored.
+inline void solve_positive(const double* h, Index size, const double* g, double* out) {
+    const Eigen::Map<const Eigen::MatrixXd> H(h, size, size);
+    const Eigen::Map<const Eigen::VectorXd> right(g, size);
+    Eigen::VectorXd scale = H.diagonal().cwiseMax(0.0).cwiseSqrt();
+    for (Index i = 0; i < size; ++i) scale[i] = scale[i] > 0.0 ? 1.0 / scale[i] : 1.0;
+    const Eigen::MatrixXd scaled = scale.asDiagonal() * H * scale.asDiagonal();
+    for (double added = 1e-10; added < 1e3; added *= 100.0) {
+        const Eigen::LLT<Eigen::MatrixXd> factors(scaled + added * Eigen::MatrixXd::Identity(size, size));
+        if (factors.info() != Eigen::Success) continue;
+        Eigen::Map<Eigen::VectorXd>(out, size) =
+            scale.cwiseProduct(factors.solve(scale.cwiseProduct(right)));
+        return;
+    }
+    std::fill_n(out, size, 0.0);
 }
 
 }  // namespace fg

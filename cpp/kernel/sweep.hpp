@@ -7,6 +7,9 @@
 //   soft threshold by l1 times the effective rate of the coordinate; max(w, 0) if positive
 //   average += (w - average) * weight
 //
+// A rule may step in the data's own units: it then sees u = unit w and pull g in place of w and g (penalties stay those
+// of w), and a rate of u is pull / unit times as large for w.
+//
 // Any range of the arrays can be swept by itself, so threads share a step by cutting it, and results do not depend on
 // how it is cut: all coordinates go through the same vector instructions, the last ones of a range in a line aside.
 #pragma once
@@ -62,6 +65,10 @@ struct Flat {
     T* slot[most_slots] = {};
     T* average = nullptr;  // null: none
     double average_weight = 0.0;
+    // The units of the steps; null: 1. The gradient of the loss is cut at +-limit, in units.
+    const T* unit = nullptr;
+    const T* pull = nullptr;
+    double limit = no_limit;
 };
 
 template <class T>
@@ -99,15 +106,19 @@ template <class F, class T, int Slots>
 inline constexpr bool takes = []<std::size_t... S>(std::index_sequence<S...>) {
     return std::is_invocable_v<const F&, T&, T, decltype((void)S, std::declval<T&>())...>;
 }(std::make_index_sequence<Slots>{});
+template <class F, class T>
+inline constexpr bool takes_units = std::is_invocable_v<const F&, T&, T, T&, T&, T, T>;
 
 // How many slots a rule's function takes.
 template <class F, class T>
-inline constexpr int arity = takes<F, T, 0>   ? 0
-                             : takes<F, T, 1> ? 1
-                             : takes<F, T, 2> ? 2
-                                              : 3;
+inline constexpr int arity = takes<F, T, 0>      ? 0
+                             : takes<F, T, 1>    ? 1
+                             : takes<F, T, 2>    ? 2
+                             : takes_units<F, T> ? 2
+                                                 : 3;
 
-// Moves n coordinates, and those after them that belong to the same line.
+// Moves n coordinates, and those after them that belong to the same line. `after` says what happens before and after
+// the rule to coordinate i.
 template <class T, int Slots, class F, class After>
 FG_INLINE void move_all(const F f, const T* FG_RESTRICT g, T* FG_RESTRICT w, const std::array<T*, 3>& slot, Index n,
                         const After after) {
@@ -118,7 +129,7 @@ FG_INLINE void move_all(const F f, const T* FG_RESTRICT g, T* FG_RESTRICT w, con
 #pragma omp simd
     for (Index i = 0; i < whole; ++i) {
         T v = w[i];
-        const T gradient = after.before(v, g[i]);
+        const T gradient = after.before(i, v, g[i]);
         T effective_rate;
         if constexpr (Slots == 0) {
             effective_rate = f(v, gradient);
@@ -128,7 +139,11 @@ FG_INLINE void move_all(const F f, const T* FG_RESTRICT g, T* FG_RESTRICT w, con
             a[i] = p;
         } else if constexpr (Slots == 2) {
             T p = a[i], q = b[i];
-            effective_rate = f(v, gradient, p, q);
+            if constexpr (takes_units<F, T>) {
+                effective_rate = f(v, gradient, p, q, after.pull_of(i), after.unit_of(i));
+            } else {
+                effective_rate = f(v, gradient, p, q);
+            }
             a[i] = p;
             b[i] = q;
         } else {
@@ -138,43 +153,76 @@ FG_INLINE void move_all(const F f, const T* FG_RESTRICT g, T* FG_RESTRICT w, con
             b[i] = q;
             c[i] = r;
         }
-        w[i] = after(v, effective_rate);
+        w[i] = after(i, v, effective_rate);
     }
 }
 
+// What rules see that do not step in units.
 template <class T>
-struct Nothing {
-    FG_INLINE T before(T&, T g) const { return g; }
-    FG_INLINE T operator()(T w, T) const { return w; }
+struct Plain {
+    FG_INLINE T pull_of(Index) const { return T(1); }
+    FG_INLINE T unit_of(Index) const { return T(1); }
+};
+
+template <class T>
+struct Nothing : Plain<T> {
+    FG_INLINE T before(Index, T&, T g) const { return g; }
+    FG_INLINE T operator()(Index, T w, T) const { return w; }
 };
 
 template <class T, bool Signs>
-struct Penalised {
+struct Penalised : Plain<T> {
     T l2, kept, l1, lowest;
-    FG_INLINE T before(T& w, T g) const {
+    Penalised(T l2, T kept, T l1, T lowest) : l2(l2), kept(kept), l1(l1), lowest(lowest) {}
+    FG_INLINE T before(Index, T& w, T g) const {
         g += l2 * w;
         if constexpr (Signs) g += w > T(0) ? l1 : w < T(0) ? -l1 : T(0);
         w *= kept;
         return g;
     }
-    FG_INLINE T operator()(T w, T effective_rate) const {
+    FG_INLINE T operator()(Index, T w, T effective_rate) const {
         if constexpr (!Signs) w = soft(w, l1 * effective_rate);
         return w < lowest ? lowest : w;
     }
 };
 
 template <class T>
-struct Flowing {
+struct Flowing : Plain<T> {
     double l1, l2;
     T coupled, kept, lowest;
-    FG_INLINE T before(T& w, T g) const {
+    Flowing(double l1, double l2, T coupled, T kept, T lowest)
+        : l1(l1), l2(l2), coupled(coupled), kept(kept), lowest(lowest) {}
+    FG_INLINE T before(Index, T& w, T g) const {
         g += coupled * w;
         w *= kept;
         return g;
     }
-    FG_INLINE T operator()(T w, T effective_rate) const {
+    FG_INLINE T operator()(Index, T w, T effective_rate) const {
         w = flow(w, double(effective_rate), l1, l2);
         return w < lowest ? lowest : w;
+    }
+};
+
+// Steps in units, with the penalty of `Inner`. A rule that is `Closed` keeps to w and g, and is told pull and unit.
+template <class T, bool Closed, class Inner>
+struct InUnits {
+    Inner inner;
+    const T* FG_RESTRICT unit;
+    const T* FG_RESTRICT pull;
+    T limit;
+    FG_INLINE T pull_of(Index i) const { return pull[i]; }
+    FG_INLINE T unit_of(Index i) const { return unit[i]; }
+    FG_INLINE T before(Index i, T& w, T g) const {
+        g *= pull[i];
+        g = g > limit ? limit : g < -limit ? -limit : g;
+        const T penalty = inner.before(i, w, T(0));
+        if constexpr (Closed) return g / pull[i] + penalty;
+        w *= unit[i];
+        return g + pull[i] * penalty;
+    }
+    FG_INLINE T operator()(Index i, T w, T effective_rate) const {
+        if constexpr (Closed) return inner(i, w, effective_rate);
+        return inner(i, w / unit[i], effective_rate * (pull[i] / unit[i]));
     }
 };
 
@@ -190,19 +238,28 @@ inline constexpr bool sees_signs = requires { requires Rule::signs; };
 template <class Rule>
 inline constexpr bool answers = requires { Rule::answer; };
 
-// Calls act(after) with what the penalty does before and after the rule.
+// Calls act(after) with what the penalty does before and after the rule; in units, if there are some for the
+// coordinates: unit[0], pull[0] are those of the first.
 template <class T, class Rule, class F>
-FG_INLINE void with_penalty(const Tick& tick, const Penalty& penalty, F&& act) {
+FG_INLINE void with_penalty(const Tick& tick, const Penalty& penalty, const Flat<T>& units, F&& act) {
     const T lowest = penalty.positive ? T(0) : -std::numeric_limits<T>::infinity();
     const T kept = T(1.0 - tick.rate * penalty.decay), coupled = T(penalty.coupled);
-    if (penalty.none()) {
+    const auto as_asked = [&](const auto& inner) FG_INLINED {
+        using Inner = std::remove_cvref_t<decltype(inner)>;
+        if (units.unit) {
+            act(detail::InUnits<T, closes<Rule>, Inner>{inner, units.unit, units.pull, T(units.limit)});
+        } else {
+            act(inner);
+        }
+    };
+    if (penalty.none() && !units.unit) {
         act(detail::Nothing<T>{});
     } else if constexpr (closes<Rule>) {
-        act(detail::Penalised<T, false>{coupled, kept, T(0), lowest});
+        as_asked(detail::Penalised<T, false>{coupled, kept, T(0), lowest});
     } else if (flows<Rule> && penalty.l2 != 0.0) {
-        if constexpr (flows<Rule>) act(detail::Flowing<T>{penalty.l1, penalty.l2, coupled, kept, lowest});
+        if constexpr (flows<Rule>) as_asked(detail::Flowing<T>{penalty.l1, penalty.l2, coupled, kept, lowest});
     } else {
-        act(detail::Penalised<T, sees_signs<Rule>>{T(penalty.l2 + penalty.coupled), kept, T(penalty.l1), lowest});
+        as_asked(detail::Penalised<T, sees_signs<Rule>>{T(penalty.l2 + penalty.coupled), kept, T(penalty.l1), lowest});
     }
 }
 
@@ -226,6 +283,9 @@ void sweep(const Rule& rule, const Tick& tick, const Penalty& penalty, const Gra
     rule.template at<T>(tick_of<Rule>(tick, penalty), [&](const auto& f) {
         constexpr int slots = detail::arity<std::remove_cvref_t<decltype(f)>, T>;
         alignas(64) T sum[block], aside[1 + Flat<T>::most_slots][cache_line<T>];
+        alignas(64) T unit[cache_line<T>], pull[cache_line<T>];  // of the last ones, beside them
+        std::fill_n(unit, cache_line<T>, T(1));
+        std::fill_n(pull, cache_line<T>, T(1));
         for (Index i = begin, n; i < end; i += n) {
             n = std::min(block, end - i);
             const bool whole = n >= cache_line<T>;
@@ -240,7 +300,12 @@ void sweep(const Rule& rule, const Tick& tick, const Penalty& penalty, const Gra
             std::array<T*, 1 + Flat<T>::most_slots> far{w}, near{};
             for (int s = 0; s < slots; ++s) far[std::size_t(s) + 1] = flat.slot[s] + i;
             for (std::size_t k = 0; k <= slots; ++k) near[k] = whole ? far[k] : std::copy_n(far[k], n, aside[k]) - n;
-            with_penalty<T, Rule>(tick, penalty, [&](const auto& after) {
+            Flat<T> units = flat;
+            if (flat.unit) {
+                units.unit = whole ? flat.unit + i : std::copy_n(flat.unit + i, n, unit) - n;
+                units.pull = whole ? flat.pull + i : std::copy_n(flat.pull + i, n, pull) - n;
+            }
+            with_penalty<T, Rule>(tick, penalty, units, [&](const auto& after) {
                 detail::move_all<T, slots>(f, g, near[0], {near[1], near[2], near[3]}, n, after);
             });
             for (std::size_t k = 0; !whole && k <= slots; ++k) std::copy_n(aside[k], n, far[k]);

@@ -67,12 +67,17 @@ FG_INLINE void catch_up(const Rule& rule, const Missed& missed, const Penalty& p
     const T lowest = penalty.positive ? T(0) : -std::numeric_limits<T>::infinity();
     const auto bounded = [=](T w) { return w < lowest ? lowest : w; };
     T* const w = flat.w;
+    const auto pull = [&](Index i) { return flat.unit ? flat.pull[i] : T(1); };
+    const auto unit = [&](Index i) { return flat.unit ? flat.unit[i] : T(1); };
     if constexpr (flows<Rule>) {
         const double time = missed.time[to] - missed.time[from];
-        for (Index i = at; i < at + n; ++i)
-            w[i] = bounded(flow(w[i], time * double(rule.pace(flat.slot[0][i])), penalty.l1, penalty.l2));
+        for (Index i = at; i < at + n; ++i) {
+            const double pace = double(rule.pace(flat.slot[0][i]) * (pull(i) / unit(i)));
+            w[i] = bounded(flow(w[i], time * pace, penalty.l1, penalty.l2));
+        }
     } else if constexpr (closes<Rule>) {
-        for (Index i = at; i < at + n; ++i) rule.catch_up(missed.last, w[i], flat.slot[0][i], flat.slot[1][i]);
+        for (Index i = at; i < at + n; ++i)
+            rule.catch_up(missed.last, w[i], flat.slot[0][i], flat.slot[1][i], pull(i), unit(i));
     } else {
         const double shrunk = missed.product[to] / missed.product[from];
         const T threshold = T((missed.threshold[to] - missed.threshold[from]) * missed.product[from]);
@@ -88,7 +93,13 @@ void sweep_some(const Rule& rule, const Tick& tick, const Penalty& penalty, doub
     const T high = T(limit);
     rule.template at<T>(tick_of<Rule>(tick, penalty), [&](const auto& f) {
         constexpr int slots = detail::arity<std::remove_cvref_t<decltype(f)>, T>;
-        alignas(64) T near[2 + Flat<T>::most_slots][block];
+        alignas(64) T near[4 + Flat<T>::most_slots][block];
+        Flat<T> units = flat;
+        if (flat.unit) {
+            std::fill_n(near[5], 2 * block, T(1));
+            units.unit = near[5];
+            units.pull = near[6];
+        }
         const Index at_once = std::min(width, block), group = std::max<Index>(1, block / width);
         for (Index first = 0; first < count; first += group) {
             const Index members = std::min(group, count - first);
@@ -103,8 +114,9 @@ void sweep_some(const Rule& rule, const Tick& tick, const Penalty& penalty, doub
                     near[1][i] = g[far] > high ? high : g[far] < -high ? -high : g[far];
                     g[far] = T(0);
                     for (int s = 0; s < slots; ++s) near[2 + s][i] = flat.slot[s][far];
+                    if (flat.unit) near[5][i] = flat.unit[far], near[6][i] = flat.pull[far];
                 });
-                with_penalty<T, Rule>(tick, penalty, [&](const auto& after) {
+                with_penalty<T, Rule>(tick, penalty, units, [&](const auto& after) {
                     detail::move_all<T, slots>(f, near[1], near[0], {near[2], near[3], near[4]}, members * n, after);
                 });
                 each([&](Index far, Index i) {

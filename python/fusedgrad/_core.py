@@ -24,7 +24,10 @@ from ._bindings import (
     score_margins,
     set_team_policy,
     set_usable_threads,
+    solve_positive,
     team_policy,
+    transposed_product,
+    weighted_gram,
 )
 from ._isa import load
 

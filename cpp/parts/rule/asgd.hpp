@@ -25,7 +25,7 @@ struct Asgd {
     template <class T, class Sweep>
     void at(const Tick& tick, Sweep&& sweep) const {
         const double eta = tick.rate / std::pow(1.0 + lambd * tick.rate * double(tick.step - 1), alpha);
-        const T rate = T(eta), kept = T(1.0 - lambd * eta);
+        const T rate = T(eta), kept = T(tick.penalised ? 1.0 - lambd * eta : 1.0);
         sweep([=](T& w, T g) {
             w = kept * w - rate * g;
             return rate;

@@ -16,8 +16,9 @@
 //   flow          the penalty acts after the step as an exact flow over the effective rate of the coordinate; because
 //                 flows compose, coordinates without gradient can wait for theirs (sparse data). That rate is
 //                 time(tick) * pace(first slot)
-//   closed        the rule takes the penalty, tick.l1, tick.l2 and tick.positive, into its own formula;
-//                 catch_up(tick, w, slots ...) makes up for steps without gradient at the rate of this one
+//   closed        the rule takes the penalty, tick.l1, tick.l2 and tick.positive, into its own formula, and the data's
+//                 units: f(w, g, slot, slot, pull, unit), see kernel/sweep.hpp; its catch_up(tick, w, slots ..., pull,
+//                 unit) makes up for steps without gradient at the rate of this one
 //   signs         the rule sees only the gradient's sign, and L1 enters as a subgradient
 //   answer        the slot that holds the weights to use, rather than w: their mean (ASGD). After a step, penalty
 //                 included, it moves towards w by share(tick); f does not take it
@@ -40,6 +41,7 @@ struct Tick {
     double carry = 1.0;         // the number carried so far
     double l1 = 0.0, l2 = 0.0;  // the penalty, for rules that are `closed`
     bool positive = false;      // whether weights must not be negative, likewise
+    bool penalised = true;      // whether penalties of the rule's own apply; they do not to intercepts
 };
 
 // A running mean: m moves towards g by a share of their distance; reckoned from the nearer end, as torch's lerp is, so

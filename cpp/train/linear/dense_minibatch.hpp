@@ -64,6 +64,7 @@ private:
     void begin_epoch(int most_members) override {
         while (int(margins_.size()) < most_members) {
             margins_.emplace_back(reach_ * widest_);
+            intercepts_.emplace_back(this->blocks_.columns());
             wide_.emplace_back(is_long<T>(chunk_) ? (X_.cols() + 1) * widest_ : 0);
         }
         stamps_ += std::uint64_t(this->batches());
@@ -102,12 +103,15 @@ private:
         if (member == 0) this->measure(batch, [this](const Model<T>& model) { return this->norms(model); });
         T* const p = margins_[std::size_t(member)].data();
         double* const wide = is_long<T>(chunk_) ? wide_[std::size_t(member)].data() : nullptr;
+        T* const intercepts = intercepts_[std::size_t(member)].data();
+        for (const auto& block : this->blocks_) this->blocks_.intercepts_at_zero(block, intercepts + block.before);
         each_claimed(batch, chunks, member, members, [&](Index c, Index end) {
             if (this->watch_->called_off(member)) return;
             const MemberRows rows{batch, std::min(end * chunk_, batch.count), chunks * member / members * chunk_};
             for (const auto& block : this->blocks_)
-                block.alone() && this->blocks_.width == 1 ? one_output(rows, c, block, p, wide)
-                                                          : many(rows, c, block, p, wide);
+                block.alone() && this->blocks_.width == 1
+                    ? one_output(rows, c, block, intercepts + block.before, p, wide)
+                    : many(rows, c, block, intercepts + block.before, p, wide);
         });
         barrier.wait();
         if (this->watch_->off()) return;
@@ -172,7 +176,22 @@ private:
         }
     }
 
-    void one_output(const MemberRows& member_rows, Index c, const ModelBlock<T>& block, T* p, double* wide) {
+    // From the gradient of weights by rows reckoned from zero to that by rows reckoned from the centre.
+    void subtract_centre(const ModelBlock<T>& block, const T* FG_RESTRICT slopes, T* FG_RESTRICT G) const {
+        const T* FG_RESTRICT const centre = block.centre.data();
+        if (!centre) return;
+        const Index width = block.width;
+        if (width == 1) {
+            for (Index j = 0; j < X_.cols(); ++j) G[j] = multiply_add(-centre[j], slopes[0], G[j]);
+        } else {
+            for (Index j = 0; j < X_.cols(); ++j)
+                for (Index k = 0; k < width; ++k)
+                    G[j * width + k] = multiply_add(-centre[j * width + k], slopes[k], G[j * width + k]);
+        }
+    }
+
+    void one_output(const MemberRows& member_rows, Index c, const ModelBlock<T>& block, const T* intercept, T* p,
+                    double* wide) {
         T* const g = partial_of(c, block);
         std::fill_n(g, this->blocks_.size, T(0));
         LongSum<T> gradient(g, wide, X_.cols(), summed_);
@@ -180,19 +199,22 @@ private:
         double loss = 0.0, slopes = 0.0;
         const T* const w = block.W;
         each_tile(member_rows, c, tile_, [&](const RowTile<T>& tile, const std::uint32_t* rows) {
-            margins_one(tile, w, w[tile.cols], p);
+            margins_one(tile, w, *intercept, p);
             block.loss->slopes(rows, tile.count, factor, p, &loss);
             gradient.expect(tile.count);
             gradient_one(tile, p, g);
             slopes += total(p, tile.count);
         });
         gradient.finish();
+        const T sum = T(slopes);
+        subtract_centre(block, &sum, g);
         g[X_.cols()] = T(slopes * this->blocks_.model_of(block, 0).recipe.intercept_decay);
         this->loss_at(c, block.models[0]) = loss;
     }
 
     // Several outputs of a model, or several models.
-    void many(const MemberRows& member_rows, Index c, const ModelBlock<T>& block, T* P, double* wide) {
+    void many(const MemberRows& member_rows, Index c, const ModelBlock<T>& block, const T* intercepts, T* P,
+              double* wide) {
         const Index width = block.width, weights = X_.cols() * width;
         T* const G = partial_of(c, block);
         std::fill_n(G, weights + width, T(0));
@@ -205,9 +227,9 @@ private:
             constexpr int N = decltype(vector)::value;
             each_tile(member_rows, c, reach_, [&](const RowTile<T>& tile, const std::uint32_t* rows) {
                 if (single) {
-                    margins_by_lanes<N>(tile, W, W + weights, width, P);
+                    margins_by_lanes<N>(tile, W, intercepts, width, P);
                 } else {
-                    for (Index i = 0; i < tile.count; ++i) std::copy_n(W + weights, width, P + i * width);
+                    for (Index i = 0; i < tile.count; ++i) std::copy_n(intercepts, width, P + i * width);
                     add_margins<N>(tile, W, width, P);
                 }
                 for (Index i = 0; i < tile.count; i += tile_) {
@@ -221,6 +243,13 @@ private:
             });
         });
         gradient.finish();
+        if (single) {
+            T sums[most_columns];
+            for (Index k = 0; k < width; ++k) sums[k] = T(slopes[k]);
+            subtract_centre(block, sums, G);
+        } else {
+            subtract_centre(block, G + weights, G);
+        }
         for (Index m = 0; m < block.size(); ++m) {
             const double decay = this->blocks_.model_of(block, m).recipe.intercept_decay;
             T* const g = G + weights + m * block.step;
@@ -237,6 +266,7 @@ private:
     Index widest_ = 1;                                // columns of a block
     Buffer<T> partial_;                               // (chunks, blocks, features + 1, width)
     std::vector<Buffer<T>> margins_;                  // one a member
+    std::vector<Buffer<T>> intercepts_;               // one a member: (columns,), for rows reckoned from zero
     std::vector<Buffer<double>> wide_;                // one a member: a gradient whose rows are many
     std::vector<std::vector<ModelRange>> updates_;    // by member
     std::vector<std::atomic<std::uint64_t>> claims_;  // by chunk: the stamp of the batch in which it was last taken

@@ -16,6 +16,8 @@ struct Model {
     Recipe recipe;
     Goals<T> goals;
     Flat<T> flat;
+    // (features,): the intercepts in `flat` are those of rows reckoned from here, of dense rows alone; null: from zero.
+    const T* centre = nullptr;
     std::unique_ptr<Updater<T>> updater{};
 
     // Of the epoch; `first_step` is the optimizer's step of its first batch (1, 2, ...).

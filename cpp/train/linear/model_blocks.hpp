@@ -26,6 +26,7 @@ struct ModelBlock {
     std::unique_ptr<BlockLoss<T>> loss{};
     T* W = nullptr;
     Buffer<T> packed{};  // where W lies, if it is not a model's own
+    Buffer<T> centre{};  // (features, width), as W: the models' centres; empty: they have none
 
     bool alone() const { return models.size() == 1; }
     Index size() const { return Index(models.size()); }
@@ -120,6 +121,24 @@ public:
     // Numbers of the scratch memory that `gather` takes.
     static constexpr Index most_gathered = 4096;
 
+    // (width,): the intercepts of a block for rows reckoned from zero. Each is summed from its model's own weights.
+    void intercepts_at_zero(const ModelBlock<T>& block, T* out) const {
+        std::copy_n(block.W + features * block.width, block.width, out);
+        double shift[most_columns];
+        for (Index m = 0; m < block.size(); ++m) {
+            const auto& model = model_of(block, m);
+            if (!model.centre) continue;
+            const T* FG_RESTRICT const c = model.centre;
+            const T* FG_RESTRICT const w = model.flat.w;
+            for (Index k = 0, n; k < block.step; k += n) {
+                n = std::min(block.step - k, most_columns);
+                shifts(c, w + k, n, shift);
+                for (Index i = 0; i < n; ++i)
+                    out[m * block.step + k + i] = T(double(w[features * width + k + i]) - shift[i]);
+            }
+        }
+    }
+
     // Gradients of some models and features leave a block: the sum of its parts.
     void gather(const ModelRange& range, const Gradient<T>& gradient, T* scratch) const {
         const auto& block = blocks_[range.block];
@@ -163,8 +182,37 @@ private:
             std::fill_n(block.W, (features + 1) * block.width, T(0));
             several_ = true;
         }
+        centre(block);
         columns_ += block.width;
         blocks_.push_back(std::move(block));
+    }
+
+    // What the centre c adds to n outputs with weights w.
+    void shifts(const T* FG_RESTRICT c, const T* FG_RESTRICT w, Index n, double* FG_RESTRICT shift) const {
+        std::fill_n(shift, n, 0.0);
+        if (width == 1) {
+            double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+            for (Index j = 0; j < features; ++j) sum += double(c[j]) * double(w[j]);
+            shift[0] = sum;
+        } else {
+            for (Index j = 0; j < features; ++j)
+                for (Index k = 0; k < n; ++k) shift[k] += double(c[j]) * double(w[j * width + k]);
+        }
+    }
+
+    void centre(ModelBlock<T>& block) const {
+        const auto has_centre = [this](Index m) { return models[std::size_t(m)].centre != nullptr; };
+        if (std::none_of(block.models.begin(), block.models.end(), has_centre)) return;
+        block.centre = Buffer<T>(features * block.width);
+        std::fill_n(block.centre.data(), features * block.width, T(0));
+        for (Index m = 0; m < block.size(); ++m) {
+            const T* const c = model_of(block, m).centre;
+            for (Index j = 0; c && j < features; ++j) {
+                const Index at = block.alone() || place_.empty() ? j : Index(place_[std::size_t(j)]);
+                std::fill_n(block.centre.data() + at * block.width + m * block.step, block.step, c[j]);
+            }
+        }
     }
 
     // Sums (features, models) become gradients by model.

@@ -94,7 +94,7 @@ private:
 
     // Sweeps entries begin, ..., end - 1 of all parameters of a model, intercepts without penalty.
     void sweep(const Model<T>& model, Index batch, const Gradient<T>& gradient, Index begin, Index end) const {
-        const Tick tick = model.tick(batch);
+        Tick tick = model.tick(batch);
         Flat<T> flat = model.flat;
         const Index counted = tick.step - model.average_from + 1;
         if (model.average_from <= 0 || counted < 1) flat.average = nullptr;
@@ -102,6 +102,7 @@ private:
         const Index weights = blocks_.features * blocks_.width;
         if (begin < weights)
             model.updater->sweep(tick, model.recipe.penalty, gradient, flat, begin, std::min(end, weights));
+        tick.penalised = false;
         if (end > weights && model.recipe.intercept_decay != 0.0)
             model.updater->sweep(tick, Penalty{}, gradient, flat, std::max(begin, weights), end);
     }

@@ -71,7 +71,7 @@ private:
         const auto& recipe = model.recipe;
         const bool bare = !model.flat.average && recipe.clip_norm == no_limit && recipe.penalty.coupled == 0.0 &&
                           recipe.penalty.decay == 0.0;
-        if (!bare || !model.updater->can_wait()) return Way::swept;
+        if (!bare || !model.updater->can_wait() || (model.updater->plain() && model.flat.unit)) return Way::swept;
         if (SparseDirect<T, I>::suits(model)) return Way::direct;
         return 10.0 * this->length_ * double(this->batches_.size()) < double(owners_.X.cols()) ? Way::waiting
                                                                                                : Way::swept;
@@ -83,7 +83,7 @@ private:
         const double* const rates = model.rates;
         const double* const end = rates + this->batches();
         const double l2 = model.recipe.penalty.l2;
-        if (model.updater->plain()) return std::any_of(rates, end, [=](double rate) { return rate * l2 >= 1.0; });
+        if (model.updater->plain()) return model.flat.unit || std::any_of(rates, end, [=](double rate) { return rate * l2 >= 1.0; });
         if (!model.updater->needs_equal_rates()) return false;
         const T* const w = model.flat.w;
         return std::any_of(rates, end, [=](double rate) { return rate != rates[0]; }) ||

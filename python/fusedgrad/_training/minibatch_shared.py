@@ -15,6 +15,11 @@ from .. import _core, losses
 from .arrays import batch_sizes
 from .records import Task, Validation
 from .smoothness import spread
+from .units import Columns, Targets, columns_of, targets_of_numbers
+
+
+def _key(weight: NDArray[Any] | None) -> Any:
+    return None if weight is None else weight.__array_interface__["data"][0]
 
 
 class Shared:
@@ -37,7 +42,10 @@ class Shared:
         X = task.X
         sparse = sp.issparse(X)
         self.row_bytes = X.nnz * (X.dtype.itemsize + X.indices.itemsize) // X.shape[0] if sparse else X[:1].nbytes
-        self._spreads: dict[Any, float] = {}
+        self.length = X.nnz / X.shape[0] if sparse else float(X.shape[1])  # entries of a row
+        self._columns: dict[Any, Columns] = {}
+        self._targets: dict[Any, Targets] = {}
+        self._spreads: dict[Any, tuple[Columns, float]] = {}  # columns: so that no other has their id
         self._totals: dict[Any, Any] = {}
         self._scorer: Any = None
 
@@ -57,17 +65,33 @@ class Shared:
         """Those of the rows to train on."""
         return values if self.rows is None else values[self.rows]
 
-    def spread(self, weight: NDArray[Any] | None, relative: float) -> float:
-        """`spread` of X, with sample weights times a number."""
-        key = None if weight is None else (weight.__array_interface__["data"][0], relative)
+    def columns(self, weight: NDArray[Any] | None, *, centred: bool) -> Columns:
+        """`columns_of` X."""
+        key = (_key(weight), centred)
+        if key not in self._columns:
+            self._columns[key] = columns_of(self.task.X, self.rows, weight, centred=centred)
+        return self._columns[key]
+
+    def targets(self, weight: NDArray[Any] | None, loss: losses.Loss) -> Targets:
+        """`targets_of_numbers`, of y."""
+        key = (_key(weight), loss)
+        if key not in self._targets:
+            of_rows = None if weight is None else self.of_rows(weight)
+            self._targets[key] = targets_of_numbers(loss, self.of_rows(self.task.y), of_rows)
+        return self._targets[key]
+
+    def spread(self, weight: NDArray[Any] | None, relative: float, columns: Columns) -> float:
+        """`spread` of X in units, with sample weights times a number."""
+        key = (_key(weight), relative, id(columns.spread))
         if key not in self._spreads:
             weight = None if weight is None else np.asarray(self.of_rows(weight), dtype=np.float64) * relative
-            self._spreads[key] = spread(self.task.X, weight, batch=int(self.sizes[0]), rows=self.rows)
-        return self._spreads[key]
+            batch = int(self.sizes[0])
+            self._spreads[key] = columns, spread(self.task.X, weight, batch=batch, rows=self.rows, columns=columns)
+        return self._spreads[key][1]
 
     def totals(self, weight: NDArray[Any] | None) -> Any:
         """Weight of the rows of each class code."""
-        key = None if weight is None else weight.__array_interface__["data"][0]
+        key = _key(weight)
         if key not in self._totals:
             weight = None if weight is None else self.of_rows(weight)
             codes = self.of_rows(self.task.y).astype(np.intp)

@@ -10,15 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core, losses, schedules
+from .. import _core, schedules
 from ..exceptions import DivergedError
 from . import rates
 from .arrays import aligned_empty, aligned_zeros
 from .minibatch_shared import Shared
+from .problem import Problem
 from .records import LinearState, LinearWeights, Result, Task
-from .stopping import DIVERGED, INTERRUPTED, RUNNING, Stopping
+from .stopping import CONVERGED, DIVERGED, INTERRUPTED, MAX_ITER, RUNNING, STALLED, Stopping
 
+EVERY_ETA0 = 0.01  # the default of `eta0`
 RETREATS = 8  # times that an automatic rate may prove far too large
+NEAR = 0.005  # share of the objective above its optimum down to which automatic rates go on
+ENOUGH = 0.01  # share of the objective above its optimum at which training has converged
+FAR = 4.0  # times the objective at the start: such an end has diverged
+SMALL = 1e-3  # share of what a poor prediction costs, below which an objective counts as that
 
 
 class Training:
@@ -26,7 +32,7 @@ class Training:
 
     def __init__(self, task: Task, shared: Shared):
         assert task.batches is not None
-        self.task, self.batches, self.shared = task, task.batches, shared
+        self.task, self.batches = task, task.batches
         self.verbose, self.name = 0, ""
         self.began = time.monotonic()
         start = task.start
@@ -42,6 +48,9 @@ class Training:
             return make((n_features + 1, width), dtype)
 
         self.weights = padded()
+        self.shared, self.sizes = shared, shared.sizes
+        self.problem = Problem(task, shared)
+        self.units = self.problem.arrays(width)
         self.average = None if start.average_coef is None else padded()
         if self.average is not None:
             self.average_slot = -1
@@ -50,9 +59,10 @@ class Training:
             state = LinearState(self.batches.optimizer, ())
         self.state = state
         self.slots = [padded() for _ in range(n_slots)]
+        base = self.problem.base
+        if base is not None:
+            start.intercept[:] = base
         self._fill()
-        self.sizes = shared.sizes
-        self.side_weight = self._side_weight()
         self.source = self._source()
         self.before: list[NDArray[Any]] = []  # without a copy, an epoch goes back to the beginning
         self.checkpoint: tuple[list[Any], list[Any], list[Any]] | None = None
@@ -60,21 +70,37 @@ class Training:
         self.curve: list[float] = []
         self.scores: list[float] = []
         self.validation_curve: list[float] = []
-        self.stopping = Stopping(task.stopping)
+        self.stopping = Stopping(task.stopping, least=SMALL * self.problem.typical)
         self.best: LinearWeights | None = None
+        self.nearest: tuple[float, LinearWeights | None] = np.inf, None  # to the optimum, of those looked at
+        self.excess = np.nan  # of the last look, as a share of the objective
         self.stop_reason = RUNNING
         self.error: ValueError | None = None
 
     def _fill(self) -> None:
         """Fill the arrays with what training starts from, which nobody changes until it ends."""
-        start = self.task.start
-        self.weights[:-1, : self.n_outputs], self.weights[-1, : self.n_outputs] = start.coef.T, start.intercept
+        start, n = self.task.start, self.n_outputs
+
+        def fill(array: NDArray[Any], coef: NDArray[Any], intercept: NDArray[Any]) -> None:
+            array[:-1, :n], array[-1, :n] = coef.T, intercept + self._shift(coef)
+
+        fill(self.weights, start.coef, start.intercept)
         if self.average is not None:
             assert start.average_coef is not None and start.average_intercept is not None
-            self.average[:-1, : self.n_outputs] = start.average_coef.T
-            self.average[-1, : self.n_outputs] = start.average_intercept
+            fill(self.average, start.average_coef, start.average_intercept)
         for k, slot in enumerate(self.slots):
-            slot[:, : self.n_outputs] = self.state.slots[k] if self.state.slots else 0.0
+            slot[:, :n] = self.state.slots[k] if self.state.slots else 0.0
+            if k == self.average_slot and self.state.slots:
+                slot[-1, :n] += self._shift(slot[:-1, :n].T)
+
+    def _shift(self, coef: NDArray[Any]) -> NDArray[np.float64] | float:
+        """What intercepts of rows that are reckoned from the centre have more than those reckoned from zero."""
+        columns = self.problem.columns
+        return 0.0 if columns is None or columns.centre is None else coef.astype(np.float64) @ self._centre()
+
+    def _centre(self) -> NDArray[np.float64]:
+        centre: NDArray[Any] = self.units["centre"]  # as the core has it, rounded
+        return centre.astype(np.float64)
 
     def arguments(self) -> dict[str, Any]:
         """What the core wants to know of a model."""
@@ -92,12 +118,13 @@ class Training:
             "positive": self.batches.positive,
             "clip_value": self.batches.optimizer.clip_value,
             "clip_norm": self.batches.optimizer.clip_norm,
-            "intercept_decay": self.task.intercept_decay,
-            "side_weight": self.side_weight.ravel().tolist(),
+            "intercept_decay": self.task.intercept_decay * self.problem.intercept,
+            "side_weight": self.problem.side_weight.ravel().tolist(),
             "sample_weight": self.task.sample_weight,
             "weights": self.weights,
             "slots": self.slots,
             "average": self.average,
+            **self.units,
         }
 
     @property
@@ -113,21 +140,6 @@ class Training:
     @property
     def ended(self) -> bool:
         return self.stop_reason != RUNNING
-
-    def _side_weight(self) -> NDArray[Any]:
-        """(n_outputs, 2): weights of rows outside and inside each output's class, over the mean weight."""
-        side = np.array(self.task.side_weights, dtype=np.float64)
-        weight = self.task.sample_weight
-        if not self.batches.normalise or (weight is None and np.all(side == 1.0)):
-            return side
-        if self.task.labels[0] < 0:
-            return side if weight is None else side / self.shared.of_rows(weight).mean(dtype=np.float64)
-        total, n = self.shared.totals(weight), self.shared.n
-        if self.batches.multinomial:
-            return side / (total @ side[:, 1] / n)
-        inside = total[1:] if self.n_outputs == 1 else total
-        mean = (inside * side[:, 1] + (total.sum() - inside) * side[:, 0]) / n
-        return side / np.where(mean > 0, mean, 1.0)[:, None]
 
     def _source(self) -> rates.Source:
         """The learning rates: the optimizer's own where it has some, else the estimator's."""
@@ -146,17 +158,21 @@ class Training:
         if not isinstance(rate, str):
             return rates.Source(rate)
 
+        return self._automatic(rate, learned)
+
+    def _automatic(self, rate: str, learned: tuple[float, ...]) -> rates.Automatic:
+        given, optimizer = self.task.rates, self.batches.optimizer
         eta0, power, alpha = given.eta0, given.power_t, given.alpha
-        noisy = len(self.sizes) > 1
-        if optimizer.linear_rate is not None:
+        noisy, usual = len(self.sizes) > 1, optimizer.linear_rate
+        cap, stiffness = np.inf, self.problem.stiffness
+        if usual is None:
+            cap = stiffness / (self.problem.smoothness() * optimizer.lasting)
+
+        def own(step: int, sizes: NDArray[np.int64], t: float) -> NDArray[np.float64]:
+            assert usual is not None
             if rate == "optimal":
-                usual = optimizer.linear_rate
-                return rates.Automatic(lambda step, sizes, t: np.full(len(sizes), usual), np.inf, learned, noisy=noisy)
-
-            def falling(step: int, sizes: NDArray[np.int64], t: float) -> NDArray[np.float64]:
-                return eta0 / (step + 1.0 + np.arange(len(sizes), dtype=np.float64)) ** power
-
-            return rates.Automatic(falling, np.inf, learned, noisy=noisy)
+                return np.full(len(sizes), usual)
+            return usual * (eta0 / EVERY_ETA0) / (step + 1.0 + np.arange(len(sizes), dtype=np.float64)) ** power
 
         # The sum of the rates that scikit-learn's schedule has for the rows of the batch.
         def summed(step: int, sizes: NDArray[np.int64], t: float) -> NDArray[np.float64]:
@@ -165,31 +181,9 @@ class Training:
                 each = eta0 / at**power
             else:
                 each = 1.0 / (alpha**0.25 + alpha * (at - 1.0)) if alpha > 0 else np.full(len(sizes), np.inf)
-            return sizes * each / optimizer.lasting
+            return stiffness * sizes * each / optimizer.lasting
 
-        cap = 1.0 / (self._smoothness() * optimizer.lasting)
-        return rates.Automatic(summed, cap, learned, noisy=noisy)
-
-    def _smoothness(self) -> float:
-        curvature = losses.get(self.task.objective.loss).curvature
-        if self.batches.multinomial:
-            curvature = 0.5
-        elif curvature == 0.0:
-            curvature = 1.0  # no curvature, but kinks: what a step may do is left to the plateaus
-        elif not np.isfinite(curvature):  # Poisson: as at the largest mean that is plausible
-            y = self.shared.of_rows(self.task.y)
-            curvature = max(1.0, float(y.mean() + 3 * y.std()))
-        relative = float(self.side_weight.max())
-        if self.task.sample_weight is None:
-            curvature *= relative
-        result = curvature * self.shared.spread(self.task.sample_weight, relative) + self.task.objective.l2
-        if not result < 1.0 / float(np.finfo(self.weights.dtype).tiny):
-            self.shared.check()
-            raise ValueError(
-                f"No learning rate of {self.weights.dtype} is small enough for these data: {self.shared.largest()} "
-                "Scale the columns, by StandardScaler for instance."
-            )
-        return result
+        return rates.Automatic(summed if usual is None else own, cap, learned, noisy=noisy)
 
     def save_checkpoint(self) -> None:
         """Remember how things stand after some epochs, for `restore_checkpoint`."""
@@ -257,7 +251,7 @@ class Training:
         start, before = self.task.start, self.state
         start.steps = before.step + batches
         epoch = before.epoch + (not interrupted)
-        self.state = LinearState(before.optimizer, before.slots, start.steps, epoch, carry, before.rates)
+        self.state = replace(before, step=start.steps, epoch=epoch, carry=carry)
         if interrupted:
             self.stop_reason = INTERRUPTED
             return
@@ -276,7 +270,39 @@ class Training:
             self.validation_curve.append(loss)
             if self.task.restore_best and (self.best is None or self.stopping.is_best(score)):
                 self.best = copy.deepcopy(self._current_weights())
-        self.stop_reason = self.stopping.judge(len(self.curve), objective, score, self.source)
+        reason = self.stopping.judge(len(self.curve), objective - self.problem.floor, score, self.source)
+        if reason == CONVERGED:
+            reason = self._verdict()
+        elif reason == MAX_ITER and self.task.stopping.tells_rates and self._has_diverged():
+            reason = DIVERGED
+        self.stop_reason = reason
+        if reason not in (RUNNING, MAX_ITER):
+            self.source.reset()
+
+    def _verdict(self) -> str:
+        """What it means that the objective no longer falls: training goes on at other rates, or has ended."""
+        if self._has_diverged():
+            return DIVERGED
+        found = self.problem.excess(self.prediction_weights(), self.shared.threads)
+        if found is None:
+            return CONVERGED
+        self.excess = found.above / max(found.objective, SMALL * self.problem.typical)
+        if self.excess < self.nearest[0]:
+            self.nearest = self.excess, copy.deepcopy(self._current_weights())
+        left = len(self.curve) < self.task.stopping.max_epochs and self.excess > NEAR
+        steers = isinstance(self.source, rates.Automatic) and self.task.objective.loss != "perceptron"
+        if steers and left and self.source.steer(self.excess):
+            self.stopping.go_on()
+            return RUNNING
+        self.excess = self.nearest[0]
+        return CONVERGED if self.excess <= ENOUGH else STALLED
+
+    def _has_diverged(self) -> bool:
+        """Whether the objective has ended far above where it was, by rates that somebody else has chosen."""
+        if isinstance(self.source, rates.Automatic):
+            return False
+        floor = self.problem.floor
+        return self.curve[-1] - floor > FAR * max(self.curve[0] - floor, SMALL * self.problem.typical)
 
     def _unpadded(self, array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """Without columns that fill up a register it is a view, which changes as training goes on.
@@ -285,7 +311,7 @@ class Training:
         and products with sparse rows want them so.
         """
         coef = np.asfortranarray(array[:-1, : self.n_outputs].T)
-        return coef, array[-1, : self.n_outputs].astype(np.float64)
+        return coef, array[-1, : self.n_outputs].astype(np.float64) - self._shift(coef)
 
     def prediction_weights(self) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """The weights to predict with."""
@@ -308,9 +334,15 @@ class Training:
         start, settled = self.task.start, self._current_weights()
         if self.ended and self.best is not None:
             settled = self.best
+        elif self.ended and self.nearest[1] is not None and self.excess >= self.nearest[0]:
+            settled = self.nearest[1]
         start.coef, start.intercept = settled.coef, settled.intercept
         start.average_coef, start.average_intercept = settled.average_coef, settled.average_intercept
         slots = tuple(slot[:, : self.n_outputs] for slot in self.slots)
+        if self.average_slot >= 0 and self.problem.columns is not None:
+            answer = slots[self.average_slot].copy()
+            answer[-1] -= self._shift(answer[:-1].T)
+            slots = slots[: self.average_slot] + (answer,) + slots[self.average_slot + 1 :]
         if not self.ended or any(not slot.flags.c_contiguous for slot in slots):
             slots = tuple(slot.copy() for slot in slots)
         validated = self.validation is not None
@@ -320,7 +352,31 @@ class Training:
             loss_curve=list(self.curve),
             validation_scores=list(self.scores) if validated else None,
             validation_loss_curve=list(self.validation_curve) if validated else None,
-            optimizer_state=replace(self.state, slots=slots, rates=self.source.state),
+            optimizer_state=replace(self.state, slots=slots, rates=self.source.state, seen=self.problem.seen),
+            warning=self._warning() if self.ended else "",
+        )
+
+    def _warning(self) -> str:
+        if self.stop_reason == DIVERGED:
+            return (
+                f"Training has diverged: the objective rose from {self.curve[0]:.4g} to {self.curve[-1]:.4g}. The "
+                f"learning rate, {self.table[-1]:.3g} at last, is too large: try a tenth of it, or leave it to "
+                "learning_rate='optimal' or 'invscaling', which need no tuning with mini-batches."
+            )
+        if self.stop_reason != STALLED:
+            return ""
+        if self.task.objective.loss == "perceptron":
+            advice = "Where classes overlap, the perceptron has no optimum but weights of zero; loss='hinge' or 'log_loss'"
+            advice += " has one."
+        elif isinstance(self.source, rates.Automatic):
+            advice = "Columns that nearly repeat each other slow it down; so does alpha=0. Try optimizer='sgd', a larger"
+            advice += " batch_size, a larger alpha, a smaller tol with a larger max_iter, or scaled and fewer columns."
+        else:
+            advice = "Try a schedule that decays, or another learning rate; or leave it to learning_rate='optimal' or"
+            advice += " 'invscaling', which need no tuning with mini-batches."
+        return (
+            f"Training has stalled: the objective no longer falls, but is about {self.excess:.1%} above its optimum. "
+            + advice
         )
 
     def _print_epoch(self) -> None:

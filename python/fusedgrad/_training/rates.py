@@ -17,6 +17,9 @@ from .. import schedules
 Floats = NDArray[np.float64]
 
 SLOWEST = 1e-6  # "adaptive" ends here, as in scikit-learn
+AUTOMATIC = ("optimal", "invscaling")  # learning rates of linear models that need no tuning with mini-batches
+BOLDEST = 64.0  # times the usual rate
+VAIN = 4  # tries in a row of other rates that bring nothing
 
 
 def settled(
@@ -156,6 +159,8 @@ class Automatic(Source):
     batches an epoch, when it falls by less than a thousandth and by less than half of what it fell before. (Progress
     that is slow but steady, as on losses that are linear far from the optimum, is no such end.)
 
+    Where training would stop away from the optimum, `steer` looks for the rates that bring it nearer.
+
     Parameters
     ----------
     schedule : callable
@@ -178,24 +183,56 @@ class Automatic(Source):
         noisy: bool,
     ):
         super().__init__(schedule)
-        before, self.share, self.best, self.fell = state or (np.inf, 1.0, np.inf, np.inf)
-        self.cap, self.noisy = min(cap, before), noisy
+        _, self.share, self.best, self.fell = state or (np.inf, 1.0, np.inf, np.inf)
+        self.cap, self.noisy = cap, noisy
+        self._forget()
+
+    def _forget(self) -> None:
+        self.nearest, self.failures = np.inf, 0  # the least excess at a look, and looks since
+        self.top, self.hot = 1.0, False  # the share of bold epochs; whether those to come are
 
     @property
     def state(self) -> tuple[float, ...]:
         return (self.cap, self.share, self.best, self.fell)
 
     def reset(self) -> None:
+        """Begin anew, for a fit that goes on later."""
         self.share, self.best, self.fell = 1.0, np.inf, np.inf
+        self._forget()
 
     def table(self, step: int, sizes: NDArray[np.int64], t: float) -> Floats:
-        return self.share * np.minimum(self.schedule(step, sizes, t), self.cap)
+        usual = self.schedule(step, sizes, t)
+        if self.share > 1.0:  # above what the schedule says, but never above the cap
+            return np.minimum(self.share * usual, self.cap)
+        return self.share * np.minimum(usual, self.cap)
 
     def tell(self, objective: float) -> None:
+        if self.hot:
+            return
         fell = self.best - objective
         if fell <= 0 or (self.noisy and fell < min(1e-3 * abs(self.best), self.fell / 2)):
             self.share /= 4
         self.best, self.fell = min(self.best, objective), fell if fell > 0 else np.inf
+
+    def steer(self, excess: float) -> bool:
+        """Hear how far above the optimum progress has ended; whether to go on, at other rates.
+
+        Low rates calm the noise of the steps, and go nowhere; so bold epochs at high rates, of which nothing is
+        expected, take turns with epochs whose rates fall. What brings the optimum no nearer a few times in a row ends.
+        """
+        if self.hot:
+            self.hot, self.share = False, self.top / 4
+        elif excess < 0.8 * self.nearest:
+            self.failures, self.share = 0, self.share / 4
+        else:
+            self.failures += 1
+            if self.failures > VAIN:
+                return False
+            self.hot, self.share = True, self.top
+            self.top = min(4 * self.top, BOLDEST)
+        self.nearest = min(self.nearest, excess)
+        self.best, self.fell = np.inf, np.inf
+        return True
 
     def retreat(self) -> None:
         """Hear that the last table was far too large."""

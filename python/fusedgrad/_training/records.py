@@ -82,9 +82,41 @@ class OptimizerState(Generic[Slot]):
     rates: tuple[float, ...] = ()
 
 
+class Seen(NamedTuple):
+    """What `partial_fit` has seen so far: what the units of the data are reckoned from.
+
+    Attributes
+    ----------
+    rows : float
+        Rows so far.
+    centre, square : ndarray of shape (n_features,)
+        Means of the columns and mean squares about them; sparse columns: zeros, and the largest mean square so far.
+    smoothness : float
+        How fast slopes change, mean over the rows.
+    base, scale, cost : ndarray of shape (n_outputs,)
+        Of the targets.
+    """
+
+    rows: float
+    centre: NDArray[np.float64]
+    square: NDArray[np.float64]
+    smoothness: float
+    base: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    cost: NDArray[np.float64]
+
+
 @dataclass(frozen=True)
 class LinearState(OptimizerState[Floats]):
-    """Of linear models: a slot is an array of shape (n_features + 1, n_outputs), intercepts last."""
+    """Of linear models: a slot is an array of shape (n_features + 1, n_outputs), intercepts last.
+
+    Attributes
+    ----------
+    seen : Seen or None
+        What `partial_fit` has seen of the data, where rates are automatic.
+    """
+
+    seen: Seen | None = None
 
     def fits(self, optimizer: Optimizer, shape: tuple[int, int]) -> bool:
         """Whether another optimizer can go on from here, for weights of this shape."""
@@ -107,6 +139,8 @@ class Batches:
         Whether weights count relative to their mean: not in `partial_fit`, which does not know all rows.
     state : LinearState or None
         Where to go on from.
+    base_score : bool
+        Whether intercepts start at the constant that costs least: not where something is known of them.
     """
 
     size: int
@@ -115,6 +149,7 @@ class Batches:
     positive: bool
     normalise: bool
     state: LinearState | None
+    base_score: bool = False
 
 
 @dataclass
@@ -191,3 +226,4 @@ class Result:
     validation_scores: list[float] | None
     validation_loss_curve: list[float] | None
     optimizer_state: LinearState | None = None
+    warning: str = ""  # what its user must know

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from .. import _core
+from .. import _core, losses
 from .._validation.arrays import as_core
 from ..exceptions import DivergedError
 from .callbacks import Epochs
+from .excess import FEWEST
 from .records import Result, Task, Validation
 from .stopping import DIVERGED, INTERRUPTED, joint
+from .units import targets_of_classes, targets_of_numbers
+
+LARGE = 1e10  # a coefficient that no data need
 
 # Columns of an epoch's record, as the core hands it over.
 LOSS, OBJECTIVE, SCORE, VALIDATION_LOSS, NORM, NONZEROS, INTERCEPT = range(7)
@@ -42,6 +47,8 @@ def run(
 
     def result() -> Result:
         ended = _result(task, session.reports(), interrupted=state == "interrupted")
+        if state != "paused" and not ended.warning:
+            ended = replace(ended, warning=_warning(task, ended))
         start.t = steps + ended.n_iter * task.X.shape[0]
         start.steps = int(start.t) - 1
         return ended
@@ -52,6 +59,55 @@ def run(
         state = session.run(threads, report, 1 if epochs else 0)
         stop = epochs.end(None if state == "interrupted" else lambda: fitted(result()))
     return result()
+
+
+def _warning(task: Task, result: Result) -> str:
+    """What there is to say of a fit that ended where nobody wants to be, whatever its rule of stopping says."""
+    largest = float(np.abs(task.start.coef).max(initial=0.0))
+    remedy = (
+        "Scale the columns of X (StandardScaler), or try a smaller eta0, or batch_size=256, whose rates need no tuning."
+    )
+    if largest > LARGE:
+        return f"Training ended with a coefficient of {largest:.3g}, which is far too large for most data. {remedy}"
+    if task.X.shape[0] < FEWEST or task.objective.offset_rate or not result.loss_curve:
+        return ""
+    constant = _constant_cost(task)
+    if not result.loss_curve[-1] > constant or not _mean_loss(task) > constant:
+        return ""
+    return f"The model is worse than a constant prediction, which costs {constant:.4g} on average. {remedy}"
+
+
+def _weights_of_classes(task: Task) -> tuple[Any, Any]:
+    """Which rows lie inside each output's class, (n, n_outputs), and the rows' weights."""
+    weight = np.ones(len(task.y)) if task.sample_weight is None else np.asarray(task.sample_weight, dtype=np.float64)
+    outputs = len(task.labels)
+    inside = task.y.astype(np.intp)[:, None] == (np.array([1]) if outputs == 1 else np.arange(outputs))
+    side = np.array(task.side_weights, dtype=np.float64)
+    return inside, weight[:, None] * np.where(inside, side[:, 1], side[:, 0])
+
+
+def _constant_cost(task: Task) -> float:
+    """The mean loss of the best constant prediction, or of 0 where there is no intercept."""
+    loss = losses.get(task.objective.loss, **task.objective.loss_parameters)
+    if task.labels[0] < 0:
+        targets = targets_of_numbers(loss, task.y, task.sample_weight)
+        base = targets.base if task.intercept_decay != 0.0 else np.zeros(1)
+        return float(np.average(loss.value(np.asarray(task.y, dtype=float), base[0]), weights=task.sample_weight))
+    inside, weight = _weights_of_classes(task)
+    shares = (inside * weight).sum(axis=0) / np.maximum(weight.sum(axis=0), np.finfo(float).tiny)
+    base = targets_of_classes(loss, shares).base if task.intercept_decay != 0.0 else np.zeros(len(shares))
+    value = np.where(inside, loss.value(1.0, base), loss.value(loss.negative, base))
+    return float((value * weight).sum(axis=0).mean() / len(weight))
+
+
+def _mean_loss(task: Task) -> float:
+    loss = losses.get(task.objective.loss, **task.objective.loss_parameters)
+    raw = np.asarray(task.X @ task.start.coef.T, dtype=np.float64) + task.start.intercept
+    if task.labels[0] < 0:
+        return float(np.average(loss.value(np.asarray(task.y, dtype=float), raw[:, 0]), weights=task.sample_weight))
+    inside, weight = _weights_of_classes(task)
+    value = loss.value(np.where(inside, 1.0, loss.negative), raw)
+    return float((value * weight).sum(axis=0).mean() / len(weight))
 
 
 def _arguments(task: Task, *, detail: bool) -> dict[str, Any]:

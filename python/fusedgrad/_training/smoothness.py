@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from .. import _core
+from .units import FARTHEST, Columns
 
 SAMPLE = 1024  # rows that the estimate is made from
 _SMALL = 1 << 16  # numbers of sparse rows that are sooner multiplied with their zeros
@@ -30,9 +31,26 @@ def _largest_eigenvalue(X: Any, factor: NDArray[np.float64], one: float, v: NDAr
     return eigenvalue
 
 
+def _in_units(X: Any, columns: Columns) -> Any:
+    if sp.issparse(X):
+        X.data = np.clip(X.data / columns.spread[X.indices], -FARTHEST, FARTHEST)
+        return X
+    centre = 0.0 if columns.centre is None else columns.centre
+    return np.clip((X - centre) / columns.spread, -FARTHEST, FARTHEST)
+
+
 @np.errstate(over="ignore", invalid="ignore")
-def spread(X: Any, weight: NDArray[Any] | None, *, batch: int, rows: NDArray[Any] | None = None) -> float:
+def spread(
+    X: Any,
+    weight: NDArray[Any] | None,
+    *,
+    batch: int,
+    rows: NDArray[Any] | None = None,
+    columns: Columns | None = None,
+) -> float:
     """Estimate how far batches of these rows (None: all) spread; times a loss's curvature, the objective's smoothness.
+
+    With `columns`, rows count in their units, and numbers farther than `FARTHEST` as if they lay there.
 
     The smoothness says how fast the slope of the objective changes; its inverse is a rate that is safe. For a loss with
     second derivative at most `curvature` that of the mean over all n rows is ``curvature * L``, with L the largest
@@ -48,11 +66,15 @@ def spread(X: Any, weight: NDArray[Any] | None, *, batch: int, rows: NDArray[Any
         sample, weight = chosen if rows is None else rows[chosen], None if weight is None else weight[chosen]
     X = X[sample]
     if sp.issparse(X):  # columns without a number have no part in it, and may be millions
-        columns, indices = np.unique(X.indices, return_inverse=True)
-        X = sp.csr_array((X.data, indices, X.indptr), shape=(X.shape[0], len(columns)))
-        X = X.toarray() if X.shape[0] * X.shape[1] <= _SMALL else X
+        present, indices = np.unique(X.indices, return_inverse=True)
+        X = sp.csr_array((X.data, indices, X.indptr), shape=(X.shape[0], len(present)))
+        columns = None if columns is None else Columns(None, columns.spread[present])
     else:
-        columns = np.arange(X.shape[1])
+        present = np.arange(X.shape[1])
+    if columns is not None:
+        X = _in_units(X.astype(np.float64), columns)
+    if sp.issparse(X) and X.shape[0] * X.shape[1] <= _SMALL:
+        X = X.toarray()
     # Squares must not overflow, so rows are measured in units of the largest number.
     unit = float(np.abs(X.data if sp.issparse(X) else X).max(initial=1.0))
     X = X.astype(np.float64) / unit
@@ -61,7 +83,7 @@ def spread(X: Any, weight: NDArray[Any] | None, *, batch: int, rows: NDArray[Any
     square = (X.multiply(X) if sp.issparse(X) else X * X).sum(axis=1)
     row = float((factor * (np.ravel(square) + one**2)).max())
 
-    start = 1.0 + 0.1 * np.sin(1.0 + columns.astype(float) ** 2)  # columns may sum to zero
+    start = 1.0 + 0.1 * np.sin(1.0 + present.astype(float) ** 2)  # columns may sum to zero
     mean = min(1.1 * _largest_eigenvalue(X, factor, one, start), row)  # ten steps come close, from below
     b = min(batch, n)
     expected = mean if n == 1 else (n * (b - 1) * mean + (n - b) * row) / (b * (n - 1))

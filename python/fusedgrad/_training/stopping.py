@@ -1,7 +1,7 @@
 """When training stops: one rule for linear models and for networks.
 
-An epoch is *idle* if what is watched did not beat its best so far by `tol`. Watched is the loss of the epoch, penalty
-included, or with `by_score` (early stopping) the score of the validation rows. After `patience` idle epochs in a row
+An epoch is *idle* if what is watched did not beat its best so far by `tol`, or, where that is `relative`, by `tol` of
+the best. Watched is the loss of the epoch, penalty included, or with `by_score` (early stopping) the score of the validation rows. After `patience` idle epochs in a row
 the source of the learning rates may go on with smaller ones ("adaptive" does); otherwise training has ended. Why it has
 ended is one of the words below.
 
@@ -13,13 +13,14 @@ words; `joint` makes one word of those of its outputs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf, nan
+from math import inf, isfinite, nan
 from typing import NamedTuple, Protocol
 
-CONVERGED = "converged"  # the loss no longer fell
+CONVERGED = "converged"  # the loss no longer fell; of mini-batches: and it is as low as it can be
+STALLED = "stalled"  # the loss no longer fell, away from its optimum
 EARLY_STOPPING = "early_stopping"  # the validation score no longer rose, or a callback asked to stop
 MAX_ITER = "max_iter"  # the last epoch that was allowed has ended
-DIVERGED = "diverged"  # weights or loss are no longer finite
+DIVERGED = "diverged"  # the loss rose for good, or weights or loss are no longer finite
 INTERRUPTED = "interrupted"  # Ctrl-C
 DROPPED = "dropped"  # a search goes on without the model
 RUNNING = "none"  # none of them: training has not ended
@@ -30,7 +31,6 @@ class Rates(Protocol):
 
     def tell(self, objective: float) -> None: ...
     def goes_on(self) -> bool: ...
-    def reset(self) -> None: ...
 
 
 class StoppingRule(NamedTuple):
@@ -48,8 +48,8 @@ class StoppingRule(NamedTuple):
         Whether the validation score decides, rather than the loss.
     tells_rates : bool
         Whether the source of the rates hears of each epoch. (In `partial_fit` of a linear model it does not.)
-    resets_rates : bool
-        Whether the source of the rates begins anew when training has stopped, as it does for linear models.
+    relative : bool
+        Whether `tol` is a share of the best loss so far.
     """
 
     max_epochs: int
@@ -57,7 +57,7 @@ class StoppingRule(NamedTuple):
     patience: float
     by_score: bool = False
     tells_rates: bool = True
-    resets_rates: bool = False
+    relative: bool = False
 
 
 class Stopping:
@@ -69,10 +69,21 @@ class Stopping:
         Idle epochs in a row.
     best_loss, best_score : float
         The best of an epoch so far.
+    least : float
+        What a relative tolerance is a share of at least.
     """
 
-    def __init__(self, rule: StoppingRule, *, idle: int = 0, best_loss: float = inf, best_score: float = -inf):
+    def __init__(
+        self,
+        rule: StoppingRule,
+        *,
+        idle: int = 0,
+        best_loss: float = inf,
+        best_score: float = -inf,
+        least: float = 0.0,
+    ):
         self.rule, self.idle, self.best_loss, self.best_score = rule, idle, best_loss, best_score
+        self.least = least
 
     def is_best(self, score: float | None) -> bool:
         """Whether an epoch that is to be judged has the best score so far."""
@@ -89,11 +100,13 @@ class Stopping:
             rates.tell(loss)
         if self.idle >= rule.patience:
             if not rates.goes_on():
-                if rule.resets_rates:
-                    rates.reset()
                 return EARLY_STOPPING if rule.by_score else CONVERGED
             self.idle = 0
         return MAX_ITER if epoch >= rule.max_epochs else RUNNING
+
+    def go_on(self) -> None:
+        """Hear that training goes on, at other rates, although it would have stopped."""
+        self.idle, self.best_loss = 0, inf
 
     def certain(self, epochs: int) -> int:
         """How many epochs will follow the first `epochs` whatever their losses are, if no score and no rate needs them.
@@ -110,7 +123,10 @@ class Stopping:
         if self.rule.by_score:
             value, bar = nan if score is None else score, self.best_score + self.rule.tol
         else:
-            value, bar = -loss, self.rule.tol - self.best_loss
+            tol = self.rule.tol
+            if self.rule.relative and isfinite(self.best_loss):
+                tol *= max(abs(self.best_loss), self.least)
+            value, bar = -loss, tol - self.best_loss
         if bar != bar:  # -inf + inf: the first epoch improves by whatever is asked
             return value == value
         return value >= bar  # NaN does not

@@ -137,7 +137,9 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         """Whether the mini-batch engine trains, rather than the sequential one."""
         return False
 
-    def _batches(self, n: int, state: Any, *, multinomial: bool, normalise: bool) -> Batches | None:
+    def _batches(
+        self, n: int, state: Any, *, multinomial: bool, normalise: bool, base_score: bool
+    ) -> Batches | None:
         if not self._is_batched():
             return None
         return Batches(
@@ -147,6 +149,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
             positive=bool(self.positive),
             normalise=normalise,
             state=state,
+            base_score=base_score and bool(self.base_score),
         )
 
     def _optimizer(self) -> optimizers.Optimizer:
@@ -179,7 +182,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
             patience=min(int(self.n_iter_no_change), _ENDLESS),
             by_score=validated and bool(self.early_stopping),
             tells_rates=not partial,
-            resets_rates=True,
+            relative=self._is_batched(),
         )
 
     def _decay_of_intercept(self, X: Any) -> float:
@@ -330,9 +333,11 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
                     in_place.append((old, curve))
                 else:
                     attributes[f"{name}_"] = curve
-        for name in (*_AVERAGE_STATE, "_optimizer_state"):
+        for name in (*_AVERAGE_STATE, "_optimizer_state", "_owed"):
             before.pop(name, None)
         before.update(attributes)
+        if result.warning and not partial:
+            before["_owed"] = result.warning  # until `_warn` says it
         return in_place
 
     def _longer_curves(self, result: Result, *, partial: bool) -> dict[str, Any]:
@@ -366,6 +371,9 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
                 ConvergenceWarning,
                 stacklevel=3,
             )
+        owed = self.__dict__.pop("_owed", "")
+        if owed:
+            warnings.warn(owed, ConvergenceWarning, stacklevel=3)
         if self.power_t < 0:
             warnings.warn(NEGATIVE_POWER, FutureWarning, stacklevel=3)
         ignored.warn_of(self, self._idle)

@@ -44,11 +44,18 @@ def _l1_ratio(model: Any) -> str:
     return "" if model.penalty == "elasticnet" else f"{shown(model, 'penalty')} does not use it: {remedy}"
 
 
+def _base_score(model: Any) -> str:
+    if not model._is_batched():
+        return "one sample a step starts at 0, as scikit-learn does"
+    return "" if model.fit_intercept else "with fit_intercept=False there is no intercept"
+
+
 LINEAR: dict[str, Reason] = {
     "learning_rate": _own_rate,
     "eta0": _in_batches(_eta0),
     "power_t": _in_batches(_power_t),
     "quantile": _field_of_loss("quantile"),
+    "base_score": _base_score,
     "intercept_decay": lambda model: "" if model.fit_intercept else "with fit_intercept=False there is no intercept",
 }
 

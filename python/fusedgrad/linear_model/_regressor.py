@@ -50,7 +50,9 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         Epochs at most; `partial_fit` always makes one.
     tol : float in [0, inf) or None, default=1e-3
         Training stops when for `n_iter_no_change` epochs the mean training objective was above its best minus `tol`
-        (with `early_stopping`: the validation score, R², below its best plus `tol`). None: after `max_iter` epochs.
+        (with `early_stopping`: the validation score, R², below its best plus `tol`). With the mini-batch engine `tol`
+        is a share of the best objective, and where that is more than 1 % above its optimum, automatic rates change and
+        training goes on; what is left ends as 'stalled', with a warning. None: after `max_iter` epochs.
     shuffle : bool or 'rows', default=True
         Whether to visit the rows in a new order each epoch. The mini-batch engine then shuffles blocks of a few
         adjacent rows (at most a sixteenth of a batch, about 4 KB), which memory likes better; 'rows' shuffles single
@@ -73,10 +75,13 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         ``tol=None`` training reaches their end; `partial_fit` does not know the end, and needs an object);
         'inverse_scaling' and 'reduce_on_plateau' begin with ``eta0``.
 
-        With mini-batches 'optimal' and 'invscaling' need no tuning: a batch has the sum of the rates of its rows, at
-        most what an estimate of the smoothness of the objective allows, and a quarter of it after each epoch that
-        improves the best objective by less than a thousandth. With an adaptive optimizer, 'optimal' is its usual rate
-        for linear models (`Optimizer.linear_rate`) and 'invscaling' is ``eta0 / step ** power_t``, both reduced alike.
+        With mini-batches 'optimal' and 'invscaling' need no tuning. Their steps are in the data's own units: weights
+        are measured by the spread of their column and of the targets, and dense columns from their means, so `X` and y
+        may have any scale. A batch has the sum of the rates of its rows, at most what an estimate of the smoothness of
+        the objective allows, and a quarter of it after each epoch that improves the best objective by less than a
+        thousandth. With an adaptive optimizer, 'optimal' is its usual rate for linear models (`Optimizer.linear_rate`)
+        and 'invscaling' is ``linear_rate * (eta0 / 0.01) / step ** power_t``, both reduced alike. Other rates count for
+        weights as they are.
     eta0 : float in (0, inf), default=0.01
         The initial rate, or the aggressiveness of 'pa1' and 'pa2'.
     power_t : float, default=0.25
@@ -113,6 +118,10 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         `fusedgrad.show_config` tells); -1: the same; -2: one less, ... Results are the same bits for any number.
     positive : bool, default=False
         Whether to keep the coefficients at 0 or above, by projection after each step of the mini-batch engine.
+    base_score : bool, default=True
+        Whether intercepts start, with the mini-batch engine, at the constant that costs least: the mean of y, its
+        median or quantile, the logarithm of its mean ('poisson', 'gamma'), the log odds of a class. False: at 0. Not
+        where the intercept is given or goes on from a fit.
 
     Attributes
     ----------
@@ -129,7 +138,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         append, whereas `n_iter_` counts the epochs of the last call.
     validation_scores_, validation_loss_curve_ : list of float or None
         R² and mean loss on the validation rows after each epoch; None without them.
-    stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'interrupted'}
+    stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'stalled', 'diverged', 'interrupted'}
         Why training ended; 'early_stopping' also where one of scikit-learn's callbacks asked for it.
     n_features_in_ : int
         Columns of X.
@@ -189,6 +198,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         optimizer: str | Optimizer = "sgd",
         n_jobs: int | None = None,
         positive: bool = False,
+        base_score: bool = True,
     ):
         self.loss = loss
         self.penalty = penalty
@@ -216,6 +226,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         self.optimizer = optimizer
         self.n_jobs = n_jobs
         self.positive = positive
+        self.base_score = base_score
 
     def _shape_coef(self, coef: Any) -> Any:
         return coef if self._y_ndim > 1 else coef.ravel()

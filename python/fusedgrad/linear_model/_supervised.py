@@ -112,6 +112,7 @@ class Supervised(SGD):
         seeds, held_out = self._draw_seeds(split)
         validation = given or held_out
         state = self.__dict__.get("_optimizer_state") if keep else None
+        fresh = coef_init is None and intercept_init is None and not (keep and "coef_" in self.__dict__)
         n = X.shape[0] if rows is None else len(rows)
         own = targets, sample_weight
         if rows is not None:
@@ -131,7 +132,9 @@ class Supervised(SGD):
             shuffle=self.shuffle,
             restore_best=validation is not None and bool(self.restore_best_weights),
             validation=validation,
-            batches=self._batches(n, state, multinomial=self._is_multinomial(), normalise=not partial),
+            batches=self._batches(
+                n, state, multinomial=self._is_multinomial(), normalise=not partial, base_score=fresh
+            ),
             rows=rows,
         )
 
@@ -242,6 +245,7 @@ SUPERVISED_RULES: dict[str, Any] = {
         OneOf(*optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers")
     ),
     "positive": BOOLEAN,
+    "base_score": BOOLEAN,
     "n_jobs": Number(Integral, none=True),
     "penalty": OneOf("l2", "l1", "elasticnet", None),
     "alpha": Number(low=0, high=np.inf, open_high=True),

@@ -17,7 +17,7 @@ from .._atomic import settle_all, shallow_copy
 from .._threads import threads_for
 from .._training.minibatch import Pass, stream_of
 from .._training.records import Task
-from .._training.stopping import DROPPED, INTERRUPTED, MAX_ITER
+from .._training.stopping import DIVERGED, DROPPED, INTERRUPTED, MAX_ITER, STALLED
 from .._validation import ignored
 from .._validation.arrays import aligned, check_finite, check_X_y
 from .._validation.weights import check_not_negative, check_weights
@@ -25,6 +25,7 @@ from ._base import NEGATIVE_POWER
 from ._supervised import Supervised, classes_of
 
 _DATA_ATTRIBUTES = {"n_features_in_", "feature_names_in_", "classes_", "_y_ndim"}  # what data leaves behind
+_ENDS = {DIVERGED: "diverged", STALLED: "stalled"}
 _STREAM = ("batch_size", "shuffle", "random_state", "the rows that early_stopping keeps aside", "epochs made before")
 
 
@@ -120,6 +121,16 @@ def warn_of(models: Sequence[Any], names: Sequence[str]) -> None:
             idle.setdefault(text, []).append(name)
     for text, affected in idle.items():
         warnings.warn(f"{text} (Models: {_few(affected)}.)", UserWarning, stacklevel=3)
+    for reason, what in _ENDS.items():
+        affected = [name for model, name in zip(models, names, strict=True) if model.stop_reason_ == reason]
+        said = [model.__dict__.pop("_owed", "") for model in models if model.stop_reason_ == reason]
+        if affected:
+            warnings.warn(
+                f"Training has {what} in {len(affected)} of {len(models)} models: {_few(affected)}. Of the first: "
+                f"{said[0]}",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
     late = [
         name
         for model, name in zip(models, names, strict=True)

@@ -70,8 +70,9 @@ class SGDClassifierCV(ClassifierMixin, GridCV):  # type: ignore[misc]
         Epochs of a model at most.
     tol : float in [0, inf) or None, default=1e-3
         Training stops when for `n_iter_no_change` epochs the mean training objective was above its best minus `tol`
-        (with `early_stopping`: the validation score, accuracy, below its best plus `tol`). None: after `max_iter`
-        epochs.
+        (with `early_stopping`: the validation score, accuracy, below its best plus `tol`). With the mini-batch engine
+        `tol` is a share of the best objective, and where that is more than 1 % above its optimum, automatic rates
+        change and training goes on; what is left ends as 'stalled', with a warning. None: after `max_iter` epochs.
     shuffle : bool or 'rows', default=True
         Whether to visit the rows in a new order each epoch. The mini-batch engine then shuffles blocks of a few
         adjacent rows (at most a sixteenth of a batch, about 4 KB), which memory likes better; 'rows' shuffles single
@@ -98,10 +99,13 @@ class SGDClassifierCV(ClassifierMixin, GridCV):  # type: ignore[misc]
         'linear', 'polynomial' and 'one_cycle' begin with ``eta0`` and are as long as `max_iter` epochs (with
         ``tol=None`` training reaches their end); 'inverse_scaling' and 'reduce_on_plateau' begin with ``eta0``.
 
-        With mini-batches 'optimal' and 'invscaling' need no tuning: a batch has the sum of the rates of its rows, at
-        most what an estimate of the smoothness of the objective allows, and a quarter of it after each epoch that
-        improves the best objective by less than a thousandth. With an adaptive optimizer, 'optimal' is its usual rate
-        for linear models (`Optimizer.linear_rate`) and 'invscaling' is ``eta0 / step ** power_t``, both reduced alike.
+        With mini-batches 'optimal' and 'invscaling' need no tuning. Their steps are in the data's own units: weights
+        are measured by the spread of their column and of the targets, and dense columns from their means, so `X` and y
+        may have any scale. A batch has the sum of the rates of its rows, at most what an estimate of the smoothness of
+        the objective allows, and a quarter of it after each epoch that improves the best objective by less than a
+        thousandth. With an adaptive optimizer, 'optimal' is its usual rate for linear models (`Optimizer.linear_rate`)
+        and 'invscaling' is ``linear_rate * (eta0 / 0.01) / step ** power_t``, both reduced alike. Other rates count for
+        weights as they are.
     power_t : float, default=0.5
         The exponent of 'invscaling'. Negative values are deprecated in scikit-learn.
     early_stopping : bool, default=False
@@ -137,6 +141,10 @@ class SGDClassifierCV(ClassifierMixin, GridCV):  # type: ignore[misc]
         minimises the same objective as 'ovr'.
     positive : bool, default=False
         Whether to keep the coefficients at 0 or above, by projection after each step of the mini-batch engine.
+    base_score : bool, default=True
+        Whether intercepts start, with the mini-batch engine, at the constant that costs least: the mean of y, its
+        median or quantile, the logarithm of its mean ('poisson', 'gamma'), the log odds of a class. False: at 0. Not
+        where the intercept is given or goes on from a fit.
 
     Attributes
     ----------
@@ -245,6 +253,7 @@ class SGDClassifierCV(ClassifierMixin, GridCV):  # type: ignore[misc]
         optimizer: str | Optimizer = "sgd",
         multi_class: str = "ovr",
         positive: bool = False,
+        base_score: bool = True,
     ):
         self.loss = loss
         self.alphas = alphas
@@ -278,6 +287,7 @@ class SGDClassifierCV(ClassifierMixin, GridCV):  # type: ignore[misc]
         self.optimizer = optimizer
         self.multi_class = multi_class
         self.positive = positive
+        self.base_score = base_score
 
     score = GridCV.score  # not the mixin's, which is the accuracy
 

@@ -1,0 +1,96 @@
+"""The data's own units in a stream: running moments of what `partial_fit` has seen, on which one row has little say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from .minibatch_shared import Shared
+from .records import Seen, Task
+from .units import FARTHEST, Columns, Targets, columns_of
+
+Floats = NDArray[np.float64]
+
+LIMIT = 4.0  # of gradients in units, whose usual size is below 1
+_FEW = 8  # rows from which an outlier can be told
+
+
+def seen(task: Task, shared: Shared, targets: Targets, *, centred: bool) -> Seen:
+    """What is known with the rows of this call."""
+    before = None if task.batches is None or task.batches.state is None else task.batches.state.seen
+    X, n = task.X, float(shared.n)
+    centre, square = _sparse_moments(X) if sp.issparse(X) else _moments(X, before, centred=centred)
+    if before is None:
+        return Seen(n, centre, square, 0.0, targets.base, targets.scale, targets.cost)
+    share = n / (before.rows + n)
+    if sp.issparse(X):
+        return before._replace(rows=before.rows + n, square=np.maximum(before.square, square), **_of(before, targets, share))
+    moved = centre - before.centre
+    square = (1 - share) * (before.square + 0.0) + share * square + share * (1 - share) * moved**2
+    return before._replace(
+        rows=before.rows + n, centre=before.centre + share * moved, square=square, **_of(before, targets, share)
+    )
+
+
+def _of(before: Seen, targets: Targets, share: float) -> dict[str, Floats]:
+    """Running measures of the targets; their scale counts how far their base has moved."""
+    apart = share * (1 - share) * np.minimum((targets.base - before.base) ** 2, (FARTHEST * before.scale) ** 2)
+    same = before.scale == targets.scale
+    scale = np.sqrt((1 - share) * before.scale**2 + share * np.minimum(targets.scale, FARTHEST * before.scale) ** 2 + apart)
+    scale = np.where(same, before.scale, scale)
+    cost = np.where(same, before.cost, before.cost * (scale / before.scale) ** 2)
+    return {"base": (1 - share) * before.base + share * targets.base, "scale": scale, "cost": cost}
+
+
+def _moments(X: Any, before: Seen | None, *, centred: bool) -> tuple[Floats, Floats]:
+    """Means and mean squares about them, of numbers that are cut where the others do not reach."""
+    values = np.asarray(X, dtype=np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if before is not None:
+            reach = FARTHEST * np.sqrt(before.square)
+            known = reach > 0
+            low, high = np.where(known, before.centre - reach, -np.inf), np.where(known, before.centre + reach, np.inf)
+            values = np.clip(values, low, high)
+        elif len(values) >= _FEW:
+            values = _without_outliers(values)
+        centre = values.mean(axis=0) if centred else np.zeros(X.shape[1])
+        square = np.nan_to_num(np.mean((values - centre) ** 2, axis=0), nan=0.0, posinf=0.0)
+    return np.nan_to_num(centre), square
+
+
+def _without_outliers(values: Floats) -> Floats:
+    """Each column's farthest number is brought to `FARTHEST` spreads of the others."""
+    middle = np.median(values, axis=0)
+    far = np.abs(values - middle)
+    at = far.argmax(axis=0), np.arange(values.shape[1])
+    others = far.copy()
+    others[at] = 0.0
+    reach = FARTHEST * np.sqrt(np.sum(others**2, axis=0) / (len(values) - 1))
+    reach = np.where(reach > 0, reach, np.inf)
+    return np.clip(values, middle - reach, middle + reach)
+
+
+def _sparse_moments(X: Any) -> tuple[Floats, Floats]:
+    spread = columns_of(X, None, None, centred=False).spread
+    touched = np.bincount(X.indices, minlength=X.shape[1]) > 0
+    return np.zeros(X.shape[1]), np.where(touched, spread**2, 0.0)
+
+
+def columns_of_seen(found: Seen, *, centred: bool) -> Columns:
+    """The columns as they are known now."""
+    spread = np.sqrt(found.square)
+    return Columns(found.centre if centred else None, np.where(spread > 0, spread, np.maximum(np.abs(found.centre), 1.0)))
+
+
+def targets_of(found: Seen) -> Targets:
+    """The targets as they are known now."""
+    return Targets(found.base, found.scale, found.cost, 0.0)
+
+
+def smoothed(found: Seen, smoothness: float, rows: int) -> Seen:
+    """With the smoothness of the last `rows` rows."""
+    share = 1.0 if found.smoothness == 0.0 else rows / found.rows
+    return found._replace(smoothness=(1 - share) * found.smoothness + share * smoothness)

@@ -1,0 +1,189 @@
+"""The data's own units, in which automatic rates step: how far columns and targets spread, and where they lie.
+
+A weight is measured as ``w * spread of its column / spread of the targets``, a gradient as what it is for such weights
+and for a loss that costs about 1. So a rate means the same for `X`, `X * 1e6` and dense columns far from zero, and for
+targets in cents or in millions. The core does it where it steps (``cpp/kernel/sweep.hpp``); X is not copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from ..losses import LOG_LINK, Loss
+
+Floats = NDArray[np.float64]
+
+FARTHEST = 8.0  # spreads that the farthest number of a column lies from its centre, at most
+_BLOCK = 1 << 16  # numbers of X that are measured at a time
+_RANGE = {np.dtype(np.float32): 1e-15, np.dtype(np.float64): 1e-120}  # columns of smaller numbers count as zero
+_STEEPEST = 10.0  # base scores of classes, at most
+
+
+class Columns(NamedTuple):
+    """What is known of the columns of X.
+
+    Attributes
+    ----------
+    centre : ndarray of shape (n_features,) or None
+        Means; None: columns are reckoned from zero.
+    spread : ndarray of shape (n_features,)
+        Standard deviations, or the roots of the mean squares of sparse entries; 1 for a column that is constant. At
+        least an eighth of the farthest number, so that rare numbers are no outliers.
+    """
+
+    centre: Floats | None
+    spread: Floats
+
+
+class Targets(NamedTuple):
+    """What is known of the targets of each output; arrays of shape (n_outputs,).
+
+    Attributes
+    ----------
+    base : ndarray
+        The constant prediction that costs least, before a link.
+    scale : ndarray
+        How far predictions reach.
+    cost : ndarray
+        What a prediction costs that is off by that.
+    floor : float
+        The least that the mean loss can be, whatever is predicted; mean over the outputs.
+    """
+
+    base: Floats
+    scale: Floats
+    cost: Floats
+    floor: float
+
+
+def columns_of(X: Any, rows: NDArray[Any] | None, weight: NDArray[Any] | None, *, centred: bool) -> Columns:
+    """Measure columns on these rows (None: all), but for those of weight zero."""
+    if weight is not None:
+        kept = weight > 0 if rows is None else weight[rows] > 0
+        if not kept.all():
+            rows = np.flatnonzero(kept) if rows is None else rows[kept]
+    if sp.issparse(X):
+        return Columns(None, _sparse_spread(X if rows is None else X[rows]))
+    low, high, total, n = np.full(X.shape[1], np.inf), np.full(X.shape[1], -np.inf), np.zeros(X.shape[1]), 0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for block in _blocks(X, rows):
+            low, high = np.minimum(low, block.min(axis=0)), np.maximum(high, block.max(axis=0))
+            total += block.sum(axis=0, dtype=np.float64)
+            n += len(block)
+        centre = np.clip(total / n, low, high) if centred else np.zeros(X.shape[1])
+        farthest = np.maximum(high - centre, centre - low)
+        safe = np.where(np.isfinite(farthest) & (farthest > 0), farthest, 1.0)
+        squares = np.zeros(X.shape[1])
+        for block in _blocks(X, rows):
+            scaled = (block - centre) / safe
+            squares += np.einsum("ij,ij->j", scaled, scaled)
+        spread = np.maximum(safe * np.sqrt(squares / n), farthest / FARTHEST)
+    size = np.maximum(np.abs(low), np.abs(high))
+    constant = ~(spread > 8 * np.finfo(X.dtype).eps * size) | (size < _RANGE[X.dtype])
+    spread = np.where(constant, np.where(size < _RANGE[X.dtype], 1.0, size), spread)
+    return Columns(centre if centred else None, np.where(np.isfinite(spread), spread, 1.0))
+
+
+def _blocks(X: Any, rows: NDArray[Any] | None) -> Iterator[Any]:
+    n, step = (X.shape[0] if rows is None else len(rows)), max(1, _BLOCK // X.shape[1])
+    for first in range(0, n, step):
+        yield X[first : first + step] if rows is None else X[rows[first : first + step]]
+
+
+def _sparse_spread(X: Any) -> Floats:
+    d = X.shape[1]
+    data = np.abs(X.data.astype(np.float64))
+    top = np.zeros(d)
+    np.maximum.at(top, X.indices, data)
+    count = np.bincount(X.indices[data > 0], minlength=d)
+    safe = np.where(np.isfinite(top) & (top >= _RANGE[X.dtype]), top, 1.0)
+    squares = np.bincount(X.indices, weights=(data / safe[X.indices]) ** 2, minlength=d)
+    spread = safe * np.sqrt(squares / np.maximum(count, 1))
+    return np.where((top >= _RANGE[X.dtype]) & (spread > 0), np.maximum(spread, top / FARTHEST), 1.0)
+
+
+def targets_of_numbers(loss: Loss, y: NDArray[Any], weight: NDArray[Any] | None) -> Targets:
+    """Of targets of shape (n,) or (n, n_outputs), and weights of shape (n,)."""
+    y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
+    weight = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=np.float64)
+    weight = weight / weight.sum() if weight.sum() > 0 else np.full(len(y), 1 / len(y))
+    each = [_of_one(loss, column, weight) for column in y.T]
+    base, scale, cost, floor = (np.array(part) for part in zip(*each, strict=True))
+    return Targets(base, scale, cost, float(floor.mean()))
+
+
+def _of_one(loss: Loss, y: Floats, weight: Floats) -> tuple[float, float, float, float]:
+    mean = float(weight @ y)
+    if loss.name in LOG_LINK:
+        safe = np.where(y > 0, y, 1.0)
+        least = y - y * np.log(safe) if loss.name == "poisson" else 1.0 + np.log(safe)
+        base = float(np.log(mean)) if mean > 0 else 0.0
+        return base, 1.0, (mean if mean > 0 and loss.name == "poisson" else 1.0), float(weight @ least)
+    if loss.name in ("squared_error", "squared_epsilon_insensitive"):
+        far = float(np.abs(y - mean).max())
+        scale = far * float(np.sqrt(weight @ ((y - mean) / far) ** 2)) if far > 0 else 1.0
+        return mean, scale, scale * scale, 0.0
+    base = _quantile(y, weight, loss.fields.get("quantile", 0.5))
+    scale = float(weight @ np.abs(y - base)) or 1.0
+    cost = scale * min(scale, loss.fields["epsilon"]) if loss.name == "huber" else scale
+    return base, scale, cost or 1.0, 0.0
+
+
+def _quantile(y: Floats, weight: Floats, share: float) -> float:
+    order = np.argsort(y)
+    above = np.searchsorted(np.cumsum(weight[order]), share)
+    return float(y[order[min(int(above), len(y) - 1)]])
+
+
+def targets_of_classes(loss: Loss, inside: Floats) -> Targets:
+    """Of classes, each against the rest: the shares of weight that lie `inside`."""
+    ones = np.ones(len(inside))
+    return Targets(np.array([_base_of_share(loss, share) for share in inside]), ones, ones, 0.0)
+
+
+def _base_of_share(loss: Loss, share: float) -> float:
+    if loss.name == "log_loss":
+        return float(np.clip(np.log(share / (1.0 - share)) if 0 < share < 1 else np.inf * (share - 0.5), -10, 10))
+
+    def slope(at: float) -> float:
+        inside, outside = loss.slope([1.0, loss.negative], [at, at])
+        return float(share * inside + (1.0 - share) * outside)
+
+    low, high = -_STEEPEST, _STEEPEST
+    if slope(0.0) == 0.0:
+        return 0.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (low, middle) if slope(middle) > 0 else (middle, high)
+    return round((low + high) / 2, 12)
+
+
+def targets_of_softmax(share: Floats) -> Targets:
+    """Of classes that share one softmax: shares of weight."""
+    logs = np.log(np.maximum(share, np.exp(-_STEEPEST)))
+    ones = np.ones(len(share))
+    return Targets(logs - logs.mean(), ones, ones, 0.0)
+
+
+class Units(NamedTuple):
+    """Arrays of shape (n_features + 1, n_outputs), the intercept last: weights times `unit`, gradients times `pull`."""
+
+    unit: Floats
+    pull: Floats
+
+    @property
+    def stiffness(self) -> Floats:
+        """How much larger a rate is for the weight itself."""
+        return self.pull / self.unit
+
+
+def units_of(columns: Columns, targets: Targets, l2: float) -> Units:
+    """A column's spread counts with what the penalty adds to the curvature: a step must not be too long for either."""
+    stiff = l2 * targets.scale**2 / targets.cost
+    spread = np.vstack([np.hypot(columns.spread[:, None], np.sqrt(stiff)), np.ones(len(stiff))])
+    return Units(spread / targets.scale, targets.scale / targets.cost / spread)
