@@ -26,7 +26,7 @@ struct ModelBlock {
     std::unique_ptr<BlockLoss<T>> loss{};
     T* W = nullptr;
     Buffer<T> packed{};  // where W lies, if it is not a model's own
-    Buffer<T> centre{};  // (features, width), as W: the models' centres; empty: they have none
+    Buffer<T> centre{};  // (features, width), as the gradient: the models' centres; empty: they have none
 
     bool alone() const { return models.size() == 1; }
     Index size() const { return Index(models.size()); }
@@ -208,10 +208,8 @@ private:
         std::fill_n(block.centre.data(), features * block.width, T(0));
         for (Index m = 0; m < block.size(); ++m) {
             const T* const c = model_of(block, m).centre;
-            for (Index j = 0; c && j < features; ++j) {
-                const Index at = block.alone() || place_.empty() ? j : Index(place_[std::size_t(j)]);
-                std::fill_n(block.centre.data() + at * block.width + m * block.step, block.step, c[j]);
-            }
+            for (Index j = 0; c && j < features; ++j)
+                std::fill_n(block.centre.data() + j * block.width + m * block.step, block.step, c[j]);
         }
     }
 

@@ -53,10 +53,11 @@ class Rows(NamedTuple):
 
 
 class Excess(NamedTuple):
-    """The objective, and how far above its optimum it is."""
+    """The objective, how far above its optimum it is, about, and the least objective that was reached trying."""
 
     objective: float
     above: float
+    reached: float
 
 
 class Penalty(NamedTuple):
@@ -77,14 +78,18 @@ def excess(
     weights: tuple[Floats, Floats],
     scale: Floats,
     *,
+    kinked: bool,
     intercept: bool,
     threads: int,
 ) -> Excess:
-    """Estimate the excess of `weights` (n_outputs, n_features) and (n_outputs,)."""
+    """Estimate the excess of `weights` (n_outputs, n_features) and (n_outputs,).
+
+    `scale`: how far predictions of each output reach; `kinked`: whether the loss bends within much less.
+    """
     coef, offsets = (np.asarray(part, dtype=np.float64) for part in weights)
     listed = np.arange(len(rows.y)) if rows.listed is None else rows.listed
     raw = _margins(rows.X, coef, threads) + offsets
-    at = _Points.of(rows, loss, raw, scale)
+    at = _Points.of(rows, loss, raw, scale, kinked)
     value, slope, _ = at.look(raw)
     n = len(listed)
     objective = float(np.einsum("ij,ij->", at.value(raw), rows.weight)) / n + penalty.value(coef)
@@ -97,7 +102,8 @@ def excess(
     if sp.issparse(X) and X.shape[1] <= _SOLVED:
         X = X.toarray()
     trial = _Trial(X, at.only(some), weight, penalty, intercept)
-    return Excess(objective, trial.fall(coef, offsets, gradient, last))
+    above, proven = trial.fall(coef, offsets, gradient, last)
+    return Excess(objective, above, objective - proven if n <= _SAMPLE else objective)
 
 
 def _times(listed: NDArray[Any] | None, some: NDArray[Any]) -> NDArray[Any]:
@@ -126,21 +132,25 @@ class _Points(NamedTuple):
     y: Floats
     way: Floats  # (n_outputs,)
     multinomial: bool
+    kinked: bool
 
     @classmethod
-    def of(cls, rows: Rows, loss: losses.Loss, raw: Floats, scale: Floats) -> _Points:
-        outputs, share = raw.shape[1], _WAY if loss.curvature == 0.0 else _SHORT
+    def of(cls, rows: Rows, loss: losses.Loss, raw: Floats, scale: Floats, kinked: bool) -> _Points:
+        outputs, share = raw.shape[1], _WAY if kinked else _SHORT
+        listed = slice(None) if rows.listed is None else rows.listed
         if rows.coded:
             codes = np.array([1]) if outputs == 1 else np.arange(outputs)
             inside = rows.y[:, None] == codes
             y = inside.astype(np.float64) if rows.multinomial else np.where(inside, 1.0, loss.negative)
-            return cls(loss, y, np.full(outputs, share), rows.multinomial)
+            if loss.name == "perceptron":  # its kink is where predictions are, whatever their size
+                scale = scale * (np.median(np.abs(raw[listed]), axis=0) + np.finfo(float).tiny)
+            return cls(loss, y, share * scale, rows.multinomial, kinked)
         y = rows.y.reshape(raw.shape).astype(np.float64)
         way = share * scale
-        if loss.curvature == 0.0:
-            near = np.median(np.abs(y - raw)[slice(None) if rows.listed is None else rows.listed], axis=0)
+        if kinked:
+            near = np.median(np.abs(y - raw)[listed], axis=0)
             way = share * np.where(near > 0, np.minimum(near, scale), scale)
-        return cls(loss, y, way, False)
+        return cls(loss, y, way, False, kinked)
 
     def only(self, some: NDArray[Any]) -> _Points:
         return self._replace(y=self.y[some])
@@ -160,7 +170,7 @@ class _Points(NamedTuple):
         y, way, loss = self.y, self.way, self.loss
         value, high, low = loss.value(y, raw), raw + way, raw - way
         curvature = (loss.slope(y, high) - loss.slope(y, low)) / (2 * way)
-        if loss.curvature != 0.0:
+        if not self.kinked:
             return value, loss.slope(y, raw), curvature
         above, below = loss.value(y, high), loss.value(y, low)
         return (above + 4 * value + below) / 6, (above - below) / (2 * way), curvature
@@ -175,21 +185,24 @@ class _Trial(NamedTuple):
     penalty: Penalty
     intercept: bool
 
-    def fall(self, coef: Floats, offsets: Floats, gradient: Floats, last: Floats) -> float:
-        """By how much the objective can fall from here; `gradient` and `last` are slopes of the loss on all rows."""
+    def fall(self, coef: Floats, offsets: Floats, gradient: Floats, last: Floats) -> tuple[float, float]:
+        """By how much the objective can fall from here, about, and by how much it was seen to fall.
+
+        `gradient` and `last` are slopes of the loss on all rows.
+        """
         n = len(self.weight)
         raw = _margins(self.X, coef, 1) + offsets
         slope = self.points.look(raw)[1] * self.weight
         # What the slopes of these rows lack.
         tilt, lean = gradient - _product(self.X, slope) / n, last - slope.sum(axis=0) / n
         begin = self._value(self.points.value(raw), coef, offsets, tilt, lean)
-        most, trial = 0.0, self
-        for _ in range(_WAYS if self.points.loss.curvature == 0.0 else 1):
+        fell, seen, trial = 0.0, 0.0, self
+        for _ in range(_WAYS if self.points.kinked else 1):
             (coef, offsets), fell = trial._descend(coef, offsets, tilt, lean)
             raw = _margins(self.X, coef, 1) + offsets
-            most = max(most, fell, begin - self._value(self.points.value(raw), coef, offsets, tilt, lean))
+            seen = max(seen, begin - self._value(self.points.value(raw), coef, offsets, tilt, lean))
             trial = trial._replace(points=trial.points._replace(way=trial.points.way / 4))
-        return most
+        return max(fell, seen), seen
 
     def _descend(self, coef: Floats, offsets: Floats, tilt: Floats, lean: Floats) -> tuple[tuple[Floats, Floats], float]:
         """Weights after a few of Newton's steps, and by how much the objective falls on the way and behind it."""

@@ -23,6 +23,7 @@ EVERY_ETA0 = 0.01  # the default of `eta0`
 RETREATS = 8  # times that an automatic rate may prove far too large
 NEAR = 0.005  # share of the objective above its optimum down to which automatic rates go on
 ENOUGH = 0.01  # share of the objective above its optimum at which training has converged
+BOLD = 15  # epochs at least at high rates
 FAR = 4.0  # times the objective at the start: such an end has diverged
 SMALL = 1e-3  # share of what a poor prediction costs, below which an objective counts as that
 
@@ -72,14 +73,16 @@ class Training:
         self.validation_curve: list[float] = []
         self.stopping = Stopping(task.stopping, least=SMALL * self.problem.typical)
         self.best: LinearWeights | None = None
-        self.nearest: tuple[float, LinearWeights | None] = np.inf, None  # to the optimum, of those looked at
+        # Of the looks at how far the optimum is: the least objective, its excess and weights; the least ever reached.
+        self.nearest: tuple[float, float, LinearWeights | None] = np.inf, np.inf, None
+        self.lowest = np.inf
         self.excess = np.nan  # of the last look, as a share of the objective
         self.stop_reason = RUNNING
         self.error: ValueError | None = None
 
-    def _fill(self) -> None:
-        """Fill the arrays with what training starts from, which nobody changes until it ends."""
-        start, n = self.task.start, self.n_outputs
+    def _fill(self, weights: LinearWeights | None = None) -> None:
+        """Fill the arrays with these weights, or with what training starts from, which nobody changes until it ends."""
+        start, n = weights or self.task.start, self.n_outputs
 
         def fill(array: NDArray[Any], coef: NDArray[Any], intercept: NDArray[Any]) -> None:
             array[:-1, :n], array[-1, :n] = coef.T, intercept + self._shift(coef)
@@ -286,16 +289,29 @@ class Training:
         found = self.problem.excess(self.prediction_weights(), self.shared.threads)
         if found is None:
             return CONVERGED
-        self.excess = found.above / max(found.objective, SMALL * self.problem.typical)
-        if self.excess < self.nearest[0]:
-            self.nearest = self.excess, copy.deepcopy(self._current_weights())
+        self.lowest = min(self.lowest, found.reached)
+        above, size = max(found.above, found.objective - self.lowest), SMALL * self.problem.typical
+        self.excess = above / max(found.objective, size)
+        if found.objective < self.nearest[0]:
+            self.nearest = found.objective, self.excess, copy.deepcopy(self._current_weights())
         left = len(self.curve) < self.task.stopping.max_epochs and self.excess > NEAR
-        steers = isinstance(self.source, rates.Automatic) and self.task.objective.loss != "perceptron"
-        if steers and left and self.source.steer(self.excess):
-            self.stopping.go_on()
+        if left and self._steers():
+            self.stopping.go_on(BOLD if self.source.hot else 0)
             return RUNNING
-        self.excess = self.nearest[0]
+        least, self.excess, _ = self.nearest
+        self.excess = max(self.excess, (least - self.lowest) / max(least, size))
         return CONVERGED if self.excess <= ENOUGH else STALLED
+
+    def _steers(self) -> bool:
+        """Whether training goes on at other rates. (A perceptron's optimum is zero weights, or zero loss.)"""
+        source = self.source
+        if not isinstance(source, rates.Automatic) or self.task.objective.loss == "perceptron":
+            return False
+        goes_on = source.steer(self.excess)
+        nearest = self.nearest[2]
+        if goes_on and source.went_astray and nearest is not None:
+            self._fill(nearest)
+        return goes_on
 
     def _has_diverged(self) -> bool:
         """Whether the objective has ended far above where it was, by rates that somebody else has chosen."""
@@ -334,8 +350,8 @@ class Training:
         start, settled = self.task.start, self._current_weights()
         if self.ended and self.best is not None:
             settled = self.best
-        elif self.ended and self.nearest[1] is not None and self.excess >= self.nearest[0]:
-            settled = self.nearest[1]
+        elif self.ended and self.nearest[2] is not None:
+            settled = self.nearest[2]
         start.coef, start.intercept = settled.coef, settled.intercept
         start.average_coef, start.average_intercept = settled.average_coef, settled.average_intercept
         slots = tuple(slot[:, : self.n_outputs] for slot in self.slots)

@@ -17,6 +17,7 @@ from .records import Seen, Task
 
 Floats = NDArray[np.float64]
 
+KINK = 10.0  # times as much as a squared error bends
 _WIDE = 10.0  # a sweep over all weights pays where a batch has a tenth as many entries
 
 
@@ -199,6 +200,14 @@ class Problem:
         """What a poor prediction costs."""
         return float(self.targets.cost.mean())
 
+    def _is_kinked(self) -> bool:
+        """Whether the loss bends within much less than predictions reach."""
+        curvature = self.loss.curvature
+        if self.batches.multinomial or not np.isfinite(curvature):
+            return False
+        bend = curvature * self.targets.scale**2 / self.targets.cost
+        return bool(curvature == 0.0 or bend.max() > KINK)
+
     def excess(self, weights: tuple[Any, Floats], threads: int) -> Excess | None:
         """Of the objective, mean over the outputs, less its floor; None where there are too few rows to tell."""
         if self.shared.n < FEWEST:
@@ -223,8 +232,10 @@ class Problem:
             Penalty(objective.l2, objective.l1, self.batches.positive),
             weights,
             self.targets.scale,
+            kinked=self._is_kinked(),
             intercept=task.intercept_decay != 0.0,
             threads=threads,
         )
         shares = 1 if self.batches.multinomial else outputs
-        return Excess(found.objective / shares - self.floor, found.above / shares)
+        objective, above, reached = (part / shares for part in found)
+        return Excess(objective - self.floor, above, reached - self.floor)

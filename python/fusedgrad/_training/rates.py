@@ -18,7 +18,10 @@ Floats = NDArray[np.float64]
 
 SLOWEST = 1e-6  # "adaptive" ends here, as in scikit-learn
 AUTOMATIC = ("optimal", "invscaling")  # learning rates of linear models that need no tuning with mini-batches
+ASTRAY = 4.0  # times the excess before bold epochs
 BOLDEST = 64.0  # times the usual rate
+NEARER = 0.9  # share of the excess before that is an improvement
+CALM = 1 / 64  # share of the usual rate below which the noise is no longer what keeps from the optimum
 VAIN = 4  # tries in a row of other rates that bring nothing
 
 
@@ -59,6 +62,7 @@ def steps_of(made: int, epochs: int, batches: int) -> int:
 class Source:
     """Rates that follow the step alone."""
 
+    hot = False  # whether nothing is expected of the epochs to come
     automatic = False  # whether the source may try an epoch again with smaller rates
     steady = True  # whether rates do not depend on how epochs went
 
@@ -188,8 +192,10 @@ class Automatic(Source):
         self._forget()
 
     def _forget(self) -> None:
-        self.nearest, self.failures = np.inf, 0  # the least excess at a look, and looks since
+        self.nearest = self.calm = np.inf  # the least excess at a look, and that before the last bold epochs
+        self.failures = 0  # of bold epochs, in a row
         self.top, self.hot = 1.0, False  # the share of bold epochs; whether those to come are
+        self.went_astray = False
 
     @property
     def state(self) -> tuple[float, ...]:
@@ -201,10 +207,7 @@ class Automatic(Source):
         self._forget()
 
     def table(self, step: int, sizes: NDArray[np.int64], t: float) -> Floats:
-        usual = self.schedule(step, sizes, t)
-        if self.share > 1.0:  # above what the schedule says, but never above the cap
-            return np.minimum(self.share * usual, self.cap)
-        return self.share * np.minimum(usual, self.cap)
+        return self.share * np.minimum(self.schedule(step, sizes, t), self.cap)
 
     def tell(self, objective: float) -> None:
         if self.hot:
@@ -219,17 +222,26 @@ class Automatic(Source):
 
         Low rates calm the noise of the steps, and go nowhere; so bold epochs at high rates, of which nothing is
         expected, take turns with epochs whose rates fall. What brings the optimum no nearer a few times in a row ends.
+        Bold rates grow each time, for curvature may be far below its bound, until they prove too large: then
+        `went_astray`, and the weights should be those that were nearest.
         """
+        self.went_astray = False
         if self.hot:
-            self.hot, self.share = False, self.top / 4
-        elif excess < 0.8 * self.nearest:
-            self.failures, self.share = 0, self.share / 4
+            self.went_astray = not excess < ASTRAY * self.nearest
+            if self.went_astray:
+                self.top /= 16
+            self.hot, self.share = False, self.share / 4
         else:
-            self.failures += 1
+            nearer = min(excess, self.nearest) < NEARER * self.calm
+            self.calm = min(excess, self.nearest)
+            self.failures = 0 if nearer else self.failures + 1
             if self.failures > VAIN:
                 return False
-            self.hot, self.share = True, self.top
-            self.top = min(4 * self.top, BOLDEST)
+            if nearer and self.share > CALM:
+                self.share /= 4
+            else:
+                self.hot, self.share = True, self.top
+                self.top = min(4 * self.top, BOLDEST)
         self.nearest = min(self.nearest, excess)
         self.best, self.fell = np.inf, np.inf
         return True

@@ -66,7 +66,7 @@ class Stopping:
     Attributes
     ----------
     idle : int
-        Idle epochs in a row.
+        Idle epochs in a row; below 0: epochs that are not judged yet.
     best_loss, best_score : float
         The best of an epoch so far.
     least : float
@@ -92,7 +92,7 @@ class Stopping:
     def judge(self, epoch: int, loss: float, score: float | None, rates: Rates) -> str:
         """Take note of an epoch, counted from 1, that has ended; return why training stops after it, or `RUNNING`."""
         rule = self.rule
-        self.idle = 0 if self._improves(loss, score) else self.idle + 1
+        self.idle = min(self.idle + 1, 0) if self._improves(loss, score) else self.idle + 1
         if score is not None and score > self.best_score:  # NaN is not
             self.best_score = score
         self.best_loss = min(self.best_loss, loss)
@@ -104,9 +104,9 @@ class Stopping:
             self.idle = 0
         return MAX_ITER if epoch >= rule.max_epochs else RUNNING
 
-    def go_on(self) -> None:
-        """Hear that training goes on, at other rates, although it would have stopped."""
-        self.idle, self.best_loss = 0, inf
+    def go_on(self, epochs: int) -> None:
+        """Hear that training goes on, at other rates, although it would have stopped; for so many epochs at least."""
+        self.idle, self.best_loss = -epochs, inf
 
     def certain(self, epochs: int) -> int:
         """How many epochs will follow the first `epochs` whatever their losses are, if no score and no rate needs them.
