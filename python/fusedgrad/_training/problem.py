@@ -104,21 +104,20 @@ class Problem:
     def _measure(self) -> None:
         task, shared = self.task, self.shared
         sparse, optimizer = sp.issparse(task.X), self.batches.optimizer
-        centred = not sparse and task.intercept_decay == 1.0
-        if self.batches.normalise:
-            self.columns = shared.columns(task.sample_weight, centred=centred)
-        else:
-            self.seen = stream.seen(task, shared, self.targets, centred=centred)
-            self.columns, self.targets = stream.columns_of_seen(self.seen, centred=centred), stream.targets_of(self.seen)
         wide = sparse and _WIDE * shared.length * float(shared.sizes[0]) < task.X.shape[1]
         plain = optimizer.linear_rate is None and optimizer.lasting == 1.0
-        alike = bool((self.targets.scale == self.targets.scale[0]).all())
-        if wide and plain and alike:
-            present = self.columns.spread
-            size = float(np.sqrt(np.mean(present * present)))
-            self.columns = units.Columns(None, np.full_like(present, size))
-            self.stiffness = float(self.targets.scale[0] ** 2 / self.targets.cost[0] / size**2)
-            self.intercept = size**2
+        # Where a sweep over all weights costs more than the rows, one number serves all columns.
+        one = wide and plain and bool((self.targets.scale == self.targets.scale[0]).all())
+        centred = not sparse and task.intercept_decay == 1.0
+        if self.batches.normalise:
+            self.columns = units.alike(task.X) if one else shared.columns(task.sample_weight, centred=centred)
+        else:
+            self.seen = stream.seen(task, shared, self.targets, centred=centred, one=one)
+            self.columns, self.targets = stream.columns_of(self.seen, centred=centred), stream.targets_of(self.seen)
+        if one:
+            square = float(self.columns.spread[0] ** 2)
+            self.stiffness = float(self.targets.scale[0] ** 2 / self.targets.cost[0] / square)
+            self.intercept = square
         else:
             self.units = units.units_of(self.columns, self.targets, task.objective.l2)
             if optimizer.rule[0] == "ftrl":

@@ -90,7 +90,8 @@ class Seen(NamedTuple):
     rows : float
         Rows so far.
     centre, square : ndarray of shape (n_features,)
-        Means of the columns and mean squares about them; sparse columns: zeros, and the largest mean square so far.
+        Means of the columns and mean squares about them; of sparse columns 0, and the largest mean squares so far; or
+        one number for all.
     smoothness : float
         How fast slopes change, mean over the rows.
     base, scale, cost : ndarray of shape (n_outputs,)

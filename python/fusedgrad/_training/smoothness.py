@@ -33,7 +33,8 @@ def _largest_eigenvalue(X: Any, factor: NDArray[np.float64], one: float, v: NDAr
 
 def _in_units(X: Any, columns: Columns) -> Any:
     if sp.issparse(X):
-        X.data = np.clip(X.data / columns.spread[X.indices], -FARTHEST, FARTHEST)
+        spread = columns.spread if len(columns.spread) == 1 else columns.spread[X.indices]
+        X.data = np.clip(X.data / spread, -FARTHEST, FARTHEST)
         return X
     centre = 0.0 if columns.centre is None else columns.centre
     return np.clip((X - centre) / columns.spread, -FARTHEST, FARTHEST)
@@ -68,7 +69,8 @@ def spread(
     if sp.issparse(X):  # columns without a number have no part in it, and may be millions
         present, indices = np.unique(X.indices, return_inverse=True)
         X = sp.csr_array((X.data, indices, X.indptr), shape=(X.shape[0], len(present)))
-        columns = None if columns is None else Columns(None, columns.spread[present])
+        if columns is not None and len(columns.spread) > 1:
+            columns = Columns(None, columns.spread[present])
     else:
         present = np.arange(X.shape[1])
     if columns is not None:

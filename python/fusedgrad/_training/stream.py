@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from .minibatch_shared import Shared
 from .records import Seen, Task
-from .units import FARTHEST, Columns, Targets, columns_of
+from . import units
+from .units import FARTHEST, Columns, Targets, alike
 
 Floats = NDArray[np.float64]
 
@@ -18,18 +19,18 @@ LIMIT = 4.0  # of gradients in units, whose usual size is below 1
 _FEW = 8  # rows from which an outlier can be told
 
 
-def seen(task: Task, shared: Shared, targets: Targets, *, centred: bool) -> Seen:
-    """What is known with the rows of this call."""
+def seen(task: Task, shared: Shared, targets: Targets, *, centred: bool, one: bool) -> Seen:
+    """What is known with the rows of this call; `one`: one number serves all columns."""
     before = None if task.batches is None or task.batches.state is None else task.batches.state.seen
     X, n = task.X, float(shared.n)
-    centre, square = _sparse_moments(X) if sp.issparse(X) else _moments(X, before, centred=centred)
-    if before is None:
+    centre, square = _sparse_moments(X, one) if sp.issparse(X) else _moments(X, before, centred=centred)
+    if before is None or before.square.shape != square.shape:
         return Seen(n, centre, square, 0.0, targets.base, targets.scale, targets.cost)
     share = n / (before.rows + n)
     if sp.issparse(X):
         return before._replace(rows=before.rows + n, square=np.maximum(before.square, square), **_of(before, targets, share))
     moved = centre - before.centre
-    square = (1 - share) * (before.square + 0.0) + share * square + share * (1 - share) * moved**2
+    square = (1 - share) * before.square + share * square + share * (1 - share) * moved**2
     return before._replace(
         rows=before.rows + n, centre=before.centre + share * moved, square=square, **_of(before, targets, share)
     )
@@ -73,16 +74,21 @@ def _without_outliers(values: Floats) -> Floats:
     return np.clip(values, middle - reach, middle + reach)
 
 
-def _sparse_moments(X: Any) -> tuple[Floats, Floats]:
-    spread = columns_of(X, None, None, centred=False).spread
-    touched = np.bincount(X.indices, minlength=X.shape[1]) > 0
-    return np.zeros(X.shape[1]), np.where(touched, spread**2, 0.0)
+def _sparse_moments(X: Any, one: bool) -> tuple[Floats, Floats]:
+    found = alike(X) if one else units.columns_of(X, None, None, centred=False)
+    square = found.spread**2
+    if not one:
+        touched = np.zeros(X.shape[1], dtype=bool)
+        touched[X.indices] = True
+        square[~touched] = 0.0
+    return np.zeros(1), square
 
 
-def columns_of_seen(found: Seen, *, centred: bool) -> Columns:
+def columns_of(found: Seen, *, centred: bool) -> Columns:
     """The columns as they are known now."""
     spread = np.sqrt(found.square)
-    return Columns(found.centre if centred else None, np.where(spread > 0, spread, np.maximum(np.abs(found.centre), 1.0)))
+    unknown = np.maximum(np.abs(found.centre), 1.0)
+    return Columns(found.centre if centred else None, np.where(spread > 0, spread, unknown))
 
 
 def targets_of(found: Seen) -> Targets:

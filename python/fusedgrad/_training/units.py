@@ -33,7 +33,7 @@ class Columns(NamedTuple):
         Means; None: columns are reckoned from zero.
     spread : ndarray of shape (n_features,)
         Standard deviations, or the roots of the mean squares of sparse entries; 1 for a column that is constant. At
-        least an eighth of the farthest number, so that rare numbers are no outliers.
+        least an eighth of the farthest number, so that rare numbers are no outliers. One number: of all columns.
     """
 
     centre: Floats | None
@@ -97,14 +97,30 @@ def _blocks(X: Any, rows: NDArray[Any] | None) -> Iterator[Any]:
 
 def _sparse_spread(X: Any) -> Floats:
     d = X.shape[1]
-    data = np.abs(X.data.astype(np.float64))
+    if X.nnz >= d:
+        return _spread_of_entries(np.abs(X.data.astype(np.float64)), X.indices, d, _RANGE[X.dtype])
+    touched, indices = np.unique(X.indices, return_inverse=True)  # a few rows of many columns
+    spread = np.ones(d)
+    spread[touched] = _spread_of_entries(np.abs(X.data.astype(np.float64)), indices, len(touched), _RANGE[X.dtype])
+    return spread
+
+
+def _spread_of_entries(sizes: Floats, indices: NDArray[Any], d: int, least: float) -> Floats:
     top = np.zeros(d)
-    np.maximum.at(top, X.indices, data)
-    count = np.bincount(X.indices[data > 0], minlength=d)
-    safe = np.where(np.isfinite(top) & (top >= _RANGE[X.dtype]), top, 1.0)
-    squares = np.bincount(X.indices, weights=(data / safe[X.indices]) ** 2, minlength=d)
+    np.maximum.at(top, indices, sizes)
+    count = np.bincount(indices, weights=sizes > 0, minlength=d)
+    safe = np.where(np.isfinite(top) & (top >= least), top, 1.0)
+    squares = np.bincount(indices, weights=(sizes / safe[indices]) ** 2, minlength=d)
     spread = safe * np.sqrt(squares / np.maximum(count, 1))
-    return np.where((top >= _RANGE[X.dtype]) & (spread > 0), np.maximum(spread, top / FARTHEST), 1.0)
+    return np.where((top >= least) & (spread > 0), np.maximum(spread, top / FARTHEST), 1.0)
+
+
+def alike(X: Any) -> Columns:
+    """Columns of sparse entries as if all of them had one spread."""
+    size = float(np.abs(X.data).max(initial=0.0))
+    size = size if np.isfinite(size) and size >= _RANGE[X.dtype] else 1.0
+    square = float(np.mean((X.data.astype(np.float64) / size) ** 2)) if X.nnz else 1.0
+    return Columns(None, np.array([size * np.sqrt(square) if square > 0 else 1.0]))
 
 
 def targets_of_numbers(loss: Loss, y: NDArray[Any], weight: NDArray[Any] | None) -> Targets:
