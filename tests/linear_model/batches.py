@@ -64,7 +64,7 @@ def moments_of(X):
     return int(np.clip(8 * max(1, X.nnz / X.shape[0]) * X.shape[0] / X.shape[1], 2, 16)) if sp.issparse(X) else 16
 
 
-def judged(case, *, start=None, epochs=None, whole=True):
+def judged(case, *, start=None, epochs=None, whole=True, units=None):
     """What the reference makes of a case; `epochs` as many as max_iter says, `whole` as in `fit`."""
     params = case.params
     Y, weight = targets_and_weights(case)
@@ -99,6 +99,7 @@ def judged(case, *, start=None, epochs=None, whole=True):
         average=int(params["average"]),
         moments=moments_of(case.X),
         start=start,
+        units=units,
         **own,
     )
 
@@ -106,7 +107,8 @@ def judged(case, *, start=None, epochs=None, whole=True):
 def estimator(case, **changes):
     name, fields = case.rule
     kind = SGDRegressor if case.kind in ("regression", "multioutput") else SGDClassifier
-    return kind(**{"optimizer": getattr(optimizers, name)(**fields), **case.params, **changes})
+    given = {"optimizer": getattr(optimizers, name)(**fields), "base_score": False, **case.params, **changes}
+    return kind(**given)
 
 
 def fit(case, X=None, **changes):

@@ -107,36 +107,42 @@ def flow(w, time, l1, l2):
 class Rule:
     """An update rule of `rules`, its memory, and its way with a penalty."""
 
-    def __init__(self, name, **fields):
+    def __init__(self, name, *, of_intercepts=False, **fields):
         defaults = list(inspect.signature(rules.RULES[name]).parameters.values())[5:]
         self.name, self.fields = name, {**{field.name: field.default for field in defaults}, **fields}
         self.t, self.memory = 0, {}
+        self.decays = self.name == "asgd" and not of_intercepts
+        if of_intercepts and self.name == "ftrl":  # the rule's own penalties do not touch intercepts
+            self.fields |= {"l1": 0.0, "l2": 0.0}
 
-    def step(self, w, g, rate, *, l1=0.0, l2=0.0, weight_decay=0.0, decay=0.0):
+    def step(self, w, g, rate, *, l1=0.0, l2=0.0, weight_decay=0.0, decay=0.0, unit=1.0, pull=1.0):
+        """In units the rule sees unit * w and pull * g; the penalties stay those of w."""
         self.t += 1
         g = g + weight_decay * w
         way = rules.ROWS[self.name].penalty
         if way == "own":
-            return self.ftrl((1 - rate * decay) * w, g, rate, l1, l2)
+            return self.ftrl((1 - rate * decay) * w, g, rate, l1, l2, unit, pull)
         if way != "flow":
             g = g + l2 * w
         if way == "sign":
             g = g + l1 * np.sign(w)
-        before = self.memory.copy()
-        w = rules.RULES[self.name]((1 - rate * decay) * w, g, self.t, rate, self.memory, **self.fields)
+        before, u = self.memory.copy(), unit * (1 - rate * decay) * w
+        kept = u if self.name == "asgd" and not self.decays else 0.0
+        w = (kept + rules.RULES[self.name](u - kept, pull * g, self.t, rate, self.memory, **self.fields)) / unit
         if way == "flow":
-            w = flow(w, self.felt(rate, before), l1, l2)
+            w = flow(w, self.felt(rate, before) * pull / unit, l1, l2)
         elif way == "soft":
-            w = soft(w, l1 * self.felt(rate, before))
+            w = soft(w, l1 * self.felt(rate, before) * pull / unit)
         return w
 
-    def ftrl(self, w, g, rate, l1, l2):
+    def ftrl(self, w, g, rate, l1, l2, unit, pull):
         """The penalties of the objective add up with the steps; the rule's own stand there from the start."""
         rule, own = rules.RULES["ftrl"], self.fields
+        own = {**own, "l1": pull * own["l1"], "l2": pull / unit * own["l2"]}
         if self.t == 1:
-            rule(w, 0 * g, 1, rate, self.memory, **own)
-        total = {**own, "l1": own["l1"] + self.t * l1, "l2": own["l2"] + self.t * l2}
-        return rule(w, g, self.t + 1, rate, self.memory, **total)
+            rule(unit * w, 0 * g, 1, rate, self.memory, **own)
+        total = {**own, "l1": own["l1"] + self.t * pull * l1, "l2": own["l2"] + self.t * pull / unit * l2}
+        return rule(unit * w, pull * g, self.t + 1, rate, self.memory, **total) / unit
 
     def felt(self, rate, before):
         return rules.ROWS[self.name].felt(rate, self.t, self.memory, before, self.fields)
@@ -179,6 +185,7 @@ def train(
     average=0,
     moments=MOMENTS,
     start=None,
+    units=None,
 ):
     """Train on X (rows, features) and targets Y (rows, outputs).
 
@@ -187,7 +194,8 @@ def train(
     mean, as in `fit`, otherwise as it is, as in `partial_fit`. `weight_decay` is an optimizer's own, coupled; `decay`
     decoupled. `intercept_decay` multiplies the gradient of intercepts; 0 keeps them fixed. `average` is the first step
     (1, 2, ...) whose weights enter the mean; 0: none. `moments`: at how many starts of batches in an epoch the penalty
-    is sampled for the loss curve. `start` is a `Model` to go on from.
+    is sampled for the loss curve. `start` is a `Model` to go on from. `units` is (unit, pull, centre): what weights
+    (outputs, features + 1) are measured by, intercepts last, and where the rows (features,) are reckoned from.
     """
     fields = fields or {}
     outputs, features = Y.shape[1], X.shape[1]
@@ -199,7 +207,12 @@ def train(
         start = Model(np.zeros((outputs, features)), np.zeros(outputs))
     W, b, steps = start.coef.copy(), start.intercept.copy(), start.steps
     mean_W, mean_b = start.average_coef, start.average_intercept
-    rule_W, rule_b = copy.deepcopy(start.rules) or (Rule(rule[0], **rule[1]), Rule(rule[0], **rule[1]))
+    unit, pull, centre = units or (np.ones((outputs, features + 1)), np.ones((outputs, features + 1)), 0.0)
+    b = b + W @ np.broadcast_to(centre, features)
+    rule_W, rule_b = copy.deepcopy(start.rules) or (
+        Rule(rule[0], **rule[1]),
+        Rule(rule[0], of_intercepts=True, **rule[1]),
+    )
     loss_curve = []
 
     for order in orders:
@@ -207,7 +220,7 @@ def train(
         every = -(-len(parts) // moments)
         losses, penalties = 0.0, []
         for k, rows in enumerate(parts):
-            x, y, s = X[rows], Y[rows], weight[rows]
+            x, y, s = X[rows] - centre, Y[rows], weight[rows]
             value, _ = points(loss, y, x @ W.T + b, **fields)
             losses += (s * value)[:, 0].sum() if loss == "softmax" else (s * value).mean(axis=1).sum()
             if k % every == 0:
@@ -217,9 +230,10 @@ def train(
             g, g_b = gradient(x, y, W, b, loss=loss, weight=s, fields=fields)
             g, g_b = clipped(g, intercept_decay * g_b, clip_value, clip_norm)
             rate = rates(steps)
-            W = rule_W.step(W, g, rate, l1=l1, l2=l2, weight_decay=weight_decay, decay=decay)
+            given = {"l1": l1, "l2": l2, "weight_decay": weight_decay, "decay": decay}
+            W = rule_W.step(W, g, rate, unit=unit[:, :-1], pull=pull[:, :-1], **given)
             if intercept_decay:
-                b = rule_b.step(b, g_b, rate)
+                b = rule_b.step(b, g_b, rate, unit=unit[:, -1], pull=pull[:, -1])
             if positive:
                 W = np.maximum(W, 0)
             rule_W.ended(W)
@@ -231,4 +245,6 @@ def train(
                 mean_b = b if share == 1 else mean_b + share * (b - mean_b)
         loss_curve.append(losses / len(order) + np.mean(penalties))
 
+    at_zero = np.broadcast_to(centre, features)
+    b, mean_b = b - W @ at_zero, None if mean_b is None else mean_b - mean_W @ at_zero
     return Model(W, b, mean_W, mean_b, steps, start.loss_curve + loss_curve, (rule_W, rule_b))

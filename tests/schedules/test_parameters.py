@@ -25,6 +25,7 @@ from fusedgrad.schedules import (
 )
 
 from ..reference.schedules import ROWS, decaying
+from ..reference.table import named
 
 ROOT = Path(__file__).parents[2]
 
@@ -131,7 +132,7 @@ def test_a_number_is_a_constant_schedule(number):
     assert schedule(3) == number
 
 
-@pytest.mark.parametrize("value", [*EXAMPLES, decaying, math.sqrt], ids=repr)
+@pytest.mark.parametrize("value", [*EXAMPLES, decaying, math.sqrt], ids=named)
 def test_a_schedule_or_a_callable_stays_itself(value):
     assert schedules.as_schedule(value) is value
 

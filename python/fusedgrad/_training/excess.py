@@ -25,6 +25,7 @@ _SAMPLE = 4096  # rows that steps are tried on
 _STEPS = 8  # at most, for each way
 _WAYS = 3  # each a quarter of the one before
 _SOLVED = 512  # columns up to which the matrix of second derivatives is made
+_NOTHING = 1e-150  # numbers whose squares vanish
 _WAY = 0.3  # spreads of the predictions, over which losses with kinks are means
 _SHORT = 1e-4  # over which slopes of losses without kinks are differences
 
@@ -254,7 +255,7 @@ class _Trial(NamedTuple):
                 gradient = _projected(gradient, coef, penalty)
             return _by_conjugate_gradients(X, curvature, gradient, last, penalty.l2, intercept)
         top = np.maximum(X.max(axis=0), -X.min(axis=0))
-        unit = np.where(top > 0, top, 1.0)
+        unit = np.where(top > _NOTHING, top, 1.0)
         ridge, g, w, l1 = penalty.l2 / unit**2, gradient / unit, coef * unit, penalty.l1 / unit
         Z = X / unit
         if intercept:

@@ -229,6 +229,10 @@ class Training:
         """Take note that an epoch led to numbers that are not finite; whether to try it again, at smaller rates."""
         if not self.curve and first:
             self.shared.check()
+        nearest = self.nearest[2]
+        if last and nearest is not None:
+            self.stop_reason = STALLED
+            return False
         if not isinstance(self.source, rates.Automatic) or last:
             self.stop_reason = DIVERGED
             self.error = DivergedError(
@@ -241,7 +245,9 @@ class Training:
                 rate=float(self.table[-1]),
             )
             return False
-        if self.before:
+        if nearest is not None:  # the weights before this epoch may be nearly as large
+            self._fill(nearest)
+        elif self.before:
             for array, copy in zip(self._arrays, self.before, strict=True):
                 array[:] = copy
         else:

@@ -84,6 +84,8 @@ class Problem:
         side = np.array(self.task.side_weights, dtype=np.float64)
         if not self.batches.normalise:  # classes may come later
             total = total + 0.5
+        if not self.batches.base_score:
+            return units.targets_of_classes(self.loss, np.full(len(side), np.nan))
         if self.batches.multinomial:
             share = total * side[:, 1]
             return units.targets_of_softmax(share / max(share.sum(), np.finfo(float).tiny))

@@ -249,3 +249,6 @@ class Automatic(Source):
     def retreat(self) -> None:
         """Hear that the last table was far too large."""
         self.share /= 16
+        if self.hot:
+            self.hot = False
+            self.top /= 16

@@ -15,7 +15,7 @@ from .units import FARTHEST, Columns, Targets, alike
 
 Floats = NDArray[np.float64]
 
-LIMIT = 4.0  # of gradients in units, whose usual size is below 1
+LIMIT = 2.0  # of gradients in units, whose usual size is below 1
 _FEW = 8  # rows from which an outlier can be told
 
 

@@ -157,9 +157,10 @@ def _quantile(y: Floats, weight: Floats, share: float) -> float:
 
 
 def targets_of_classes(loss: Loss, inside: Floats) -> Targets:
-    """Of classes, each against the rest: the shares of weight that lie `inside`."""
+    """Of classes, each against the rest: the shares of weight that lie `inside`; NaN: nobody asks for a base."""
     ones = np.ones(len(inside))
-    return Targets(np.array([_base_of_share(loss, share) for share in inside]), ones, ones, 0.0)
+    base = [_base_of_share(loss, share) if share == share else np.nan for share in inside]
+    return Targets(np.array(base), ones, ones, 0.0)
 
 
 def _base_of_share(loss: Loss, share: float) -> float:
