@@ -280,6 +280,9 @@ public:
 
     // X W' of a dense X (n, d) and W (outputs, d).
     virtual void product(const Matrix& X, const void* W, Index outputs, void* out, int threads) const = 0;
+    // Of a dense X: see kernel/column_moments.hpp; `listed` without data: all rows.
+    virtual void column_moments(const Matrix& X, std::span<const std::uint32_t> listed, const double* shift,
+                                int threads, double* out) const = 0;
     // out (cols, outputs) = X' S of a dense X and S (rows, outputs).
     virtual void transposed_product(const Matrix& X, const double* S, Index outputs, double* out) const = 0;
     // out (cols, cols) = X' diag(factor) X / rows of a dense X in float64.

@@ -35,6 +35,21 @@ double largest_eigenvalue(const py::array& X, const py::array& factor, double on
     return engine().largest_eigenvalue(x, weight, one, v, steps);
 }
 
+py::array_t<double> column_moments(const py::array& X, const py::object& rows, const py::array& shift, int threads) {
+    const Matrix x = dense_of(X, py::isinstance<py::array_t<float>>(X) ? Dtype::float32 : Dtype::float64);
+    std::span<const std::uint32_t> listed;
+    if (!rows.is_none()) {
+        const auto given = py::cast<py::array>(rows);
+        listed = {data_of<std::uint32_t>(given, given.size(), "rows"), std::size_t(given.size())};
+    }
+    const double* const from = data_of<double>(shift, x.cols, "shift");
+    py::array_t<double> out(py::array::ShapeContainer{Index(4), x.cols});
+    double* const to = out.mutable_data();
+    const WithoutGil unlocked;
+    engine().column_moments(x, listed, from, threads, to);
+    return out;
+}
+
 py::array_t<double> transposed_product(const py::array& X, const py::array& S) {
     const Matrix x = dense_of(X, py::isinstance<py::array_t<float>>(X) ? Dtype::float32 : Dtype::float64);
     require(S.ndim() == 2 && S.shape(0) == x.rows, "S: expected a row for each row of X");
@@ -115,6 +130,8 @@ void bind_arrays(py::module_& m) {
     m.def("largest_eigenvalue", &largest_eigenvalue, py::arg("X"), py::arg("factor"), py::arg("one"), py::arg("start"),
           py::arg("steps"),
           "Of the mean of factor (x, one)'(x, one) over the rows x, by the power method from (start, 1).");
+    m.def("column_moments", &column_moments, py::arg("X"), py::arg("rows"), py::arg("shift"), py::arg("threads") = 1,
+          "(4, d): least, largest, sum of x - shift and of its square, of the columns of a dense X; rows None: all.");
     m.def("transposed_product", &transposed_product, py::arg("X"), py::arg("S"), "X' S of a dense X, in float64.");
     m.def("weighted_gram", &weighted_gram, py::arg("X"), py::arg("factor"), "X' diag(factor) X / n of X (n, d).");
     m.def("solve_positive", &solve_positive, py::arg("H"), py::arg("g"),

@@ -8,6 +8,7 @@
 #include "core/team.hpp"
 #include "engine/dispatch.hpp"
 #include "engine/kernel_engine.hpp"
+#include "kernel/column_moments.hpp"
 #include "kernel/linear_algebra.hpp"
 #include "kernel/scores.hpp"
 
@@ -76,6 +77,16 @@ double KernelEngine::largest_eigenvalue(const Matrix& X, const double* factor, d
     std::vector<double> direction(start, start + X.cols);
     return fg::largest_eigenvalue(static_cast<const double*>(X.values), X.rows, X.cols, factor, one, direction.data(),
                                   steps);
+}
+
+void KernelEngine::column_moments(const Matrix& X, std::span<const std::uint32_t> listed, const double* shift,
+                                  int threads, double* out) const {
+    for (const auto row : listed) require(Index(row) < X.rows, "rows: a number is out of range");
+    with_type(X.dtype, [&](auto number) {
+        using T = decltype(number);
+        const Index rows = listed.data() ? Index(listed.size()) : X.rows;
+        fg::column_moments(static_cast<const T*>(X.values), X.cols, listed.data(), rows, shift, threads, out);
+    });
 }
 
 void KernelEngine::transposed_product(const Matrix& X, const double* S, Index outputs, double* out) const {

@@ -42,6 +42,8 @@ public:
     void check_sparse(const Matrix& X, int threads) const override;
     bool all_finite(Dtype dtype, const void* x, Index n, int threads) const override;
     void product(const Matrix& X, const void* W, Index outputs, void* out, int threads) const override;
+    void column_moments(const Matrix& X, std::span<const std::uint32_t> listed, const double* shift, int threads,
+                        double* out) const override;
     void transposed_product(const Matrix& X, const double* S, Index outputs, double* out) const override;
     void weighted_gram(const Matrix& X, const double* factor, double* out) const override;
     void solve_positive(const double* H, Index size, const double* g, double* out) const override;

@@ -11,6 +11,7 @@ from ._bindings import (
     activation_points,
     all_finite,
     build,
+    column_moments,
     largest_eigenvalue,
     loss_catalog,
     loss_points,

@@ -213,7 +213,7 @@ def test_one_corrupt_row_first_in_a_stream(optimizer):
         model.partial_fit(X[first : first + 32], y[first : first + 32])
     # rules that remember the largest gradient there was take longer
     remembers = optimizer in ("adadelta", "adamax", "amsgrad", "adagrad", "ftrl")
-    np.testing.assert_allclose(model.coef_, [1, 2, 3], atol=0.6 if remembers else 0.2)
+    np.testing.assert_allclose(model.coef_, [1, 2, 3], atol=0.8 if remembers else 0.2)
 
 
 def test_a_stream_far_from_zero_on_any_scale():

@@ -246,5 +246,7 @@ def train(
         loss_curve.append(losses / len(order) + np.mean(penalties))
 
     at_zero = np.broadcast_to(centre, features)
+    if "mean" in rule_b.memory:
+        rule_b.memory["mean"] = rule_b.memory["mean"] - rule_W.memory["mean"] @ at_zero
     b, mean_b = b - W @ at_zero, None if mean_b is None else mean_b - mean_W @ at_zero
     return Model(W, b, mean_W, mean_b, steps, start.loss_curve + loss_curve, (rule_W, rule_b))

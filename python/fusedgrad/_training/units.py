@@ -7,19 +7,18 @@ targets in cents or in millions. The core does it where it steps (``cpp/kernel/s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from .. import _core
 from ..losses import LOG_LINK, Loss
 
 Floats = NDArray[np.float64]
 
 FARTHEST = 8.0  # spreads that the farthest number of a column lies from its centre, at most
-_BLOCK = 1 << 16  # numbers of X that are measured at a time
 _RANGE = {np.dtype(np.float32): 1e-15, np.dtype(np.float64): 1e-120}  # columns of smaller numbers count as zero
 _STEEPEST = 10.0  # base scores of classes, at most
 
@@ -61,7 +60,9 @@ class Targets(NamedTuple):
     floor: float
 
 
-def columns_of(X: Any, rows: NDArray[Any] | None, weight: NDArray[Any] | None, *, centred: bool) -> Columns:
+def columns_of(
+    X: Any, rows: NDArray[Any] | None, weight: NDArray[Any] | None, *, centred: bool, threads: int = 1
+) -> Columns:
     """Measure columns on these rows (None: all), but for those of weight zero."""
     if weight is not None:
         kept = weight > 0 if rows is None else weight[rows] > 0
@@ -69,30 +70,37 @@ def columns_of(X: Any, rows: NDArray[Any] | None, weight: NDArray[Any] | None, *
             rows = np.flatnonzero(kept) if rows is None else rows[kept]
     if sp.issparse(X):
         return Columns(None, _sparse_spread(X if rows is None else X[rows]))
-    low, high, total, n = np.full(X.shape[1], np.inf), np.full(X.shape[1], -np.inf), np.zeros(X.shape[1]), 0
-    with np.errstate(over="ignore", invalid="ignore"):
-        for block in _blocks(X, rows):
-            low, high = np.minimum(low, block.min(axis=0)), np.maximum(high, block.max(axis=0))
-            total += block.sum(axis=0, dtype=np.float64)
-            n += len(block)
-        centre = np.clip(total / n, low, high) if centred else np.zeros(X.shape[1])
-        farthest = np.maximum(high - centre, centre - low)
-        safe = np.where(np.isfinite(farthest) & (farthest > 0), farthest, 1.0)
-        squares = np.zeros(X.shape[1])
-        for block in _blocks(X, rows):
-            scaled = (block - centre) / safe
-            squares += np.einsum("ij,ij->j", scaled, scaled)
-        spread = np.maximum(safe * np.sqrt(squares / n), farthest / FARTHEST)
+    return _dense_columns(X, rows, centred=centred, threads=threads)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _dense_columns(X: Any, rows: NDArray[Any] | None, *, centred: bool, threads: int) -> Columns:
+    X, n = np.ascontiguousarray(X), X.shape[0] if rows is None else len(rows)
+    listed = None if rows is None else np.ascontiguousarray(rows, dtype=np.uint32)
+    shift = X[0 if rows is None else int(rows[0])].astype(np.float64)  # near the others, so that no digits are lost
+    low, high, total, square = _core.column_moments(X, listed, shift, threads)
+    centre = np.clip(shift + total / n, low, high) if centred else np.zeros(X.shape[1])
+    apart = shift - centre
+    variance = square / n + apart * (2 * total / n + apart)
+    spread = np.sqrt(np.maximum(variance, 0.0))
+    # The first row may be far from the others, and squares may overflow.
+    unsure = ~((variance > 1e-8 * apart**2) & (variance < np.inf)) & (high > low)
+    for j in np.flatnonzero(unsure):
+        spread[j] = _root_mean_square(X[:, j] if rows is None else X[rows, j], centre[j])
+    farthest = np.maximum(high - centre, centre - low)
+    spread = np.maximum(spread, farthest / FARTHEST)
     size = np.maximum(np.abs(low), np.abs(high))
-    constant = ~(spread > 8 * np.finfo(X.dtype).eps * size) | (size < _RANGE[X.dtype])
-    spread = np.where(constant, np.where(size < _RANGE[X.dtype], 1.0, size), spread)
+    nothing = size < _RANGE[X.dtype]
+    constant = ~(spread > 8 * np.finfo(X.dtype).eps * size) | nothing
+    spread = np.where(constant, np.where(nothing, 1.0, size), spread)
     return Columns(centre if centred else None, np.where(np.isfinite(spread), spread, 1.0))
 
 
-def _blocks(X: Any, rows: NDArray[Any] | None) -> Iterator[Any]:
-    n, step = (X.shape[0] if rows is None else len(rows)), max(1, _BLOCK // X.shape[1])
-    for first in range(0, n, step):
-        yield X[first : first + step] if rows is None else X[rows[first : first + step]]
+def _root_mean_square(values: NDArray[Any], centre: float) -> float:
+    """Of the distances from the centre, whose squares may overflow or vanish."""
+    apart = values.astype(np.float64) - centre
+    top = float(np.abs(apart).max())
+    return top * float(np.sqrt(np.mean((apart / top) ** 2))) if 0 < top < np.inf else 0.0
 
 
 def _sparse_spread(X: Any) -> Floats:
