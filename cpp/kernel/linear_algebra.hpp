@@ -92,8 +92,7 @@ inline void solve_positive(const double* h, Index size, const double* g, double*
     for (double added = 1e-10; added < 1e3; added *= 100.0) {
         const Eigen::LLT<Eigen::MatrixXd> factors(scaled + added * Eigen::MatrixXd::Identity(size, size));
         if (factors.info() != Eigen::Success) continue;
-        Eigen::Map<Eigen::VectorXd>(out, size) =
-            scale.cwiseProduct(factors.solve(scale.cwiseProduct(right)));
+        Eigen::Map<Eigen::VectorXd>(out, size) = scale.cwiseProduct(factors.solve(scale.cwiseProduct(right)));
         return;
     }
     std::fill_n(out, size, 0.0);

@@ -11,10 +11,10 @@ from fusedgrad._training import rates
 from fusedgrad.linear_model import SGDClassifier, SGDRegressor
 from sklearn.exceptions import ConvergenceWarning
 
-from ..reference import minibatch
 from . import batches
 from . import minibatch_strategies as strategies
 
+STILL = {"learning_rate": "constant", "eta0": 1e-12}
 every_optimizer = pytest.mark.parametrize("optimizer", optimizers.names())
 
 
@@ -169,7 +169,14 @@ def test_classes_that_can_be_separated_without_a_penalty_have_no_optimum():
 def test_intercepts_of_regressors_start_at_the_best_constant(loss, base):
     rng = np.random.default_rng(0)
     X, y = np.zeros((101, 2)), rng.gamma(2.0, size=101) + 1
-    given = {"loss": loss, "quantile": 0.8, "batch_size": 101, "learning_rate": "constant", "eta0": 1e-12, "max_iter": 1}
+    given = {
+        "loss": loss,
+        "quantile": 0.8,
+        "batch_size": 101,
+        "learning_rate": "constant",
+        "eta0": 1e-12,
+        "max_iter": 1,
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = SGDRegressor(**given, random_state=0).fit(X, y)
@@ -181,7 +188,7 @@ def test_intercepts_of_regressors_start_at_the_best_constant(loss, base):
 @pytest.mark.parametrize("multi_class", ["ovr", "multinomial"])
 def test_intercepts_of_classifiers_start_at_log_odds(multi_class):
     y = np.repeat([0, 1, 2], [50, 30, 20])
-    given = {"batch_size": 100, "learning_rate": "constant", "eta0": 1e-12, "max_iter": 1, "tol": None}
+    given = {"batch_size": 100, "max_iter": 1, "tol": None, **STILL}
     model = SGDClassifier("log_loss", multi_class=multi_class, **given, random_state=0).fit(np.zeros((100, 2)), y)
     share = np.array([0.5, 0.3, 0.2])
     expected = np.log(share / (1 - share)) if multi_class == "ovr" else np.log(share) - np.log(share).mean()
@@ -192,7 +199,14 @@ def test_intercepts_of_classifiers_start_at_log_odds(multi_class):
 
 def test_an_intercept_that_is_given_is_kept():
     X, y = np.zeros((40, 2)), np.full(40, 5.0)
-    given = {"batch_size": 40, "learning_rate": "constant", "eta0": 1e-12, "max_iter": 1, "tol": None, "random_state": 0}
+    given = {
+        "batch_size": 40,
+        "learning_rate": "constant",
+        "eta0": 1e-12,
+        "max_iter": 1,
+        "tol": None,
+        "random_state": 0,
+    }
     assert SGDRegressor(**given).fit(X, y, intercept_init=[2.0]).intercept_ == pytest.approx([2.0])
     assert SGDRegressor(fit_intercept=False, **given).fit(X, y).intercept_ == [0.0]
     model = SGDRegressor(warm_start=True, **given).fit(X, y)

@@ -10,8 +10,8 @@ namespace fg {
 // that training starts from the weights given.
 //
 // What is kept is not z but q = -z - w / eta, the slope of the penalty at w: so the rate may change between steps (in z
-// it would scale the weights), and what w is rounded by is not lost. In the data's units n gathers squares of pull g, and
-// eta is pull / unit times as large.
+// it would scale the weights), and what w is rounded by is not lost. In the data's units n gathers squares of pull g,
+// and eta is pull / unit times as large.
 struct Ftrl {
     static constexpr const char* name = "ftrl";
     static constexpr const char* doc = "the minimiser of all gradients so far; L1 that gives exact zeros";
@@ -41,7 +41,8 @@ struct Ftrl {
     template <class T>
     Total<T> total(const Tick& tick) const {
         const double t = double(tick.step), own = tick.penalised ? 1.0 : 0.0;
-        return {T(own * l1 + t * tick.l1), T(own * l2 + t * tick.l2), tick.positive ? T(0) : -std::numeric_limits<T>::infinity()};
+        return {T(own * l1 + t * tick.l1), T(own * l2 + t * tick.l2),
+                tick.positive ? T(0) : -std::numeric_limits<T>::infinity()};
     }
 
     // What steps without gradient did, up to and with this one, if their rates were equal.

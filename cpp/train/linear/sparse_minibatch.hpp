@@ -83,7 +83,8 @@ private:
         const double* const rates = model.rates;
         const double* const end = rates + this->batches();
         const double l2 = model.recipe.penalty.l2;
-        if (model.updater->plain()) return model.flat.unit || std::any_of(rates, end, [=](double rate) { return rate * l2 >= 1.0; });
+        if (model.updater->plain())
+            return model.flat.unit || std::any_of(rates, end, [=](double rate) { return rate * l2 >= 1.0; });
         if (!model.updater->needs_equal_rates()) return false;
         const T* const w = model.flat.w;
         return std::any_of(rates, end, [=](double rate) { return rate != rates[0]; }) ||

@@ -91,7 +91,7 @@ def excess(
     listed = np.arange(len(rows.y)) if rows.listed is None else rows.listed
     raw = _margins(rows.X, coef, threads) + offsets
     at = _Points.of(rows, loss, raw, scale, kinked)
-    value, slope, _ = at.look(raw)
+    slope = at.look(raw)[1]
     n = len(listed)
     objective = float(np.einsum("ij,ij->", at.value(raw), rows.weight)) / n + penalty.value(coef)
     slope = slope * rows.weight
@@ -205,7 +205,9 @@ class _Trial(NamedTuple):
             trial = trial._replace(points=trial.points._replace(way=trial.points.way / 4))
         return max(fell, seen), seen
 
-    def _descend(self, coef: Floats, offsets: Floats, tilt: Floats, lean: Floats) -> tuple[tuple[Floats, Floats], float]:
+    def _descend(
+        self, coef: Floats, offsets: Floats, tilt: Floats, lean: Floats
+    ) -> tuple[tuple[Floats, Floats], float]:
         """Weights after a few of Newton's steps, and by how much the objective falls on the way and behind it."""
         n = len(self.weight)
         value, slope, curvature = self.points.look(_margins(self.X, coef, 1) + offsets)
@@ -282,7 +284,7 @@ def _projected(gradient: Floats, coef: Floats, penalty: Penalty) -> Floats:
 def _model_minimum(
     H: Floats, g: Floats, w: Floats, l1: Floats, positive: bool, intercept: bool
 ) -> tuple[Floats, float]:
-    """The step to the minimum of the quadratic model with L1, by 20 rounds of coordinate descent, and how deep it is."""
+    """The step to the minimum of the quadratic model with L1, by coordinate descent, and how deep it is."""
     s, hs = np.zeros(len(w)), np.zeros(len(w))
     for _ in range(20):
         for j in range(len(w)):

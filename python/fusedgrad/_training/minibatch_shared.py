@@ -69,9 +69,7 @@ class Shared:
         """`columns_of` X."""
         key = (_key(weight), centred)
         if key not in self._columns:
-            self._columns[key] = columns_of(
-                self.task.X, self.rows, weight, centred=centred, threads=self.threads
-            )
+            self._columns[key] = columns_of(self.task.X, self.rows, weight, centred=centred, threads=self.threads)
         return self._columns[key]
 
     def targets(self, weight: NDArray[Any] | None, loss: losses.Loss) -> Targets:

@@ -364,7 +364,7 @@ class Training:
         if self.average_slot >= 0 and self.problem.columns is not None:
             answer = slots[self.average_slot].copy()
             answer[-1] -= self._shift(answer[:-1].T)
-            slots = slots[: self.average_slot] + (answer,) + slots[self.average_slot + 1 :]
+            slots = tuple(answer if k == self.average_slot else slot for k, slot in enumerate(slots))
         if not self.ended or any(not slot.flags.c_contiguous for slot in slots):
             slots = tuple(slot.copy() for slot in slots)
         validated = self.validation is not None
@@ -388,10 +388,14 @@ class Training:
         if self.stop_reason != STALLED:
             return ""
         if self.task.objective.loss == "perceptron":
-            advice = "Where classes overlap, the perceptron has no optimum but weights of zero; loss='hinge' or 'log_loss'"
+            advice = (
+                "Where classes overlap, the perceptron has no optimum but weights of zero; loss='hinge' or 'log_loss'"
+            )
             advice += " has one."
         elif isinstance(self.source, rates.Automatic):
-            advice = "Columns that nearly repeat each other slow it down; so does alpha=0. Try optimizer='sgd', a larger"
+            advice = (
+                "Columns that nearly repeat each other slow it down; so does alpha=0. Try optimizer='sgd', a larger"
+            )
             advice += " batch_size, a larger alpha, a smaller tol with a larger max_iter, or scaled and fewer columns."
         else:
             advice = "Try a schedule that decays, or another learning rate; or leave it to learning_rate='optimal' or"

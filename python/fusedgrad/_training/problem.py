@@ -46,9 +46,7 @@ class Problem:
         self.loss = losses.get(task.objective.loss, **task.objective.loss_parameters)
         self.side_weight = self._side_weight()
         rate = task.rates.learning_rate
-        self.automatic = (
-            self.batches.optimizer.learning_rate is None and isinstance(rate, str) and rate in AUTOMATIC
-        )
+        self.automatic = self.batches.optimizer.learning_rate is None and isinstance(rate, str) and rate in AUTOMATIC
         self.targets = self._targets()
         self.columns: units.Columns | None = None
         self.units: units.Units | None = None
@@ -131,7 +129,8 @@ class Problem:
         if not extreme.max() < float(np.finfo(self.dtype).max):
             raise ValueError(
                 f"No learning rate of {self.dtype} serves all columns of X: those of column {int(extreme.argmax())} "
-                f"are too large or too small. {self.shared.largest()} Scale the columns, by StandardScaler for instance."
+                f"are too large or too small. {self.shared.largest()} Scale the columns, by StandardScaler for "
+                "instance."
             )
 
     @property
@@ -144,7 +143,7 @@ class Problem:
         nothing = {"unit": None, "pull": None, "centre": None, "limit": None}
         if self.units is None:
             return nothing
-        made = {}
+        made: dict[str, Any] = {}
         for name, values in (("unit", self.units.unit), ("pull", self.units.pull)):
             made[name] = np.ones((values.shape[0], width), self.dtype)
             made[name][:, : values.shape[1]] = values
@@ -213,7 +212,7 @@ class Problem:
         """Of the objective, mean over the outputs, less its floor; None where there are too few rows to tell."""
         if self.shared.n < FEWEST:
             return None
-        task, objective, listed = self.task, self.task.objective, self.shared.rows
+        task, given, listed = self.task, self.task.objective, self.shared.rows
         coded, y, outputs = task.labels[0] >= 0, task.y, len(task.labels)
         weight = np.ones((len(y), outputs))
         if task.sample_weight is not None:
@@ -230,7 +229,7 @@ class Problem:
         found = excess(
             Rows(task.X, y, weight, coded, self.batches.multinomial, listed),
             self.loss,
-            Penalty(objective.l2, objective.l1, self.batches.positive),
+            Penalty(given.l2, given.l1, self.batches.positive),
             weights,
             self.targets.scale,
             kinked=self._is_kinked(),

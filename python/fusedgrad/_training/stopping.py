@@ -1,9 +1,9 @@
 """When training stops: one rule for linear models and for networks.
 
 An epoch is *idle* if what is watched did not beat its best so far by `tol`, or, where that is `relative`, by `tol` of
-the best. Watched is the loss of the epoch, penalty included, or with `by_score` (early stopping) the score of the validation rows. After `patience` idle epochs in a row
-the source of the learning rates may go on with smaller ones ("adaptive" does); otherwise training has ended. Why it has
-ended is one of the words below.
+the best. Watched is the loss of the epoch, penalty included, or with `by_score` (early stopping) the score of the
+validation rows. After `patience` idle epochs in a row the source of the learning rates may go on with smaller ones
+("adaptive" does); otherwise training has ended. Why it has ended is one of the words below.
 
 The engine of single samples (`sequential.py`) applies the same rule to each output by itself, in the core:
 ``SequentialJob::end_epoch`` in ``cpp/train/sequential_job.hpp``. It has the fields of `StoppingRule` and the same

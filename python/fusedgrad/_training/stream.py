@@ -8,9 +8,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from . import units
 from .minibatch_shared import Shared
 from .records import Seen, Task
-from . import units
 from .units import FARTHEST, Columns, Targets, alike
 
 Floats = NDArray[np.float64]
@@ -26,24 +26,28 @@ def seen(task: Task, shared: Shared, targets: Targets, *, centred: bool, one: bo
     centre, square = _sparse_moments(X, one) if sp.issparse(X) else _moments(X, before, centred=centred)
     if before is None or before.square.shape != square.shape:
         return Seen(n, centre, square, 0.0, targets.base, targets.scale, targets.cost)
-    share = n / (before.rows + n)
+    rows = before.rows + n
+    share = n / rows
+    base, scale, cost = _of(before, targets, share)
     if sp.issparse(X):
-        return before._replace(rows=before.rows + n, square=np.maximum(before.square, square), **_of(before, targets, share))
-    moved = centre - before.centre
-    square = (1 - share) * before.square + share * square + share * (1 - share) * moved**2
-    return before._replace(
-        rows=before.rows + n, centre=before.centre + share * moved, square=square, **_of(before, targets, share)
-    )
+        square = np.maximum(before.square, square)
+    else:
+        moved = centre - before.centre
+        square = (1 - share) * before.square + share * square + share * (1 - share) * moved**2
+        centre = before.centre + share * moved
+    return Seen(rows, centre, square, before.smoothness, base, scale, cost)
 
 
-def _of(before: Seen, targets: Targets, share: float) -> dict[str, Floats]:
+def _of(before: Seen, targets: Targets, share: float) -> tuple[Floats, Floats, Floats]:
     """Running measures of the targets; their scale counts how far their base has moved."""
     apart = share * (1 - share) * np.minimum((targets.base - before.base) ** 2, (FARTHEST * before.scale) ** 2)
     same = before.scale == targets.scale
-    scale = np.sqrt((1 - share) * before.scale**2 + share * np.minimum(targets.scale, FARTHEST * before.scale) ** 2 + apart)
+    scale = np.sqrt(
+        (1 - share) * before.scale**2 + share * np.minimum(targets.scale, FARTHEST * before.scale) ** 2 + apart
+    )
     scale = np.where(same, before.scale, scale)
     cost = np.where(same, before.cost, before.cost * (scale / before.scale) ** 2)
-    return {"base": (1 - share) * before.base + share * targets.base, "scale": scale, "cost": cost}
+    return (1 - share) * before.base + share * targets.base, scale, cost
 
 
 def _moments(X: Any, before: Seen | None, *, centred: bool) -> tuple[Floats, Floats]:

@@ -137,9 +137,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         """Whether the mini-batch engine trains, rather than the sequential one."""
         return False
 
-    def _batches(
-        self, n: int, state: Any, *, multinomial: bool, normalise: bool, base_score: bool
-    ) -> Batches | None:
+    def _batches(self, n: int, state: Any, *, multinomial: bool, normalise: bool, base_score: bool) -> Batches | None:
         if not self._is_batched():
             return None
         return Batches(

@@ -65,8 +65,9 @@ class WithPath:
         values = np.sort(values)[::-1]
         models = [self._with_alpha(float(alpha)) for alpha in values]
         names = [f"alpha={alpha:g}" for alpha in values]
-        Together(models, X, y, sample_weight, names=names).finish()
-        warn_of(models, names)
+        together = Together(models, X, y, sample_weight, names=names)
+        together.finish()
+        warn_of(models, names, together.owed)
         coefs = np.stack([np.atleast_2d(model.coef_) for model in models], axis=-1)
         intercepts = np.stack([model.intercept_ for model in models], axis=-1)
         return (values, coefs[0], intercepts[0]) if len(coefs) == 1 else (values, coefs, intercepts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from .._atomic import settle_all, shallow_copy
 from .._threads import threads_for
 from .._training.minibatch import Pass, stream_of
 from .._training.records import Task
-from .._training.stopping import DIVERGED, DROPPED, INTERRUPTED, MAX_ITER, STALLED
+from .._training.stopping import DROPPED, INTERRUPTED, MAX_ITER
 from .._validation import ignored
 from .._validation.arrays import aligned, check_finite, check_X_y
 from .._validation.weights import check_not_negative, check_weights
@@ -25,7 +25,6 @@ from ._base import NEGATIVE_POWER
 from ._supervised import Supervised, classes_of
 
 _DATA_ATTRIBUTES = {"n_features_in_", "feature_names_in_", "classes_", "_y_ndim"}  # what data leaves behind
-_ENDS = {DIVERGED: "diverged", STALLED: "stalled"}
 _STREAM = ("batch_size", "shuffle", "random_state", "the rows that early_stopping keeps aside", "epochs made before")
 
 
@@ -106,12 +105,12 @@ def fit_many(estimators: Sequence[Any], X: Any, y: ArrayLike, sample_weights: Ar
     together = Together(models, X, y, sample_weights)
     together.finish()
     models.passes, models.alone = together.passes, together.alone
-    warn_of(models, [f"{k}" for k in range(len(models))])
+    warn_of(models, [f"{k}" for k in range(len(models))], together.owed)
     return models
 
 
-def warn_of(models: Sequence[Any], names: Sequence[str]) -> None:
-    """The warnings that finished fits owe, once for all."""
+def warn_of(models: Sequence[Any], names: Sequence[str], owed: Mapping[int, str]) -> None:
+    """The warnings that finished fits owe, once for all; `owed`: what some of them say of how training ended."""
     if any(model.power_t < 0 for model in models):
         warnings.warn(NEGATIVE_POWER, FutureWarning, stacklevel=3)
     idle: dict[str, list[str]] = {}
@@ -121,16 +120,14 @@ def warn_of(models: Sequence[Any], names: Sequence[str]) -> None:
             idle.setdefault(text, []).append(name)
     for text, affected in idle.items():
         warnings.warn(f"{text} (Models: {_few(affected)}.)", UserWarning, stacklevel=3)
-    for reason, what in _ENDS.items():
-        affected = [name for model, name in zip(models, names, strict=True) if model.stop_reason_ == reason]
-        said = [model.__dict__.pop("_owed", "") for model in models if model.stop_reason_ == reason]
-        if affected:
-            warnings.warn(
-                f"Training has {what} in {len(affected)} of {len(models)} models: {_few(affected)}. Of the first: "
-                f"{said[0]}",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+    if owed:
+        affected = [names[k] for k in owed]
+        warnings.warn(
+            f"Training ended where it should not in {len(owed)} of {len(models)} models: {_few(affected)}. Of the "
+            f"first: {next(iter(owed.values()))}",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
     late = [
         name
         for model, name in zip(models, names, strict=True)
@@ -175,6 +172,8 @@ class Together:
     ----------
     passes, alone
         As of `FittedModels`.
+    owed : dict of int to str
+        What models say of how their training ended, once they are settled.
     """
 
     def __init__(
@@ -199,6 +198,7 @@ class Together:
         self._failed: dict[int, Exception] = {}
         self.passes: list[list[int]] = []
         self.alone: dict[int, str] = {}
+        self.owed: dict[int, str] = {}
         given = X, y
         X, y, targets = self._check_data(X, y)
         weights = self._check_weights(sample_weights, X)
@@ -428,6 +428,9 @@ class Together:
             if error is None:
                 if k in self._trainings:
                     model._take(self._trainings[k].task, self._trainings[k].result())
+                warning = vars(model).pop("_owed", "")
+                if warning:
+                    self.owed[k] = warning
                 settled.append((estimator, vars(model)))
         settle_all(settled)
 

@@ -82,6 +82,12 @@ def warn_of_fits(search: Search, error_score: float | str) -> None:
             FitFailedWarning,
             stacklevel=4,
         )
+    if search.astray:
+        warnings.warn(
+            f"Training ended where it should not in {len(search.astray)} of {fits}. Of the first: {search.astray[0]}",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
     if search.unfinished:
         warnings.warn(
             f"Maximum number of iteration reached before convergence in {search.unfinished} of {fits}. Consider "

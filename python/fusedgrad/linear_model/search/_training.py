@@ -81,6 +81,7 @@ class Search:
         self.rounds = np.zeros(len(cells), dtype=int)  # of halving that a cell has survived
         self.errors: dict[str, Exception] = {}  # of models that overflowed, by their names
         self.unfinished = 0  # models that max_iter stopped
+        self.astray: list[str] = []  # what others say that ended away from their optimum
         self.weights = np.full((*shape, data.outputs, data.X.shape[1] + 1), np.nan, dtype=data.X.dtype)
 
     def run(self) -> None:
@@ -163,6 +164,7 @@ class Search:
                 self.weights[i, k, :, :-1], self.weights[i, k, :, -1] = model.coef_, model.intercept_
                 self.n_iter[i, k] = model.n_iter_
                 self.unfinished += model.tol is not None and model.stop_reason_ == MAX_ITER
+        self.astray.extend(fold.together.owed.values())
         passes = len(fold.together.passes)
         leader = self._leader(active, self.scores[:, k])
         self._print(f"fold {k}: {len(active)} cells, {fold.fit_time.sum():.2f} s, passes: {passes}; {leader}")
