@@ -1,9 +1,13 @@
 """When training stops: one rule for linear models and for networks.
 
-An epoch is *idle* if what is watched did not beat its best so far by `tol`. Watched is the loss of the epoch, penalty
+An epoch is *idle* if what is watched did not beat its best so far by `tol`, or, of a loss with `relative`, by that
+share of it. Watched is the loss of the epoch, penalty
 included, or with `by_score` (early stopping) the score of the validation rows. After `patience` idle epochs in a row
 the source of the learning rates may go on with smaller ones ("adaptive" does); otherwise training has ended. Why it has
 ended is one of the words below.
+
+A rule that is `judged` says of a loss that ended far above where it was that it has "diverged" or "stalled", never that
+it has converged.
 
 The engine of single samples (`sequential.py`) applies the same rule to each output by itself, in the core:
 ``SequentialJob::end_epoch`` in ``cpp/train/sequential_job.hpp``. It has the fields of `StoppingRule` and the same
@@ -19,10 +23,13 @@ from typing import NamedTuple, Protocol
 CONVERGED = "converged"  # the loss no longer fell
 EARLY_STOPPING = "early_stopping"  # the validation score no longer rose, or a callback asked to stop
 MAX_ITER = "max_iter"  # the last epoch that was allowed has ended
-DIVERGED = "diverged"  # weights or loss are no longer finite
+STALLED = "stalled"  # the loss no longer fell, and ended far above its best
+DIVERGED = "diverged"  # weights or loss are no longer finite, or the loss ended far above the first one
 INTERRUPTED = "interrupted"  # Ctrl-C
 DROPPED = "dropped"  # a search goes on without the model
 RUNNING = "none"  # none of them: training has not ended
+
+NEGLIGIBLE = 1e-3  # a loss that this much is not worth a word
 
 
 class Rates(Protocol):
@@ -46,6 +53,10 @@ class StoppingRule(NamedTuple):
         How many epochs in a row are idle when training stops.
     by_score : bool
         Whether the validation score decides, rather than the loss.
+    relative : bool
+        Whether `tol` is a share of the best loss so far. (Scores have a scale of their own.)
+    judged : bool
+        Whether the last loss is compared with the first and the best one.
     tells_rates : bool
         Whether the source of the rates hears of each epoch. (In `partial_fit` of a linear model it does not.)
     resets_rates : bool
@@ -56,6 +67,8 @@ class StoppingRule(NamedTuple):
     tol: float | None
     patience: float
     by_score: bool = False
+    relative: bool = False
+    judged: bool = False
     tells_rates: bool = True
     resets_rates: bool = False
 
@@ -69,10 +82,13 @@ class Stopping:
         Idle epochs in a row.
     best_loss, best_score : float
         The best of an epoch so far.
+    first_loss : float
+        The loss of the first epoch; NaN before it.
     """
 
     def __init__(self, rule: StoppingRule, *, idle: int = 0, best_loss: float = inf, best_score: float = -inf):
         self.rule, self.idle, self.best_loss, self.best_score = rule, idle, best_loss, best_score
+        self.first_loss = nan
 
     def is_best(self, score: float | None) -> bool:
         """Whether an epoch that is to be judged has the best score so far."""
@@ -84,16 +100,36 @@ class Stopping:
         self.idle = 0 if self._improves(loss, score) else self.idle + 1
         if score is not None and score > self.best_score:  # NaN is not
             self.best_score = score
-        self.best_loss = min(self.best_loss, loss)
+        self.note(loss)
         if rule.tells_rates:
             rates.tell(loss)
         if self.idle >= rule.patience:
             if not rates.goes_on():
                 if rule.resets_rates:
                     rates.reset()
-                return EARLY_STOPPING if rule.by_score else CONVERGED
+                return EARLY_STOPPING if rule.by_score else self.end(CONVERGED, loss)
             self.idle = 0
-        return MAX_ITER if epoch >= rule.max_epochs else RUNNING
+        return self.end(MAX_ITER, loss) if epoch >= rule.max_epochs else RUNNING
+
+    def note(self, loss: float) -> None:
+        """Take note of the loss of an epoch."""
+        if self.first_loss != self.first_loss:
+            self.first_loss = loss
+        self.best_loss = min(self.best_loss, loss)
+
+    def end(self, reason: str, loss: float) -> str:
+        """Return what an end for this reason is called after an epoch of this loss.
+
+        The loss has diverged if it ended above its best by more than the whole of the first or the best one; it has
+        stalled if it no longer falls and has lost half of what it had won, and a tenth of its best.
+        """
+        if not self.rule.judged:
+            return reason
+        lost, first, best = loss - self.best_loss, abs(self.first_loss), abs(self.best_loss)
+        if lost > max(first, best, NEGLIGIBLE):
+            return DIVERGED
+        won = self.first_loss - self.best_loss
+        return STALLED if reason == CONVERGED and lost > max(won / 2, best / 10, NEGLIGIBLE) else reason
 
     def certain(self, epochs: int) -> int:
         """How many epochs will follow the first `epochs` whatever their losses are, if no score and no rate needs them.
@@ -110,7 +146,8 @@ class Stopping:
         if self.rule.by_score:
             value, bar = nan if score is None else score, self.best_score + self.rule.tol
         else:
-            value, bar = -loss, self.rule.tol - self.best_loss
+            share = abs(self.best_loss) if self.rule.relative else 1.0
+            value, bar = -loss, self.rule.tol * share - self.best_loss
         if bar != bar:  # -inf + inf: the first epoch improves by whatever is asked
             return value == value
         return value >= bar  # NaN does not

@@ -12,7 +12,6 @@ from sklearn.base import ClassifierMixin
 from .. import layers as layer_types
 from .. import optimizers
 from .._validation.parameters import Either, Instance, Number, OneOf
-from ..layers import checked
 from ._layered import Layered
 from ._targets import Classification
 
@@ -168,14 +167,15 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
 
     def __init__(
         self,
-        layers: Sequence[layer_types.Layer],
+        layers: Sequence[layer_types.Layer] | str = "auto",
         loss: str = "auto",
         optimizer: str | optimizers.Optimizer = "adam",
-        learning_rate: str | float | Callable[[int], float] = 1e-3,
-        batch_size: int | str = 128,
-        max_epochs: int = 100,
+        learning_rate: str | float | Callable[[int], float] = "auto",
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
         *,
-        alpha: float = 0.0,
+        standardize: bool = True,
+        alpha: float | str = "auto",
         weight_decay: float = 0.0,
         clip_norm: float | None = None,
         label_smoothing: float = 0.0,
@@ -199,6 +199,7 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_epochs = max_epochs
+        self.standardize = standardize
         self.alpha = alpha
         self.weight_decay = weight_decay
         self.clip_norm = clip_norm
@@ -219,7 +220,7 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
 
     def _learn_targets(self, y: Any, classes: Any = None) -> None:
         super()._learn_targets(y, classes)
-        last = checked(self.layers, type(self).__name__)[-1:]
+        last = (self._given_layers() or ())[-1:]
         if self._y_kind == "binary" and len(self.classes_) == 2 and last and _has_two_scores(last[0]):
             self._y_kind, self.n_outputs_ = "multiclass", 2
 

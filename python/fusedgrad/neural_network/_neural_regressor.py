@@ -133,14 +133,15 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
 
     def __init__(
         self,
-        layers: Sequence[layer_types.Layer],
+        layers: Sequence[layer_types.Layer] | str = "auto",
         loss: str | losses.Loss = "auto",
         optimizer: str | optimizers.Optimizer = "adam",
-        learning_rate: str | float | Callable[[int], float] = 1e-3,
-        batch_size: int | str = 128,
-        max_epochs: int = 100,
+        learning_rate: str | float | Callable[[int], float] = "auto",
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
         *,
-        alpha: float = 0.0,
+        standardize: bool = True,
+        alpha: float | str = "auto",
         weight_decay: float = 0.0,
         clip_norm: float | None = None,
         average: float | None = None,
@@ -162,6 +163,7 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_epochs = max_epochs
+        self.standardize = standardize
         self.alpha = alpha
         self.weight_decay = weight_decay
         self.clip_norm = clip_norm
