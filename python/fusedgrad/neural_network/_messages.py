@@ -8,6 +8,8 @@ from .._training.network import Result
 from .._training.stopping import DIVERGED, STALLED
 from ..exceptions import DivergedError
 
+_CONSTANT = 1e-6  # accuracy or R² that differs by less has not moved
+
 
 def broken(result: Result) -> DivergedError:
     """Return the error of weights or a loss that are not finite."""
@@ -47,7 +49,7 @@ def of_scores(result: Result) -> str | None:
             f"The validation score is NaN from epoch {broken[0]} on ({len(broken)} of {len(scores)}): predictions are "
             f"not finite, or R2 has no value. Lower the learning rate ({_a_tenth(result)}), or look at X_val."
         )
-    if len(scores) > 1 and len(set(scores)) == 1 and scores[0] < 1:
+    if len(scores) > 1 and max(scores) - min(scores) < _CONSTANT and scores[0] < 1 - _CONSTANT:
         return (
             f"The validation score was {scores[0]:.4g} after each of {len(scores)} epochs, so it says nothing of when "
             "to stop. Give more validation rows (validation_fraction, X_val), another learning rate "
