@@ -35,6 +35,7 @@ from ._scaling import Units, standardised, units_of
 from ._split import Rows, set_aside
 
 ENDLESS = 2**62  # the core counts in 64 bits
+_KNOWN_ENDS = (DIVERGED, INTERRUPTED)  # of which more need not be said
 HISTORIES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
 
 
@@ -285,17 +286,17 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             )
         if early:
             X, y, sample_weight, given = self._split(X, y, sample_weight, rng)
-        if first:
-            self._learn_units(X, y, sample_weight, partial=partial)
-        if given is not None:
-            self._goal(given.y, X.dtype, "y_val")  # raises for labels that are unknown
-            given = Rows(self._in_units(given.X), given.y, given.weight)
         sample_weight = self._weights_of(y, sample_weight, X.dtype)
         if sample_weight is not None and not np.any(sample_weight):
             raise ValueError(
                 "Every row to train on has the weight zero, so there is nothing to learn. Give some a positive weight "
                 "(sample_weight, class_weight), or choose the validation rows yourself (X_val)."
             )
+        if first:
+            self._learn_units(X, y, sample_weight, partial=partial)
+        if given is not None:
+            self._goal(given.y, X.dtype, "y_val")  # raises for labels that are unknown
+            given = Rows(self._in_units(given.X), given.y, given.weight)
         goal = self._goal(y, X.dtype)
         self.out_activation_ = self._link
         goal.constants = self._constants(y)
@@ -387,7 +388,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         lost = training.best is None and not training.is_finite()
         if result.stop_reason == INTERRUPTED and (partial or lost):
             raise KeyboardInterrupt  # part of an epoch would be neither the old model nor the new
-        if result.stop_reason == DIVERGED and lost:
+        if result.stop_reason == DIVERGED and (lost or not math.isfinite(result.best_loss)):
             raise _messages.broken(result)
         attributes = fitted(result)
         for name in self._held_by:
@@ -410,7 +411,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     def _score_warning(self, result: Result) -> str | None:
         """The warning of validation scores that say nothing, where training goes by them."""
         goes_by_them = self.early_stopping or self._restores_best()
-        return _messages.of_scores(result) if goes_by_them and self.stop_reason_ != INTERRUPTED else None
+        return _messages.of_scores(result) if goes_by_them and self.stop_reason_ not in _KNOWN_ENDS else None
 
     def _wants_convergence(self) -> bool:
         return True
