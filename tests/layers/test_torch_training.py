@@ -261,6 +261,8 @@ def test_fifty_steps_are_torchs(network, optimizer, dtype):
     ours, rate, make = STEPS[optimizer]
     model = NeuralClassifier(
         layers,
+        standardize=False,
+        alpha=0.0,
         optimizer=ours,
         learning_rate=rate,
         batch_size=BATCH,

@@ -191,7 +191,7 @@ class Layered(Neural):
             source=self._source(rate, initial, optimizer, before.get("_optimizer"), steps, ("auto", "adaptive")),
             batch_size=size,
             max_epochs=1 if partial else min(most, ENDLESS),
-            l2=float(self.alpha) if self.alpha != "auto" else 0.0 if partial else _defaults.penalty(n),
+            l2=self._penalty(n, partial=partial),
             l2_of_batch=False,
             tol=None if partial or self.tol is None or not self._goes_by_tol() else float(self.tol),
             patience=float(min(self.n_iter_no_change, ENDLESS)),
@@ -223,6 +223,15 @@ class Layered(Neural):
         ):
             out[name] = None if values is None else extended(before.get(name), values)
         return out
+
+    def _penalty(self, n: int, *, partial: bool) -> float:
+        """The strength of the penalty; of 'auto' in `partial_fit` that of the last fit, if there was one."""
+        if self.alpha != "auto":
+            return float(self.alpha)
+        if not partial:
+            self._rows_of_fit = n
+        rows = self.__dict__.get("_rows_of_fit")
+        return 0.0 if rows is None else _defaults.penalty(rows)
 
     def _batch_size(self, n: int) -> int:
         if self.batch_size == "auto":

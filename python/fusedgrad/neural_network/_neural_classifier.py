@@ -62,7 +62,7 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
         predictions are in the units of the data in any case.
     alpha : float in [0, inf) or 'auto', default='auto'
         Strength of an L2 penalty, ``alpha / 2 * sum of ||W||²``, on weights (not on biases, scales and shifts). 'auto':
-        5 over the number of rows; 0 in `partial_fit`, which does not know it.
+        5 over the number of rows; in `partial_fit`, which does not know it, 0 or as in the last `fit`.
     weight_decay : float in [0, inf), default=0.0
         Decoupled decay of the same weights: they shrink by ``rate * weight_decay`` in each step.
     clip_norm : float in (0, inf) or None, default=None
