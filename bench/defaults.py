@@ -15,13 +15,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from fusedgrad.neural_network import NeuralClassifier, NeuralRegressor
 from sklearn import datasets, neural_network
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 from bench.quality.problems import _files
-from fusedgrad.neural_network import NeuralClassifier, NeuralRegressor
 
 TRAIN = {"mnist": 8_000, "adult": 24_000}
 

@@ -144,8 +144,7 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
     >>> from fusedgrad.layers import Dense, Residual
     >>> from fusedgrad.neural_network import NeuralRegressor
     >>> x = np.linspace(-3, 3, 400)[:, None]
-    >>> net = NeuralRegressor([Dense(32, "tanh"), Residual([Dense(32, "tanh")])], learning_rate=0.01, tol=None,
-    ...                       random_state=0)
+    >>> net = NeuralRegressor([Dense(32, "tanh"), Residual([Dense(32, "tanh")])], random_state=0)
     >>> net.fit(x, np.sin(x[:, 0])).score(x, np.sin(x[:, 0])) > 0.98
     True
     >>> X, y = load_diabetes(return_X_y=True)

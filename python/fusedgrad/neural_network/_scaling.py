@@ -46,7 +46,7 @@ def units_of(X: Any, weight: Any, channels: int, *, partial: bool) -> Units:
     if sp.issparse(X):
         return _sparse_units(X, weight)
     weights = np.ones(len(X)) if weight is None else np.asarray(weight, np.float64)
-    total = weights.sum() * (X.shape[1] // channels)
+    total = weights.sum() * (X.shape[1] // max(1, channels))
     largest = np.zeros(channels)
     for rows, _ in _blocks(X, weights, channels):
         np.fmax(largest, np.abs(rows).max(axis=(0, 1), initial=0.0), out=largest)
@@ -67,11 +67,15 @@ def units_of(X: Any, weight: Any, channels: int, *, partial: bool) -> Units:
 
 def _blocks(X: Any, weights: Floats, channels: int) -> Iterator[tuple[Floats, Floats]]:
     """Rows that weigh something in float64, of shape (rows, positions, channels), and their weights, some at a time."""
-    step = max(1, _AT_ONCE // max(1, X.shape[1]))
+    step = _rows_at_once(X)
     for begin in range(0, len(X), step):
         w = weights[begin : begin + step]
         rows, w = X[begin : begin + step][w > 0], w[w > 0]
-        yield rows.astype(np.float64).reshape(len(rows), -1, channels), w
+        yield rows.astype(np.float64).reshape(len(rows), X.shape[1] // max(1, channels), channels), w
+
+
+def _rows_at_once(X: Any) -> int:
+    return max(1, _AT_ONCE // max(1, X.shape[1]))
 
 
 def _sparse_units(X: Any, weight: Any) -> Units:
@@ -120,8 +124,9 @@ def standardised(X: Any, units: Units) -> Any:
             made.data = (X.data / scale[X.indices]).astype(X.dtype)
             return made
         made = aligned_empty(X.shape, X.dtype)
-        into, step = made.reshape(len(X), -1, len(mean)), max(1, _AT_ONCE // max(1, X.shape[1]))
+        into, step = made.reshape(len(X), X.shape[1] // max(1, len(mean)), len(mean)), _rows_at_once(X)
         for begin in range(0, len(X), step):
-            rows = X[begin : begin + step].astype(np.float64).reshape(-1, *into.shape[1:])
+            rows = X[begin : begin + step].astype(np.float64)
+            rows = rows.reshape(len(rows), *into.shape[1:])
             into[begin : begin + step] = (rows - mean) / scale
     return made
