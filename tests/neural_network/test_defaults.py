@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 from fusedgrad import optimizers, schedules
 from fusedgrad.layers import Conv2D, Dense, Embedding, Flatten, Masking, SimpleRNN
-from fusedgrad.neural_network import MLPClassifier, MLPRegressor, NeuralClassifier, NeuralRegressor
+from fusedgrad.neural_network import MLPClassifier, MLPRegressor, NeuralClassifier, NeuralRegressor, _defaults
 from sklearn import datasets
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import train_test_split
@@ -66,6 +66,7 @@ def test_raw_rows_and_targets_are_regressed_as_well_as_a_scaled_linear_model_doe
 
 @pytest.mark.parametrize("name", optimizers.names())
 def test_every_optimizer_learns_with_nothing_else_set(name):
+    assert name in _defaults._PEAKS
     X, y = datasets.load_digits(return_X_y=True)
     net = NeuralClassifier(optimizer=name, random_state=0).fit(X[:1000], y[:1000])
     assert net.score(X[1000:], y[1000:]) > 0.9
