@@ -84,22 +84,24 @@ ESTIMATORS = {
         "_regressor.py",
     ),
     "MLPClassifier": Estimator(
-        "neural_network/_mlp_classifier.py", ("perceptron", "neural"), {"score": "accuracy", **STRATIFIED}
+        "neural_network/_mlp_classifier.py",
+        ("perceptron", "neural"),
+        {"score": "accuracy", **STRATIFIED, "sibling": "`NeuralClassifier`", "and targets": ""},
     ),
     "MLPRegressor": Estimator(
         "neural_network/_mlp_regressor.py",
         ("perceptron regressor", "perceptron", "neural"),
-        {"score": "R²", "shares": ""},
+        {"score": "R²", "shares": "", "sibling": "`NeuralRegressor`", "and targets": " and targets"},
     ),
     "NeuralClassifier": Estimator(
         "neural_network/_neural_classifier.py",
         ("layered classifier", "layered", "neural"),
-        {"score": "accuracy", **STRATIFIED},
+        {"score": "accuracy", **STRATIFIED, "and targets": ""},
     ),
     "NeuralRegressor": Estimator(
         "neural_network/_neural_regressor.py",
         ("layered regressor", "layered", "neural"),
-        {"score": "R²", "shares": ""},
+        {"score": "R²", "shares": "", "and targets": " and targets"},
     ),
 }
 

@@ -91,7 +91,14 @@ def test_a_network_has_an_exact_gradient(n, layers):
     X, y = rows(n)
     head = Dense(1, init="zeros")
     net = NeuralRegressor(
-        [*layers, head], optimizer=optimizers.SGD(1.0), batch_size="full", max_epochs=1, tol=None, n_jobs=2
+        [*layers, head],
+        standardize=False,
+        alpha=0.0,
+        optimizer=optimizers.SGD(1.0),
+        batch_size="full",
+        max_epochs=1,
+        tol=None,
+        n_jobs=2,
     ).fit(X, y)
     coef, intercept = net.weights_[-2].T, net.weights_[-1].ravel()
     if layers:

@@ -81,8 +81,16 @@ both = pytest.mark.parametrize("name", NAMES)
 
 
 def make(name, made, **params):
-    """An estimator for quick fits."""
-    defaults = {"max_epochs": 3, "tol": None, "batch_size": 8, "learning_rate": 0.01, "random_state": 0}
+    """An estimator for quick fits, of rows and an objective that are as given."""
+    defaults = {
+        "standardize": False,
+        "alpha": 0.0,
+        "max_epochs": 3,
+        "tol": None,
+        "batch_size": 8,
+        "learning_rate": 0.01,
+        "random_state": 0,
+    }
     return getattr(fusedgrad.neural_network, name)(made, **{**defaults, **params})
 
 

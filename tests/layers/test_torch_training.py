@@ -100,7 +100,8 @@ def data(shape, kind, dtype):
 
 
 def fitted(kind, layers, X, y, **params):
-    params = {"batch_size": BATCH, "max_epochs": EPOCHS, "shuffle": False, "tol": None, "random_state": SEED, **params}
+    loop = {"batch_size": BATCH, "max_epochs": EPOCHS, "shuffle": False, "tol": None, "random_state": SEED}
+    params = {"standardize": False, "alpha": 0.0, **loop, **params}
     return (NeuralClassifier if kind == "classes" else NeuralRegressor)(layers, **params).fit(X, y)
 
 
@@ -261,6 +262,8 @@ def test_fifty_steps_are_torchs(network, optimizer, dtype):
     ours, rate, make = STEPS[optimizer]
     model = NeuralClassifier(
         layers,
+        standardize=False,
+        alpha=0.0,
         optimizer=ours,
         learning_rate=rate,
         batch_size=BATCH,

@@ -10,6 +10,8 @@ from fusedgrad.layers import (
     Dense,
 )
 
+from .small import as_they_are
+
 N = 60
 
 
@@ -51,7 +53,8 @@ def make(name, hidden=(6,), norm=False, **params):
     if mlp:
         made = {"hidden_layer_sizes": hidden, "batch_norm": norm, "max_iter": 4}
     else:
-        made = {"layers": [x for h in hidden for x in [Dense(h, "relu"), *[BatchNorm()] * norm]], "max_epochs": 4}
+        layers = [x for h in hidden for x in [Dense(h, "relu"), *[BatchNorm()] * norm]]
+        made = {"layers": layers, "max_epochs": 4, **as_they_are(params)}
     defaults = {**made, "random_state": 0, "tol": 0.0, "batch_size": 16}
     return getattr(fusedgrad.neural_network, name)(**{**defaults, **params})
 

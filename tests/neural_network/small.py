@@ -37,6 +37,12 @@ Y = {name: THREE if "Classifier" in name else SCORE for name in NAMES}
 EPOCHS = {name: "max_iter" if "MLP" in name else "max_epochs" for name in NAMES}
 
 
+def as_they_are(params):
+    """Settings with which rows, targets and the objective are as given, and steps alike, for comparisons by hand."""
+    own = getattr(params.get("optimizer"), "learning_rate", None) is not None
+    return {"standardize": False, "alpha": 0.0, **({} if own else {"learning_rate": 1e-3})}
+
+
 def make(name, **params):
     """An estimator for quick fits; `epochs` and `rate` under the names that it has for them."""
     mlp = "MLP" in name
@@ -50,7 +56,7 @@ def make(name, **params):
         params["learning_rate"] = params.pop("rate")
     if "rule" in params:
         params["solver" if mlp else "optimizer"] = params.pop("rule")
-    hidden = {"hidden_layer_sizes": (6,)} if mlp else {"layers": [Dense(6, "relu")]}
+    hidden = {"hidden_layer_sizes": (6,)} if mlp else {"layers": [Dense(6, "relu")], **as_they_are(params)}
     defaults = {**hidden, "random_state": 0, EPOCHS[name]: 4, "tol": 0.0, "batch_size": 16}
     return getattr(fusedgrad.neural_network, name)(**{**defaults, **params})
 

@@ -197,7 +197,8 @@ def interrupted(name, n, **params):
     X = rng.normal(size=(n, 20))
     y = np.digitize(X @ rng.normal(size=20), [-2, 2]) if "Classifier" in name else X[:, 0]
     mlp = "MLP" in name
-    size = dict(hidden_layer_sizes=(32,), max_iter=10**8) if mlp else dict(layers=[Dense(32, "relu")], max_epochs=10**8)
+    layered = dict(layers=[Dense(32, "relu")], max_epochs=10**8, learning_rate=1e-3)
+    size = dict(hidden_layer_sizes=(32,), max_iter=10**8) if mlp else layered
     model = getattr(neural_network, name)(**size, tol=0.0, n_iter_no_change=10**8, random_state=0, **params)
     sender = ctrl_c_in(1.0)  # for an order of many rows to be drawn
     raised = None

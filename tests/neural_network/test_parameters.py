@@ -76,8 +76,9 @@ OF_MLPS = {
 OF_NEURALS = {
     "optimizer": ["newton", None, 3, optimizers.Adam],
     "learning_rate": [0.0, -0.1, np.nan, np.inf, "invscaling", None, schedules.Cosine],
-    "batch_size": [0, -1, 2.5, "auto", None],
+    "batch_size": [0, -1, 2.5, "all", None],
     "max_epochs": [0, -3, 2.5, "10", None],
+    "standardize": ["yes", None, 1],
     "average": [0.0, 1.0, -0.5, 5, np.nan, True, "yes"],
     "input_shape": [(), (0, 3), (1.5, 2), 3, "abc"],
     "tol": [-1e-3, np.nan, np.inf, "small"],

@@ -24,7 +24,6 @@ RETREATS = 8  # times that an automatic rate may prove far too large
 NEAR = 0.005  # share of the objective above its optimum down to which automatic rates go on
 ENOUGH = 0.01  # share of the objective above its optimum at which training has converged
 BOLD = 15  # epochs at least at high rates
-FAR = 4.0  # times the objective at the start: such an end has diverged
 SMALL = 1e-3  # share of what a poor prediction costs, below which an objective counts as that
 
 
@@ -71,7 +70,9 @@ class Training:
         self.curve: list[float] = []
         self.scores: list[float] = []
         self.validation_curve: list[float] = []
-        self.stopping = Stopping(task.stopping, least=SMALL * self.problem.typical)
+        # Automatic rates rise and fall, and judge for themselves.
+        rule = task.stopping._replace(judged=task.stopping.tells_rates and not self.source.automatic)
+        self.stopping = Stopping(rule, least=SMALL * self.problem.typical)
         self.best: LinearWeights | None = None
         # Of the looks at how far the optimum is: the least objective, its excess and weights; the least ever reached.
         self.nearest: tuple[float, float, LinearWeights | None] = np.inf, np.inf, None
@@ -280,18 +281,14 @@ class Training:
             if self.task.restore_best and (self.best is None or self.stopping.is_best(score)):
                 self.best = copy.deepcopy(self._current_weights())
         reason = self.stopping.judge(len(self.curve), objective - self.problem.floor, score, self.source)
-        if reason == CONVERGED:
+        if reason in (CONVERGED, STALLED):
             reason = self._verdict()
-        elif reason == MAX_ITER and self.task.stopping.tells_rates and self._has_diverged():
-            reason = DIVERGED
         self.stop_reason = reason
         if reason not in (RUNNING, MAX_ITER):
             self.source.reset()
 
     def _verdict(self) -> str:
         """What it means that the objective no longer falls: training goes on at other rates, or has ended."""
-        if self._has_diverged():
-            return DIVERGED
         found = self.problem.excess(self.prediction_weights(), self.shared.threads)
         if found is None:
             return CONVERGED
@@ -318,13 +315,6 @@ class Training:
         if goes_on and source.went_astray and nearest is not None:
             self._fill(nearest)
         return goes_on
-
-    def _has_diverged(self) -> bool:
-        """Whether the objective has ended far above where it was, by rates that somebody else has chosen."""
-        if isinstance(self.source, rates.Automatic):
-            return False
-        floor = self.problem.floor
-        return self.curve[-1] - floor > FAR * max(self.curve[0] - floor, SMALL * self.problem.typical)
 
     def _unpadded(self, array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """Without columns that fill up a register it is a view, which changes as training goes on.

@@ -96,7 +96,7 @@ class Settings:
         ``(epoch, n) -> row numbers`` of an epoch; None: as they are.
     average : float or None
         Decay of the running mean of the weights.
-    tol, patience, by_score
+    tol, patience, by_score, relative
         When to stop, see `StoppingRule`.
     """
 
@@ -115,6 +115,7 @@ class Settings:
     average: float | None = None
     restore_best: bool = False
     by_score: bool = False
+    relative: bool = False
     t: float = 0.0  # rows seen before
     idle: int = 0  # idle epochs before, and the best loss and score
     best_loss: float = np.inf
@@ -122,12 +123,19 @@ class Settings:
     report: Callable[[int, float, float | None], None] | None = None
 
     def rule(self) -> StoppingRule:
-        return StoppingRule(max_epochs=self.max_epochs, tol=self.tol, patience=self.patience, by_score=self.by_score)
+        return StoppingRule(
+            max_epochs=self.max_epochs,
+            tol=self.tol,
+            patience=self.patience,
+            by_score=self.by_score,
+            relative=self.relative,
+            judged=True,
+        )
 
 
 @dataclass
 class Result:
-    """How training ended. The weights stand in the task's `Weights`."""
+    """How training ended. The weights stand in the task's `Weights`; `largest_rate` is that of any step."""
 
     n_iter: int
     stop_reason: str
@@ -139,6 +147,7 @@ class Result:
     idle: int
     state: NetworkState
     t: float
+    largest_rate: float = math.nan
 
 
 Validate = Callable[[Weights], tuple[float, float]]
@@ -206,6 +215,7 @@ class Training:
         self.best = self._copies() if settings.restore_best and settings.best_score > -np.inf else None
         self.stop_reason = RUNNING
         self.t = settings.t
+        self.largest_rate = math.nan
         self.weights_ahead = False  # of what is recorded here
         self.unrecorded: tuple[Any, ...] | None = None  # epochs that the core has made and `_record` has not seen
 
@@ -346,6 +356,7 @@ class Training:
         values = (goal.factor * np.array(losses) + constants + np.array(penalties)).tolist()
         self.curve[before:] = values if finite else [*values, math.nan]
         learning_rate = float(rates[steps - 1]) if steps else state.learning_rate
+        self.largest_rate = float(np.fmax(self.largest_rate, rates[:steps].max(initial=0.0)))
         state = replace(
             state, step=state.step + steps, epoch=state.epoch + made, carry=carry, learning_rate=learning_rate
         )
@@ -368,9 +379,9 @@ class Training:
         """Look at an epoch that has ended: score the validation rows, keep the best weights, stop if it is time."""
         settings, stopping = self.settings, self.stopping
         if not self.watched:  # nothing can come of it but the end
-            stopping.best_loss = min(stopping.best_loss, loss)
+            stopping.note(loss)
             if self.stop_reason == RUNNING and epoch >= settings.max_epochs:
-                self.stop_reason = MAX_ITER
+                self.stop_reason = stopping.end(MAX_ITER, loss)
             return
         score = self.validate_now()
         if settings.restore_best and stopping.is_best(score):
@@ -420,6 +431,7 @@ class Training:
             idle=self.stopping.idle,
             state=replace(self.state, slots=slots, rates=self.settings.source.state),
             t=self.t,
+            largest_rate=self.largest_rate,
         )
 
     # ---- all rows at once ----

@@ -5,6 +5,9 @@ the best. Watched is the loss of the epoch, penalty included, or with `by_score`
 validation rows. After `patience` idle epochs in a row the source of the learning rates may go on with smaller ones
 ("adaptive" does); otherwise training has ended. Why it has ended is one of the words below.
 
+A rule that is `judged` says of a loss that ended far above where it was that it has "diverged" or "stalled", never that
+it has converged.
+
 The engine of single samples (`sequential.py`) applies the same rule to each output by itself, in the core:
 ``SequentialJob::end_epoch`` in ``cpp/train/sequential_job.hpp``. It has the fields of `StoppingRule` and the same
 words; `joint` makes one word of those of its outputs.
@@ -20,10 +23,12 @@ CONVERGED = "converged"  # the loss no longer fell; of mini-batches: and it is a
 STALLED = "stalled"  # the loss no longer fell, away from its optimum
 EARLY_STOPPING = "early_stopping"  # the validation score no longer rose, or a callback asked to stop
 MAX_ITER = "max_iter"  # the last epoch that was allowed has ended
-DIVERGED = "diverged"  # the loss rose for good, or weights or loss are no longer finite
+DIVERGED = "diverged"  # the loss ended far above the first one, or is no longer finite
 INTERRUPTED = "interrupted"  # Ctrl-C
 DROPPED = "dropped"  # a search goes on without the model
 RUNNING = "none"  # none of them: training has not ended
+
+NEGLIGIBLE = 1e-3  # a loss that this much is not worth a word
 
 
 class Rates(Protocol):
@@ -46,18 +51,21 @@ class StoppingRule(NamedTuple):
         How many epochs in a row are idle when training stops.
     by_score : bool
         Whether the validation score decides, rather than the loss.
+    relative : bool
+        Whether `tol` is a share of the best loss so far. (Scores have a scale of their own.)
+    judged : bool
+        Whether the last loss is compared with the first and the best one.
     tells_rates : bool
         Whether the source of the rates hears of each epoch. (In `partial_fit` of a linear model it does not.)
-    relative : bool
-        Whether `tol` is a share of the best loss so far.
     """
 
     max_epochs: int
     tol: float | None
     patience: float
     by_score: bool = False
-    tells_rates: bool = True
     relative: bool = False
+    judged: bool = False
+    tells_rates: bool = True
 
 
 class Stopping:
@@ -71,6 +79,8 @@ class Stopping:
         The best of an epoch so far.
     least : float
         What a relative tolerance is a share of at least.
+    first_loss : float
+        The loss of the first epoch; NaN before it.
     """
 
     def __init__(
@@ -84,6 +94,7 @@ class Stopping:
     ):
         self.rule, self.idle, self.best_loss, self.best_score = rule, idle, best_loss, best_score
         self.least = least
+        self.first_loss = nan
 
     def is_best(self, score: float | None) -> bool:
         """Whether an epoch that is to be judged has the best score so far."""
@@ -95,14 +106,34 @@ class Stopping:
         self.idle = min(self.idle + 1, 0) if self._improves(loss, score) else self.idle + 1
         if score is not None and score > self.best_score:  # NaN is not
             self.best_score = score
-        self.best_loss = min(self.best_loss, loss)
+        self.note(loss)
         if rule.tells_rates:
             rates.tell(loss)
         if self.idle >= rule.patience:
             if not rates.goes_on():
-                return EARLY_STOPPING if rule.by_score else CONVERGED
+                return EARLY_STOPPING if rule.by_score else self.end(CONVERGED, loss)
             self.idle = 0
-        return MAX_ITER if epoch >= rule.max_epochs else RUNNING
+        return self.end(MAX_ITER, loss) if epoch >= rule.max_epochs else RUNNING
+
+    def note(self, loss: float) -> None:
+        """Take note of the loss of an epoch."""
+        if self.first_loss != self.first_loss:
+            self.first_loss = loss
+        self.best_loss = min(self.best_loss, loss)
+
+    def end(self, reason: str, loss: float) -> str:
+        """Return what an end for this reason is called after an epoch of this loss.
+
+        The loss has diverged if it ended above its best by more than the whole of the first or the best one; it has
+        stalled if it no longer falls and has lost half of what it had won, and a tenth of its best.
+        """
+        if not self.rule.judged:
+            return reason
+        lost, first, best = loss - self.best_loss, abs(self.first_loss), abs(self.best_loss)
+        if lost > max(first, best, NEGLIGIBLE):
+            return DIVERGED
+        won = self.first_loss - self.best_loss
+        return STALLED if reason == CONVERGED and lost > max(won / 2, best / 10, NEGLIGIBLE) else reason
 
     def go_on(self, epochs: int) -> None:
         """Hear that training goes on, at other rates, although it would have stopped; for so many epochs at least."""

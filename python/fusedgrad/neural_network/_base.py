@@ -23,17 +23,19 @@ from .._training import rates
 from .._training.callbacks import CallbackSupport, Epochs, with_callbacks
 from .._training.net import Net
 from .._training.network import Goal, NetworkState, Result, Settings, Training, Weights
-from .._training.stopping import DIVERGED, INTERRUPTED, MAX_ITER
+from .._training.stopping import DIVERGED, INTERRUPTED, MAX_ITER, STALLED
 from .._validation import ignored
 from .._validation.arrays import FLOATS, check_X, check_X_y
 from .._validation.parameters import BOOLEAN, Either, Instance, Number, OneOf, check_n_jobs, check_parameters
 from .._validation.validation_set import check_validation
 from .._validation.weights import check_weights
-from ..exceptions import DivergedError
+from . import _defaults, _messages
 from ._history import Growth, History, copied
+from ._scaling import Units, standardised, units_of
 from ._split import Rows, set_aside
 
 ENDLESS = 2**62  # the core counts in 64 bits
+_KNOWN_ENDS = (DIVERGED, INTERRUPTED)  # of which more need not be said
 HISTORIES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
 
 
@@ -92,9 +94,12 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """The attributes that tell how training went."""
         raise NotImplementedError
 
-    def _most_epochs(self) -> int:
-        """Epochs of a fit at most."""
+    def _standardises(self) -> bool:
+        """Whether a fit from the start learns units to train in."""
         raise NotImplementedError
+
+    def _learn_target_units(self, y: Any, weight: Any) -> None:
+        """Learn the units of the targets, where they have some."""
 
     def _fresh(self, net: Net, rng: Any, dtype: Any) -> Weights:
         return Weights(*net.fresh(rng, dtype))
@@ -140,6 +145,8 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         if steps is not None:
             steps = rates.steps_of(0 if state is None else state.step, 1, steps)
         rate = rates.settled(rate, initial, optimizer, steps, own=own)
+        if rate == "auto":
+            return rates.Source(_defaults.schedule(optimizer, steps))
         if rate == "adaptive":
             return rates.Adaptive(initial, learned)
         if rate == "constant":
@@ -168,8 +175,8 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         self._check_parameters()
         draft = shallow_copy(self)
         first = not draft.warm_start or draft._fitted_by not in draft.__dict__
-        draft._learn_all(X, y, sample_weight, (X_val, y_val, sample_weight_val), first=first)
-        if warning := draft._convergence_warning():
+        result = draft._learn_all(X, y, sample_weight, (X_val, y_val, sample_weight_val), first=first)
+        for warning in filter(None, (draft._convergence_warning(result), draft._score_warning(result))):
             warnings.warn(warning, ConvergenceWarning, stacklevel=3)
         ignored.warn_of(draft, draft._idle)
         self._take_over(draft)
@@ -180,7 +187,9 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             )
         return self
 
-    def _learn_all(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], *, first: bool) -> None:
+    def _learn_all(
+        self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], *, first: bool
+    ) -> Result:
         raw = X, y
         X, y = self._check_data(X, y, reset=first)
         y, given = self._check_y(y), self._given_rows(X, *validation)
@@ -189,7 +198,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             self._learn_targets(y)
         else:
             self._check_same_classes(y)
-        self._learn(X, y, sample_weight, given, raw=raw, partial=False, first=first)
+        return self._learn(X, y, sample_weight, given, raw=raw, partial=False, first=first)
 
     def _partial(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Any:
         self._check_parameters(partial=True)
@@ -210,7 +219,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     def _reset(self) -> None:
         """Drop what a fit from the start must not find."""
-        for name in ("_net", "_optimizer"):
+        for name in ("_net", "_optimizer", "input_mean_", "input_scale_", "target_mean_", "target_scale_"):
             self.__dict__.pop(name, None)
 
     def _check_data(self, X: Any, y: Any, *, reset: bool, dtypes: Any = FLOATS) -> tuple[Any, Any]:
@@ -248,7 +257,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         raw: tuple[Any, Any],
         partial: bool,
         first: bool,
-    ) -> None:
+    ) -> Result:
         """Train on checked rows; `first`: from new weights."""
         early = self._splits() and given is None and not partial
         sample_weight = check_weights(sample_weight, X, zeros=early)
@@ -257,10 +266,9 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
                 "restore_best_weights=True needs a validation set: give X_val and y_val to fit, or set "
                 "early_stopping=True."
             )
-        if given is not None:
-            self._goal(given.y, X.dtype, "y_val")  # raises for labels that are unknown
         if first:
             self._sparse_y = sp.issparse(raw[1])
+            self._rows_first = X.shape[0]
         rng = check_random_state(self.random_state)
         self._net = self._make_net(X)
         self._net.check(X)
@@ -284,6 +292,11 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
                 "Every row to train on has the weight zero, so there is nothing to learn. Give some a positive weight "
                 "(sample_weight, class_weight), or choose the validation rows yourself (X_val)."
             )
+        if first:
+            self._learn_units(X, y, sample_weight, partial=partial)
+        if given is not None:
+            self._goal(given.y, X.dtype, "y_val")  # raises for labels that are unknown
+            given = Rows(self._in_units(given.X), given.y, given.weight)
         goal = self._goal(y, X.dtype)
         self.out_activation_ = self._link
         goal.constants = self._constants(y)
@@ -302,7 +315,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         training = Training(
             self._net,
             weights,
-            X,
+            self._in_units(X),
             goal,
             sample_weight,
             settings,
@@ -311,7 +324,21 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             threads=threads,
         )
         self._batch_rows, self._batch_bytes = int(training.sizes[0]), training.workspace
-        self._train(training, raw=raw, weight=sample_weight, going_on=not first, partial=partial)
+        return self._train(training, raw=raw, weight=sample_weight, going_on=not first, partial=partial)
+
+    def _learn_units(self, X: Any, y: Any, weight: Any, *, partial: bool) -> None:
+        """Learn in which units to train, for this and all later calls: those of codes and of padding are their own."""
+        self.input_mean_ = self.input_scale_ = None
+        if self._standardises():
+            if self._net.plan.codes is None and self._net.plan.masking is None:
+                units = units_of(X, weight, self._net.input_shape[-1], partial=partial)
+                self.input_mean_, self.input_scale_ = units
+            self._learn_target_units(y, weight)
+
+    def _in_units(self, X: Any) -> Any:
+        """Rows as the network takes them."""
+        mean, scale = self.__dict__.get("input_mean_"), self.__dict__.get("input_scale_")
+        return X if mean is None or scale is None else standardised(X, Units(mean, scale))
 
     def _make_net(self, X: Any) -> Net:
         shape = self._input_shape(X)
@@ -346,7 +373,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         return set_aside(X, y, weight, self._strata(y), float(self.validation_fraction), rng)
 
     @with_callbacks  # type: ignore[untyped-decorator]
-    def _train(self, training: Training, *, raw: tuple[Any, Any], weight: Any, going_on: bool, partial: bool) -> None:
+    def _train(self, training: Training, *, raw: tuple[Any, Any], weight: Any, going_on: bool, partial: bool) -> Result:
         epochs = Epochs(self, training.settings.max_epochs, *raw, weight)
 
         def fitted(result: Result) -> dict[str, Any]:
@@ -361,27 +388,30 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         lost = training.best is None and not training.is_finite()
         if result.stop_reason == INTERRUPTED and (partial or lost):
             raise KeyboardInterrupt  # part of an epoch would be neither the old model nor the new
-        if result.stop_reason == DIVERGED and training.best is None:
-            raise _broken(result)
+        if result.stop_reason == DIVERGED and (lost or not math.isfinite(result.best_loss)):
+            raise _messages.broken(result)
         attributes = fitted(result)
         for name in self._held_by:
             self.__dict__.pop(name, None)
         self.__dict__.update(attributes)
         epochs.close()
+        return result
 
-    def _convergence_warning(self) -> str | None:
+    def _convergence_warning(self, result: Result) -> str | None:
         """The warning that a finished `fit` owes."""
-        if self.stop_reason_ == DIVERGED:
-            return (
-                f"Training diverged after {self.n_iter_ - 1} epochs; the best weights before are kept. A smaller "
-                "learning rate, or clip_norm=1.0, may help."
-            )
+        if self.stop_reason_ in (DIVERGED, STALLED):
+            return _messages.astray(result, kept=self._restores_best())
         if self.stop_reason_ == MAX_ITER and self._wants_convergence():
             return (
-                f"Stochastic Optimizer: Maximum iterations ({self._most_epochs()}) reached and the optimization "
-                "hasn't converged yet."
+                f"Stochastic Optimizer: Maximum iterations ({self.n_iter_}) reached and the optimization hasn't "
+                "converged yet."
             )
         return None
+
+    def _score_warning(self, result: Result) -> str | None:
+        """The warning of validation scores that say nothing, where training goes by them."""
+        goes_by_them = self.early_stopping or self._restores_best()
+        return _messages.of_scores(result) if goes_by_them and self.stop_reason_ not in _KNOWN_ENDS else None
 
     def _wants_convergence(self) -> bool:
         return True
@@ -396,6 +426,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         if "_net" not in self.__dict__:
             self._net = self._make_net(X)
         self._net.check(X, training=False)
+        X = self._in_units(X)
         threads = threads_for(self.n_jobs, None, float(X.shape[0]) * self._net.work)
         return self._net.predict(weights.for_prediction, weights.kept, X, layer=layer, threads=threads)
 
@@ -460,21 +491,3 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _broken(result: Result) -> DivergedError:
-    epoch, rate = len(result.loss_curve), result.state.learning_rate
-    last = [f"{loss:.4g}" for loss in result.loss_curve[-3:]]
-    hint = ""
-    if math.isfinite(rate):
-        hint = (
-            f" Or the learning rate was too large ({rate:g} in the end), after {epoch - 1} epochs; a smaller one, or "
-            "clip_norm=1.0, may help."
-        )
-    return DivergedError(
-        "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-        f"preprocessed.{hint} (It broke in epoch {epoch}; the last losses were {', '.join(last) or 'none'}.)",
-        loss_curve=result.loss_curve,
-        epoch=epoch,
-        rate=rate,
-    )

@@ -27,7 +27,7 @@ def _solver_rate(model: Any) -> str:
 
 
 def _rate_init(model: Any) -> str:
-    used = isinstance(model.learning_rate, str)
+    used = isinstance(model.learning_rate, str) and model.learning_rate != "auto"
     return _solver_rate(model) or ("" if used else f"{shown(model, 'learning_rate')} does not use it")
 
 
@@ -38,10 +38,19 @@ def _mlp_power_t(model: Any) -> str:
     return _solver_rate(model) or ("" if used else f"{shown(model, 'learning_rate')} does not use it")
 
 
+def _patience(model: Any) -> str:
+    """For what compares losses, which the schedule of 'auto' does not wait for."""
+    if not model._has_own_schedule() or model.early_stopping:
+        return ""
+    return "learning_rate='auto' goes to the end of its schedule, unless early_stopping=True ends it"
+
+
 PERCEPTRON: dict[str, Reason] = {
     "learning_rate": _solver_rate,
     "learning_rate_init": _rate_init,
     "power_t": _mlp_power_t,
+    "tol": _patience,
+    "n_iter_no_change": _patience,
     **dict.fromkeys(("momentum", "nesterovs_momentum", "beta_1", "beta_2", "epsilon", "max_fun"), _of_solver),
 }
 
@@ -54,5 +63,8 @@ def _network_rate(model: Any) -> str:
 LAYERED: dict[str, Reason] = {
     "learning_rate": _network_rate,
     "validation_fraction": lambda model: "" if model.early_stopping else "early_stopping=False splits no rows off",
-    "n_iter_no_change": lambda model: "" if model.tol is not None else "with tol=None epochs are not compared",
+    "tol": lambda model: "" if model.tol is None else _patience(model),
+    "n_iter_no_change": lambda model: (
+        _patience(model) if model.tol is not None else "with tol=None epochs are not compared"
+    ),
 }

@@ -17,9 +17,9 @@ from .. import optimizers, schedules
 from .._training.net import Arrays
 from .._training.network import Goal, Result, Settings, Weights, row_order
 from .._validation.arrays import FLOATS, aligned, check_finite, is_plain, numbers_of
-from .._validation.parameters import Either, Number, OneOf
+from .._validation.parameters import BOOLEAN, Either, Number, OneOf
 from ..layers import checked, walk
-from . import _ignored
+from . import _defaults, _ignored
 from ._base import ENDLESS, Neural
 from ._history import extended
 
@@ -55,9 +55,11 @@ class Layered(Neural):
     _rules = {
         **Neural._rules,
         "optimizer": Neural._OPTIMIZER,
-        "learning_rate": schedules.learning_rate_rule("adaptive"),
-        "batch_size": Either(Number(Integral, 1), OneOf("full")),
-        "max_epochs": Number(Integral, 1),
+        "learning_rate": schedules.learning_rate_rule("auto", "adaptive"),
+        "batch_size": Either(Number(Integral, 1), OneOf("auto", "full")),
+        "max_epochs": Either(Number(Integral, 1), OneOf("auto")),
+        "alpha": Either(Number(low=0, high=np.inf, open_high=True), OneOf("auto")),
+        "standardize": BOOLEAN,
         "average": Number(low=0, high=1, open_low=True, open_high=True, none=True),
         "input_shape": _Shape(),
         "tol": Number(low=0, high=np.inf, open_high=True, none=True),
@@ -69,7 +71,7 @@ class Layered(Neural):
     _idle = _ignored.LAYERED
     _fitted_by = "weights_"
     _held_by = ("weights_", "statistics_", "_trained", "_average")
-    layers: Sequence[layer_types.Layer]
+    layers: Sequence[layer_types.Layer] | str
     weights_: Arrays
     statistics_: Arrays
 
@@ -79,17 +81,26 @@ class Layered(Neural):
         """Whether the last layer of the list is the output layer."""
         return isinstance(layer, layer_types.Dense) and layer.units == self.n_outputs_
 
+    def _given_layers(self) -> tuple[layer_types.Layer, ...] | None:
+        """The layers, checked; None: they are left to us."""
+        return None if _defaults.is_auto(self.layers) else checked(self.layers, type(self).__name__)
+
     def _layers(self, shape: tuple[int, ...]) -> list[layer_types.Layer]:
-        given = list(checked(self.layers, type(self).__name__))
+        found = self._given_layers()
+        given = self._chosen_layers(shape) if found is None else list(found)
         if given and self._is_output(given[-1]):
             return given
         last = [shape, *(after for *_, after in walk(given, shape))][-1]
         flat = [layer_types.Flatten()] if len(last) > 1 else []
         return [*given, *flat, layer_types.Dense(self.n_outputs_)]
 
+    def _chosen_layers(self, shape: tuple[int, ...]) -> list[layer_types.Layer]:
+        flat = [layer_types.Flatten()] if len(shape) > 1 else []
+        return [*flat, layer_types.Dense(_defaults.hidden_units(self._rows_first), "relu")]
+
     def _check_parameters(self, *, partial: bool = False) -> None:
         super()._check_parameters(partial=partial)
-        checked(self.layers, type(self).__name__)
+        self._given_layers()
 
     def _input_shape(self, X: Any) -> tuple[int, ...]:
         shape = self.__dict__.get("_row_shape")
@@ -157,27 +168,32 @@ class Layered(Neural):
     def _rule(self) -> optimizers.Optimizer:
         return optimizers.get(self.optimizer) if isinstance(self.optimizer, str) else self.optimizer
 
-    def _most_epochs(self) -> int:
-        return int(self.max_epochs)
+    def _standardises(self) -> bool:
+        return bool(self.standardize)
+
+    def _has_own_schedule(self) -> bool:
+        """Whether rates decay to nothing by themselves, so that the last epoch is the end."""
+        return _defaults.is_auto(self.learning_rate) and self._rule().learning_rate is None
 
     def _settings(self, X: Any, goal: Goal, rng: Any, *, partial: bool, going_on: bool) -> Settings:
         n = X.shape[0]
         optimizer = self._rule()
         self._check_optimizer(optimizer)
         before = self.__dict__ if going_on else {}
-        size = n if self.batch_size == "full" else min(int(self.batch_size), n)
+        size = self._batch_size(n)
+        most = _defaults.epochs(n, size) if self.max_epochs == "auto" else int(self.max_epochs)
         seed = int(rng.randint(2**31 - 1))
-        steps = None if partial else self._most_epochs() * -(-n // size)
+        steps = None if partial else most * -(-n // size)
         rate = self.learning_rate
         initial = 1e-3 if isinstance(rate, str) and rate == "adaptive" else optimizer.default_rate
         return Settings(
             optimizer=optimizer,
-            source=self._source(rate, initial, optimizer, before.get("_optimizer"), steps, ("adaptive",)),
+            source=self._source(rate, initial, optimizer, before.get("_optimizer"), steps, ("auto", "adaptive")),
             batch_size=size,
-            max_epochs=1 if partial else min(self._most_epochs(), ENDLESS),
-            l2=float(self.alpha),
+            max_epochs=1 if partial else min(most, ENDLESS),
+            l2=self._penalty(n, partial=partial),
             l2_of_batch=False,
-            tol=None if self.tol is None or partial else float(self.tol),
+            tol=None if partial or self.tol is None or not self._goes_by_tol() else float(self.tol),
             patience=float(min(self.n_iter_no_change, ENDLESS)),
             order=(lambda epoch: row_order(n, seed, epoch)) if self.shuffle and size < n else None,
             seed=seed,
@@ -186,6 +202,7 @@ class Layered(Neural):
             average=None if self.average is None else float(self.average),
             restore_best=bool(self.restore_best_weights),
             by_score=bool(self.early_stopping),
+            relative=True,
             report=self._print_epoch if self.verbose else None,
         )
 
@@ -207,8 +224,26 @@ class Layered(Neural):
             out[name] = None if values is None else extended(before.get(name), values)
         return out
 
+    def _penalty(self, n: int, *, partial: bool) -> float:
+        """The strength of the penalty; of 'auto' in `partial_fit` that of the last fit, if there was one."""
+        if self.alpha != "auto":
+            return float(self.alpha)
+        if not partial:
+            self._rows_of_fit = n
+        rows = self.__dict__.get("_rows_of_fit")
+        return 0.0 if rows is None else _defaults.penalty(rows)
+
+    def _batch_size(self, n: int) -> int:
+        if self.batch_size == "auto":
+            return _defaults.batch_rows(n)
+        return n if self.batch_size == "full" else min(int(self.batch_size), n)
+
+    def _goes_by_tol(self) -> bool:
+        """Whether training may stop before its last epoch: not by a loss, while its rates have not yet decayed."""
+        return bool(self.early_stopping) or not self._has_own_schedule()
+
     def _wants_convergence(self) -> bool:
-        return self.tol is not None
+        return self.tol is not None and not self._has_own_schedule()
 
     def summary(self) -> str:
         """Return a table of the layers, with the shape of a row after each and the number of its parameters.

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._training.callbacks import Epochs
 from .._training.network import Result, Training
-from .._training.stopping import CONVERGED, DIVERGED, INTERRUPTED, MAX_ITER
+from .._training.stopping import CONVERGED, DIVERGED, INTERRUPTED, MAX_ITER, STALLED
 
 _MOST = 2**31 - 1  # that SciPy counts
 
@@ -59,6 +59,7 @@ def lbfgs(
         if found.status == 1:
             reason = MAX_ITER
         elif found.status != 0:
+            reason = STALLED
             warnings.warn(f"lbfgs stopped early: {found.message}", ConvergenceWarning, stacklevel=9)
     except KeyboardInterrupt:  # between two iterations the weights are those of a trial
         steps, training.flat[:] = reached

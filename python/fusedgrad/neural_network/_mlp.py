@@ -16,9 +16,9 @@ from .._training import rates
 from .._training.callbacks import Epochs
 from .._training.net import Arrays, Net
 from .._training.network import Goal, Result, Settings, Training, Weights
-from .._training.stopping import MAX_ITER
+from .._training.stopping import MAX_ITER, STALLED
 from .._validation.parameters import BOOLEAN, Either, InvalidParameterError, Number, OneOf
-from . import _ignored
+from . import _defaults, _ignored
 from ._base import ENDLESS, Neural
 from ._history import extended
 from ._lbfgs import lbfgs
@@ -74,7 +74,7 @@ class MLP(Neural):
         "activation": _Activations(),
         "solver": Either(OneOf("lbfgs", *optimizers.names()), *Neural._OPTIMIZER.rules[1:]),
         "batch_size": Either(Number(Integral, 1), OneOf("auto", "full")),
-        "learning_rate": schedules.learning_rate_rule(*_RATES),
+        "learning_rate": schedules.learning_rate_rule("auto", *_RATES),
         "learning_rate_init": Number(low=0, high=np.inf, open_low=True, open_high=True),
         "power_t": Number(low=0, high=np.inf, open_high=True),
         "max_iter": Number(Integral, 1),
@@ -231,8 +231,26 @@ class MLP(Neural):
         """scikit-learn's solvers begin a warm start anew."""
         return not (isinstance(self.solver, str) and self.solver in ("sgd", "adam", "lbfgs"))
 
-    def _most_epochs(self) -> int:
-        return int(self.max_iter)
+    def _is_auto(self) -> bool:
+        """Whether the defaults are those of `NeuralClassifier` and `NeuralRegressor`, in place of scikit-learn's."""
+        return _defaults.is_auto(self.learning_rate) and not self._is_lbfgs()
+
+    def _standardises(self) -> bool:
+        return self._is_auto()
+
+    def _has_own_schedule(self) -> bool:
+        """Whether rates decay to nothing by themselves, so that the last epoch is the end."""
+        return self._is_auto() and self._rule().learning_rate is None
+
+    def _wants_convergence(self) -> bool:
+        return not self._has_own_schedule()
+
+    def _batch_size(self, n: int) -> int:
+        if self.batch_size == "full" or self._is_lbfgs():
+            return n
+        if self.batch_size == "auto":
+            return _defaults.batch_rows(n) if self._is_auto() else min(200, n)
+        return int(self.batch_size)
 
     def _settings(self, X: Any, goal: Goal, rng: Any, *, partial: bool, going_on: bool) -> Settings:
         n = X.shape[0]
@@ -243,13 +261,7 @@ class MLP(Neural):
         rate = self.learning_rate
         if goal.loss == "squared_error":
             goal.factor = 1.0 if self._is_lbfgs() else 1.0 / goal.outputs  # scikit-learn reports the mean over targets
-        size = (
-            n
-            if self.batch_size == "full" or self._is_lbfgs()
-            else min(200, n)
-            if self.batch_size == "auto"
-            else int(self.batch_size)
-        )
+        size = self._batch_size(n)
         if size > n:
             warnings.warn(
                 "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=6
@@ -257,8 +269,8 @@ class MLP(Neural):
         if isinstance(rate, str) and rate == "invscaling" and optimizer.learning_rate is None:
             source: Any = rates.InverseScaling(float(self.learning_rate_init), float(self.power_t))
         else:
-            steps = None if partial else self._most_epochs() * -(-n // size)
-            source = self._source(rate, float(self.learning_rate_init), optimizer, state, steps, _RATES)
+            steps = None if partial else int(self.max_iter) * -(-n // size)
+            source = self._source(rate, float(self.learning_rate_init), optimizer, state, steps, ("auto", *_RATES))
         seed = int(rng.randint(2**31 - 1)) if self.dropout else 0
         validated = self._splits()
         best_score = before.get("best_validation_score_") if validated else None
@@ -267,10 +279,11 @@ class MLP(Neural):
             optimizer=optimizer,
             source=source,
             batch_size=size,
-            max_epochs=1 if partial else min(self._most_epochs(), ENDLESS),
+            max_epochs=1 if partial else min(int(self.max_iter), ENDLESS),
             l2=float(self.alpha),
             l2_of_batch=True,
-            tol=float(self.tol),
+            tol=None if self._has_own_schedule() and not validated else float(self.tol),
+            relative=self._is_auto(),
             patience=float(min(self.n_iter_no_change, ENDLESS)) + 1,
             order=None if not self.shuffle or self._is_lbfgs() else _shuffled(n, size, rng),
             seed=seed,
@@ -325,13 +338,15 @@ class MLP(Neural):
         out["best_validation_score_"] = None if result.scores is None else float(result.best_score)
         return out
 
-    def _convergence_warning(self) -> str | None:
+    def _convergence_warning(self, result: Result) -> str | None:
+        if self._is_lbfgs() and self.stop_reason_ == STALLED:
+            return None  # SciPy's own words were told
         if self._is_lbfgs() and self.stop_reason_ == MAX_ITER:
             return (
                 f"lbfgs failed to converge after {self.n_iter_} iteration(s) (max_iter={self.max_iter}, "
                 f"max_fun={self.max_fun}). Increase them to improve the convergence, or scale the data."
             )
-        return super()._convergence_warning()
+        return super()._convergence_warning(result)
 
 
 def _shuffled(n: int, batch_size: int, rng: Any) -> Any:

@@ -44,14 +44,18 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
     alpha : float in [0, inf), default=0.0001
         Strength of the L2 penalty on weights (not on biases), which is divided by the weight of the batch.
     batch_size : int in [1, inf), 'auto' or 'full', default='auto'
-        Rows of a batch; 'auto': 200, or all if there are fewer. 'full': all. Not used by 'lbfgs'.
+        Rows of a batch; 'auto': 200, or all if there are fewer (with ``learning_rate='auto'``: a power of two near a
+        hundredth of the rows, from 16 to 256). 'full': all. Not used by 'lbfgs'.
     learning_rate : str, float, schedule or callable, default='constant'
-        'constant' is `learning_rate_init`; 'invscaling' ``learning_rate_init / (t + 1) ** power_t``, with t the rows
-        seen before the epoch; 'adaptive' `learning_rate_init`, divided by 5 whenever training would stop, until 1e-6.
-        Or a float (a constant rate), an object of `fusedgrad.schedules`, or any callable ``step -> rate``, which gets
-        the number of steps made so far. Or the name of a schedule: 'cosine', 'linear', 'polynomial' and 'one_cycle'
-        begin with `learning_rate_init` and are as long as `max_iter` epochs (`partial_fit` cannot know that, and needs
-        an object), 'inverse_scaling' and 'reduce_on_plateau' begin with `learning_rate_init`.
+        'auto' trains as `NeuralRegressor` does with nothing set, for `max_iter` epochs: inputs and targets are
+        standardised inside, the rate rises to what suits the solver and falls to nothing in the last step. The others
+        leave data as they are. 'constant' is `learning_rate_init`; 'invscaling' ``learning_rate_init / (t + 1) **
+        power_t``, with t the rows seen before the epoch; 'adaptive' `learning_rate_init`, divided by 5 whenever
+        training would stop, until 1e-6. Or a float (a constant rate), an object of `fusedgrad.schedules`, or any
+        callable ``step -> rate``, which gets the number of steps made so far. Or the name of a schedule: 'cosine',
+        'linear', 'polynomial' and 'one_cycle' begin with `learning_rate_init` and are as long as `max_iter` epochs
+        (`partial_fit` cannot know that, and needs an object), 'inverse_scaling' and 'reduce_on_plateau' begin with
+        `learning_rate_init`.
     learning_rate_init : float in (0, inf), default=0.001
         The (first) learning rate.
     power_t : float in [0, inf), default=0.5
@@ -64,7 +68,8 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
         Initial weights, the validation split, the order of rows and dropout.
     tol : float in [0, inf), default=1e-4
         An epoch counts as idle if the loss did not fall below its best by `tol` (with `early_stopping`: if the
-        validation score did not rise so). With 'lbfgs' it is the largest entry of the gradient at which to stop.
+        validation score did not rise so). With 'lbfgs' it is the largest entry of the gradient at which to stop. Not
+        used by ``learning_rate='auto'`` without `early_stopping`, as `n_iter_no_change`.
     verbose : bool or int, default=False
         Whether to print the loss of each epoch.
     warm_start : bool, default=False
@@ -122,9 +127,16 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
         R² and loss of the validation rows after each epoch; None without such rows.
     best_validation_score_ : float or None
         The best of the scores.
-    stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'diverged', 'interrupted'}
-        Why training ended. 'diverged' needs a validation set, whose best weights are kept; without one it is a
+    stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'stalled', 'diverged', 'interrupted'}
+        Why training ended. 'max_iter': after the last epoch, the usual end of ``learning_rate='auto'``. 'stalled': the
+        loss no longer fell, far above its best. 'diverged': it ended above its best by more than the first one, or is
+        not finite, and the best weights of a validation set are kept; without, that is a
         `DivergedError`. 'interrupted' is left behind by a Ctrl-C.
+    input_mean_, input_scale_ : ndarray of shape (n_channels,) or None
+        What is subtracted from the columns of X (of rows with several dimensions, from the channels, which are last),
+        and what they are divided by then. None: they are taken as they are.
+    target_mean_, target_scale_ : ndarray of shape (n_outputs_,) or None
+        The same of the targets.
     t_ : int
         Rows seen so far.
     n_iter_ : int

@@ -12,7 +12,6 @@ from sklearn.base import ClassifierMixin
 from .. import layers as layer_types
 from .. import optimizers
 from .._validation.parameters import Either, Instance, Number, OneOf
-from ..layers import checked
 from ._layered import Layered
 from ._targets import Classification
 
@@ -33,29 +32,37 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
 
     Parameters
     ----------
-    layers : list of Layer
-        Objects of `fusedgrad.layers`. If the last one is a `Dense` without activation that has as many units as there
-        are outputs (one for two classes, or two; otherwise one a class or label), it is the output layer; otherwise one
-        is added (after a `Flatten`, where rows have several dimensions). Softmax and sigmoid belong to the loss, so the
-        output layer needs none; a 'logistic' there counts as the loss's own.
+    layers : list of Layer or 'auto', default='auto'
+        'auto': one hidden layer of ReLUs (after a `Flatten`, where rows have several dimensions), as many as the power
+        of two next to the root of the number of rows, from 32 to 256. Or objects of `fusedgrad.layers`. If the last one
+        is a `Dense` without activation that has as many units as there are outputs (one for two classes, or two;
+        otherwise one a class or label), it is the output layer; otherwise one is added (after a `Flatten`, where rows
+        have several dimensions). Softmax and sigmoid belong to the loss, so the output layer needs none; a 'logistic'
+        there counts as the loss's own.
     loss : str, default='auto'
         'auto' and 'log_loss' are the cross-entropy: softmax for several classes, sigmoid for two and for each label of
         an indicator matrix.
     optimizer : str or Optimizer, default='adam'
         A name or an object of `fusedgrad.optimizers`. If the object has a `learning_rate`, it takes precedence over the
         estimator's. ``set_params(optimizer__beta_1=0.8)`` makes an object of a name.
-    learning_rate : float in (0, inf), str, schedule or callable, default=1e-3
-        The rate; 'adaptive' is 1e-3, divided by 5 whenever training would stop, until 1e-6; or an object of
+    learning_rate : float in (0, inf), str, schedule or callable, default='auto'
+        'auto': up to a rate that suits the optimizer and down to nothing (`schedules.OneCycle`) over all epochs; in
+        `partial_fit` that rate, which falls with the root of the steps after the first thousand. A float is the rate;
+        'adaptive' is 1e-3, divided by 5 whenever training would stop, until 1e-6; or an object of
         `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so far. Or the name
         of a schedule: 'cosine', 'linear', 'polynomial' and 'one_cycle' begin with the optimizer's `default_rate` and
         are as long as `max_epochs` (`partial_fit` cannot know that, and needs an object), 'constant', 'inverse_scaling'
         and 'reduce_on_plateau' begin with it.
-    batch_size : int in [1, inf) or 'full', default=128
-        Rows of a batch; 'full': all rows.
-    max_epochs : int in [1, inf), default=100
-        Epochs at most.
-    alpha : float in [0, inf), default=0.0
-        Strength of an L2 penalty, ``alpha / 2 * sum of ||W||²``, on weights (not on biases, scales and shifts).
+    batch_size : int in [1, inf), 'auto' or 'full', default='auto'
+        Rows of a batch; 'auto': a power of two near a hundredth of the rows, from 16 to 256; 'full': all rows.
+    max_epochs : int in [1, inf) or 'auto', default='auto'
+        Epochs at most; 'auto': so many that there are 3,000 steps, from 10 to 100.
+    standardize : bool, default=True
+        Whether to train on standardised columns of X, so that their units do not matter; see the notes. Rows and
+        predictions are in the units of the data in any case.
+    alpha : float in [0, inf) or 'auto', default='auto'
+        Strength of an L2 penalty, ``alpha / 2 * sum of ||W||²``, on weights (not on biases, scales and shifts). 'auto':
+        5 over the number of rows; in `partial_fit`, which does not know it, 0 or as in the last `fit`.
     weight_decay : float in [0, inf), default=0.0
         Decoupled decay of the same weights: they shrink by ``rate * weight_decay`` in each step.
     clip_norm : float in (0, inf) or None, default=None
@@ -77,8 +84,9 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
     shuffle : bool, default=True
         Whether to visit the rows in a new order each epoch.
     tol : float in [0, inf) or None, default=1e-4
-        An epoch counts as idle if the loss did not fall below its best by `tol` (with `early_stopping`: if the
-        validation score did not rise so). None: none is idle.
+        An epoch counts as idle if the loss did not fall below its best by this share of it (with `early_stopping`: if
+        the validation score did not rise by `tol`). None: none is idle. Without `early_stopping`,
+        ``learning_rate='auto'`` goes to the end of its schedule, and does not use it.
     n_iter_no_change : int in [1, inf), default=10
         Training stops when so many epochs were idle in a row.
     early_stopping : bool, default=False
@@ -108,12 +116,17 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
         say.
     statistics_ : list of ndarray
         Running means and variances of `BatchNorm`.
+    input_mean_, input_scale_ : ndarray of shape (n_channels,) or None
+        What is subtracted from the columns of X (of rows with several dimensions, from the channels, which are last),
+        and what they are divided by then. None: they are taken as they are.
     loss_curve_ : list of float
         The loss of each epoch, penalty included.
     validation_scores_, validation_loss_curve_ : list of float or None
         Accuracy and cross-entropy of the validation rows after each epoch; None without such rows.
-    stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'diverged', 'interrupted'}
-        Why training ended. 'diverged' needs `restore_best_weights`, which then keeps the best ones; otherwise it is a
+    stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'stalled', 'diverged', 'interrupted'}
+        Why training ended. 'max_iter': after the last epoch, the usual end of ``learning_rate='auto'``. 'stalled': the
+        loss no longer fell, far above its best. 'diverged': it ended above its best by more than the first one, or is
+        not finite, and `restore_best_weights` has kept the best ones; without, that is a
         `DivergedError`. 'interrupted' is left behind by a Ctrl-C.
     n_iter_ : int
         Epochs of the last fit.
@@ -134,6 +147,12 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
 
     Notes
     -----
+    Units are learned by the first `fit` or `partial_fit`, from the rows that it trains on, and kept by `partial_fit`,
+    warm starts and pickles. The unit of a column is its standard deviation, or an eighth of the largest distance from
+    its mean where that is more; a constant column counts as zero. Sparse columns keep their zeros: they are divided by
+    the root mean square of their other numbers. Codes (`Embedding`) and steps that may be padding (`Masking`) stay as
+    they are. Training takes a copy of X.
+
     Images are (n, height, width, channels), sequences (n, time, features). Weights, activations and predictions have
     the type of X at the first fit, float32 or float64. The optimizer's state is kept between calls of `partial_fit`,
     by `warm_start` and by pickling. A UserWarning names parameters that were set and have no effect.
@@ -155,6 +174,8 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
     ...                        random_state=0)
     >>> net.fit(X[:1500], y[:1500]).score(X[1500:], y[1500:]) > 0.85
     True
+    >>> NeuralClassifier(random_state=0).fit(X[:1500], y[:1500]).score(X[1500:], y[1500:]) > 0.9
+    True
     """
 
     _rules = {
@@ -168,14 +189,15 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
 
     def __init__(
         self,
-        layers: Sequence[layer_types.Layer],
+        layers: Sequence[layer_types.Layer] | str = "auto",
         loss: str = "auto",
         optimizer: str | optimizers.Optimizer = "adam",
-        learning_rate: str | float | Callable[[int], float] = 1e-3,
-        batch_size: int | str = 128,
-        max_epochs: int = 100,
+        learning_rate: str | float | Callable[[int], float] = "auto",
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
         *,
-        alpha: float = 0.0,
+        standardize: bool = True,
+        alpha: float | str = "auto",
         weight_decay: float = 0.0,
         clip_norm: float | None = None,
         label_smoothing: float = 0.0,
@@ -199,6 +221,7 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_epochs = max_epochs
+        self.standardize = standardize
         self.alpha = alpha
         self.weight_decay = weight_decay
         self.clip_norm = clip_norm
@@ -219,7 +242,7 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
 
     def _learn_targets(self, y: Any, classes: Any = None) -> None:
         super()._learn_targets(y, classes)
-        last = checked(self.layers, type(self).__name__)[-1:]
+        last = (self._given_layers() or ())[-1:]
         if self._y_kind == "binary" and len(self.classes_) == 2 and last and _has_two_scores(last[0]):
             self._y_kind, self.n_outputs_ = "multiclass", 2
 

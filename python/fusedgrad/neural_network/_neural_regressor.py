@@ -27,27 +27,36 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
 
     Parameters
     ----------
-    layers : list of Layer
-        Objects of `fusedgrad.layers`. If the last one is a `Dense` with as many units as there are outputs (targets a
-        row), it is the output layer; otherwise one is added (after a `Flatten`, where rows have several dimensions).
+    layers : list of Layer or 'auto', default='auto'
+        'auto': one hidden layer of ReLUs (after a `Flatten`, where rows have several dimensions), as many as the power
+        of two next to the root of the number of rows, from 32 to 256. Or objects of `fusedgrad.layers`. If the last one
+        is a `Dense` with as many units as there are outputs (targets a row), it is the output layer; otherwise one is
+        added (after a `Flatten`, where rows have several dimensions).
     loss : str or Loss, default='auto'
         'auto' is 'squared_error' (half of it); or 'absolute_error', 'huber', 'quantile', or 'poisson' and 'gamma',
-        which take the output for the logarithm of the mean; or an object of `fusedgrad.losses`.
+        which take the output for the logarithm of the mean; or an object of `fusedgrad.losses`. Its parameters, such as
+        epsilon, count in the units that `standardize` makes.
     optimizer : str or Optimizer, default='adam'
         A name or an object of `fusedgrad.optimizers`. If the object has a `learning_rate`, it takes precedence over the
         estimator's. ``set_params(optimizer__beta_1=0.8)`` makes an object of a name.
-    learning_rate : float in (0, inf), str, schedule or callable, default=1e-3
-        The rate; 'adaptive' is 1e-3, divided by 5 whenever training would stop, until 1e-6; or an object of
+    learning_rate : float in (0, inf), str, schedule or callable, default='auto'
+        'auto': up to a rate that suits the optimizer and down to nothing (`schedules.OneCycle`) over all epochs; in
+        `partial_fit` that rate, which falls with the root of the steps after the first thousand. A float is the rate;
+        'adaptive' is 1e-3, divided by 5 whenever training would stop, until 1e-6; or an object of
         `fusedgrad.schedules`, or any callable ``step -> rate``, which gets the number of steps made so far. Or the name
         of a schedule: 'cosine', 'linear', 'polynomial' and 'one_cycle' begin with the optimizer's `default_rate` and
         are as long as `max_epochs` (`partial_fit` cannot know that, and needs an object), 'constant', 'inverse_scaling'
         and 'reduce_on_plateau' begin with it.
-    batch_size : int in [1, inf) or 'full', default=128
-        Rows of a batch; 'full': all rows.
-    max_epochs : int in [1, inf), default=100
-        Epochs at most.
-    alpha : float in [0, inf), default=0.0
-        Strength of an L2 penalty, ``alpha / 2 * sum of ||W||²``, on weights (not on biases, scales and shifts).
+    batch_size : int in [1, inf), 'auto' or 'full', default='auto'
+        Rows of a batch; 'auto': a power of two near a hundredth of the rows, from 16 to 256; 'full': all rows.
+    max_epochs : int in [1, inf) or 'auto', default='auto'
+        Epochs at most; 'auto': so many that there are 3,000 steps, from 10 to 100.
+    standardize : bool, default=True
+        Whether to train on standardised columns of X and targets, so that their units do not matter; see the notes.
+        Rows and predictions are in the units of the data in any case.
+    alpha : float in [0, inf) or 'auto', default='auto'
+        Strength of an L2 penalty, ``alpha / 2 * sum of ||W||²``, on weights (not on biases, scales and shifts). 'auto':
+        5 over the number of rows; in `partial_fit`, which does not know it, 0 or as in the last `fit`.
     weight_decay : float in [0, inf), default=0.0
         Decoupled decay of the same weights: they shrink by ``rate * weight_decay`` in each step.
     clip_norm : float in (0, inf) or None, default=None
@@ -62,8 +71,9 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
     shuffle : bool, default=True
         Whether to visit the rows in a new order each epoch.
     tol : float in [0, inf) or None, default=1e-4
-        An epoch counts as idle if the loss did not fall below its best by `tol` (with `early_stopping`: if the
-        validation score did not rise so). None: none is idle.
+        An epoch counts as idle if the loss did not fall below its best by this share of it (with `early_stopping`: if
+        the validation score did not rise by `tol`). None: none is idle. Without `early_stopping`,
+        ``learning_rate='auto'`` goes to the end of its schedule, and does not use it.
     n_iter_no_change : int in [1, inf), default=10
         Training stops when so many epochs were idle in a row.
     early_stopping : bool, default=False
@@ -90,12 +100,19 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
         say.
     statistics_ : list of ndarray
         Running means and variances of `BatchNorm`.
+    input_mean_, input_scale_ : ndarray of shape (n_channels,) or None
+        What is subtracted from the columns of X (of rows with several dimensions, from the channels, which are last),
+        and what they are divided by then. None: they are taken as they are.
+    target_mean_, target_scale_ : ndarray of shape (n_outputs_,) or None
+        The same of the targets.
     loss_curve_ : list of float
-        The loss of each epoch, penalty included.
+        The loss of each epoch, penalty included, of targets in the units of training.
     validation_scores_, validation_loss_curve_ : list of float or None
-        R² and loss of the validation rows after each epoch; None without such rows.
-    stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'diverged', 'interrupted'}
-        Why training ended. 'diverged' needs `restore_best_weights`, which then keeps the best ones; otherwise it is a
+        R² and loss (as in `loss_curve_`) of the validation rows after each epoch; None without such rows.
+    stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'stalled', 'diverged', 'interrupted'}
+        Why training ended. 'max_iter': after the last epoch, the usual end of ``learning_rate='auto'``. 'stalled': the
+        loss no longer fell, far above its best. 'diverged': it ended above its best by more than the first one, or is
+        not finite, and `restore_best_weights` has kept the best ones; without, that is a
         `DivergedError`. 'interrupted' is left behind by a Ctrl-C.
     n_iter_ : int
         Epochs of the last fit.
@@ -114,15 +131,24 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
     NeuralClassifier : The same for classification, with notes.
     MLPRegressor : scikit-learn's estimator, for fully connected layers.
 
+    Notes
+    -----
+    Inputs are standardised as by `NeuralClassifier`. Targets have mean 0 and standard deviation 1 in training; with
+    'poisson' and 'gamma' they are divided by their mean. A loss of 0.5 is what the mean as prediction would have, so
+    `tol`, `alpha` and the losses that are reported do not depend on units either.
+
     Examples
     --------
     >>> import numpy as np
+    >>> from sklearn.datasets import load_diabetes
     >>> from fusedgrad.layers import Dense, Residual
     >>> from fusedgrad.neural_network import NeuralRegressor
     >>> x = np.linspace(-3, 3, 400)[:, None]
-    >>> net = NeuralRegressor([Dense(32, "tanh"), Residual([Dense(32, "tanh")])], learning_rate=0.01, tol=None,
-    ...                       random_state=0)
+    >>> net = NeuralRegressor([Dense(32, "tanh"), Residual([Dense(32, "tanh")])], random_state=0)
     >>> net.fit(x, np.sin(x[:, 0])).score(x, np.sin(x[:, 0])) > 0.98
+    True
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> NeuralRegressor(random_state=0).fit(X[:350], y[:350]).score(X[350:], y[350:]) > 0.4
     True
     """
 
@@ -133,14 +159,15 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
 
     def __init__(
         self,
-        layers: Sequence[layer_types.Layer],
+        layers: Sequence[layer_types.Layer] | str = "auto",
         loss: str | losses.Loss = "auto",
         optimizer: str | optimizers.Optimizer = "adam",
-        learning_rate: str | float | Callable[[int], float] = 1e-3,
-        batch_size: int | str = 128,
-        max_epochs: int = 100,
+        learning_rate: str | float | Callable[[int], float] = "auto",
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
         *,
-        alpha: float = 0.0,
+        standardize: bool = True,
+        alpha: float | str = "auto",
         weight_decay: float = 0.0,
         clip_norm: float | None = None,
         average: float | None = None,
@@ -162,6 +189,7 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_epochs = max_epochs
+        self.standardize = standardize
         self.alpha = alpha
         self.weight_decay = weight_decay
         self.clip_norm = clip_norm

@@ -18,6 +18,7 @@ from .. import losses
 from .._training.network import Goal
 from .._validation.arrays import numbers_of
 from .._validation.weights import balanced_weights
+from ._scaling import target_units
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -333,13 +334,21 @@ class Regression:
             raise ValueError(f"loss='poisson' needs {name} >= 0; the smallest value is {y.min()}.")
         if loss.name == "gamma" and np.any(y <= 0):
             raise ValueError(f"loss='gamma' needs {name} > 0; the smallest value is {y.min()}.")
-        return Goal(np.ascontiguousarray(y, dtype=dtype), outputs, loss.name, dict(loss.fields))
+        return Goal(np.ascontiguousarray(self._in_target_units(y), dtype), outputs, loss.name, dict(loss.fields))
+
+    def _learn_target_units(self, y: Any, weight: Any) -> None:
+        self.target_mean_, self.target_scale_ = target_units(y, weight, log_link=self._link == "exp")
+
+    def _in_target_units(self, y: Any) -> Any:
+        """Targets as the network learns them."""
+        scale = self.__dict__.get("target_scale_")
+        return y if scale is None else (np.asarray(y, dtype=np.float64) - self.target_mean_) / scale
 
     def _constants(self, y: Any) -> Any:
         """What the core leaves out of the half Poisson deviance, row by row."""
         if self._loss.name != "poisson":
             return None
-        y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
+        y = np.asarray(self._in_target_units(y), dtype=np.float64).reshape(len(y), -1)
         return (xlogy(y, y) - y).sum(axis=1)
 
     def _weights_of(self, y: Any, sample_weight: Any, dtype: Any) -> Any:
@@ -363,16 +372,19 @@ class Regression:
 
     def _values(self, raw: Any) -> Any:
         values = np.exp(raw) if self.out_activation_ == "exp" else raw
+        if (scale := self.__dict__.get("target_scale_")) is not None:
+            values = (values * scale + self.target_mean_).astype(raw.dtype)
         return values.ravel() if values.shape[1] == 1 else values
 
     def _score_loss(self, raw: Any, y: Any, weight: Any) -> tuple[float, float]:
-        """R² and mean loss (summed over the targets of a row)."""
+        """R² and mean loss (summed over the targets of a row), in the units of the network."""
         with np.errstate(over="ignore"):
             predicted = self._values(raw)
         if not np.isfinite(predicted).all():
             return np.nan, np.nan
         score = r2_score(y, predicted, sample_weight=weight) if len(y) > 1 else np.nan
-        value = self._loss.value(np.asarray(y, dtype=np.float64).reshape(raw.shape), raw.astype(np.float64))
+        y = np.asarray(self._in_target_units(y), dtype=np.float64).reshape(raw.shape)
+        value = self._loss.value(y, raw.astype(np.float64))
         return float(score), float(np.average(value.sum(axis=1), weights=weight))
 
     def _check_y(self, y: Any) -> Any:

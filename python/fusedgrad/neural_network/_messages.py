@@ -1,0 +1,66 @@
+"""What is said of training that went wrong, and what may help."""
+
+from __future__ import annotations
+
+import math
+
+from .._training.network import Result
+from .._training.stopping import DIVERGED, STALLED
+from ..exceptions import DivergedError
+
+_CONSTANT = 1e-6  # accuracy or R² that differs by less has not moved
+
+
+def broken(result: Result) -> DivergedError:
+    """Return the error of weights or a loss that are not finite."""
+    epoch, rate = len(result.loss_curve), result.state.learning_rate
+    last = [f"{loss:.4g}" for loss in result.loss_curve[-3:]]
+    hint = ""
+    if math.isfinite(rate):
+        hint = (
+            f" Or the learning rate was too large ({rate:g} in the end), after {epoch - 1} epochs; a smaller one, or "
+            "clip_norm=1.0, may help."
+        )
+    return DivergedError(
+        "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+        f"preprocessed.{hint} (It broke in epoch {epoch}; the last losses were {', '.join(last) or 'none'}.)",
+        loss_curve=result.loss_curve,
+        epoch=epoch,
+        rate=rate,
+    )
+
+
+def astray(result: Result, *, kept: bool) -> str:
+    """Return what to say of a loss that ended far from its best; `kept`: the best weights are."""
+    curve, verb = result.loss_curve, {DIVERGED: "diverged", STALLED: "stalled"}[result.stop_reason]
+    first, best, last = (f"{loss:.4g}" for loss in (curve[0], result.best_loss, curve[-1]))
+    return (
+        f"Training {verb} after {len(curve)} epochs: the loss was {first} in the first one, {best} at best and {last} "
+        f"at last.{' The weights of the best validation score are kept.' if kept else ''} Lower the learning rate "
+        f"({_a_tenth(result)}), or shorten steps by clip_norm=1.0."
+    )
+
+
+def of_scores(result: Result) -> str | None:
+    """Return what to say of validation scores that tell nothing; None, if they do."""
+    scores = result.scores or []
+    if broken := [k for k, score in enumerate(scores, 1) if math.isnan(score)]:
+        return (
+            f"The validation score is NaN from epoch {broken[0]} on ({len(broken)} of {len(scores)}): predictions are "
+            f"not finite, or R2 has no value. Lower the learning rate ({_a_tenth(result)}), or look at X_val."
+        )
+    if len(scores) > 1 and max(scores) - min(scores) < _CONSTANT and scores[0] < 1 - _CONSTANT:
+        return (
+            f"The validation score was {scores[0]:.4g} after each of {len(scores)} epochs, so it says nothing of when "
+            "to stop. Give more validation rows (validation_fraction, X_val), another learning rate "
+            f"({_largest(result)}), or stop by the loss: early_stopping=False."
+        )
+    return None
+
+
+def _largest(result: Result) -> str:
+    return f"the largest was {result.largest_rate:g}"
+
+
+def _a_tenth(result: Result) -> str:
+    return f"{_largest(result)}; try {result.largest_rate / 10:.2g}"

@@ -1,0 +1,132 @@
+"""The units in which networks are trained: columns with mean 0 and deviation 1, whatever those of the data are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from .._training.arrays import aligned_empty
+
+Floats = NDArray[np.float64]
+
+FARTHEST = 8.0  # deviations from the mean that a number of the training rows may have
+_CONSTANT = 1e-12  # a deviation that is rounding, as a share of the largest number
+_AT_ONCE = 1 << 18  # numbers that are copied at a time
+
+
+class Units(NamedTuple):
+    """Mean and unit of each column."""
+
+    mean: Floats
+    scale: Floats
+
+
+def units_of(X: Any, weight: Any, channels: int, *, partial: bool) -> Units:
+    """Return the units of the columns of X, whose numbers belong to so many channels by turns.
+
+    A unit is the deviation, or an eighth of the largest distance from the mean where that is more: else a value that is
+    rare would become huge. Of sparse rows it is the root mean square of the numbers that are not zero, and zero stays.
+    A constant column has an infinite unit, and so counts as zero; but not in a first part of the rows (`partial`),
+    which others may follow that differ: there the unit is the constant.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    weight : ndarray of shape (n_samples,) or None
+        Weights of the rows.
+    channels : int
+        n_features, or a divisor of it.
+    partial : bool
+    """
+    if sp.issparse(X):
+        return _sparse_units(X, weight)
+    weights = np.ones(len(X)) if weight is None else np.asarray(weight, np.float64)
+    total = weights.sum() * (X.shape[1] // max(1, channels))
+    largest = np.zeros(channels)
+    for rows, _ in _blocks(X, weights, channels):
+        np.fmax(largest, np.abs(rows).max(axis=(0, 1), initial=0.0), out=largest)
+    unit = np.where(largest > 0, largest, 1.0)  # so that no square overflows
+    mean, square, farthest = np.zeros(channels), np.zeros(channels), np.zeros(channels)
+    for rows, w in _blocks(X, weights, channels):
+        mean += np.einsum("i,ijk->k", w, rows / unit)
+    mean /= total
+    for rows, w in _blocks(X, weights, channels):
+        away = rows / unit - mean
+        square += np.einsum("i,ijk,ijk->k", w, away, away)
+        np.fmax(farthest, np.abs(away).max(axis=(0, 1), initial=0.0), out=farthest)
+    deviation = np.sqrt(square / total)
+    scale = unit * np.maximum(deviation, farthest / FARTHEST)
+    constant = deviation <= _CONSTANT
+    return Units(mean * unit, _safe(np.where(constant, unit if partial else math.inf, scale)))
+
+
+def _blocks(X: Any, weights: Floats, channels: int) -> Iterator[tuple[Floats, Floats]]:
+    """Rows that weigh something in float64, of shape (rows, positions, channels), and their weights, some at a time."""
+    step = _rows_at_once(X)
+    for begin in range(0, len(X), step):
+        w = weights[begin : begin + step]
+        rows, w = X[begin : begin + step][w > 0], w[w > 0]
+        yield rows.astype(np.float64).reshape(len(rows), X.shape[1] // max(1, channels), channels), w
+
+
+def _rows_at_once(X: Any) -> int:
+    return max(1, _AT_ONCE // max(1, X.shape[1]))
+
+
+def _sparse_units(X: Any, weight: Any) -> Units:
+    features = X.shape[1]
+    values, columns = np.abs(X.data.astype(np.float64)), X.indices
+    counts = values > 0
+    if weight is not None:
+        counts &= np.repeat(np.asarray(weight) > 0, np.diff(X.indptr))
+    values, columns = values[counts], columns[counts]
+    largest = np.zeros(features)
+    np.maximum.at(largest, columns, values)
+    unit = np.where(largest > 0, largest, 1.0)
+    number = np.maximum(np.bincount(columns, minlength=features), 1)
+    squares = np.bincount(columns, (values / unit[columns]) ** 2, minlength=features)
+    return Units(np.zeros(features), _safe(unit * np.sqrt(np.where(largest > 0, squares / number, 1.0))))
+
+
+def _safe(scale: Floats) -> Floats:
+    return np.maximum(scale, np.finfo(np.float64).tiny)
+
+
+def target_units(y: Any, weight: Any, *, log_link: bool) -> Units:
+    """Return mean and deviation of each target; with `log_link` zero and the mean, so that targets stay positive.
+
+    The unit of a constant target is its size, or 1 of zero.
+    """
+    y = np.asarray(y, np.float64).reshape(len(y), -1)
+    weight = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
+    y, weight = y[weight > 0], weight[weight > 0]
+    largest = np.abs(y).max(axis=0)
+    unit = np.where(largest > 0, largest, 1.0)
+    share = weight / weight.sum()
+    mean = share @ (y / unit)
+    if log_link:
+        return Units(np.zeros_like(mean), _safe(np.where(mean > 0, mean, 1.0) * unit))
+    deviation = np.sqrt(share @ (y / unit - mean) ** 2)
+    return Units(mean * unit, _safe(unit * np.where(deviation > _CONSTANT, deviation, 1.0)))
+
+
+def standardised(X: Any, units: Units) -> Any:
+    """Return rows in these units, in an array or matrix of their own."""
+    mean, scale = units
+    with np.errstate(over="ignore"):  # what is too large for float32 is so for the network, too
+        if sp.issparse(X):
+            made = X.copy()
+            made.data = (X.data / scale[X.indices]).astype(X.dtype)
+            return made
+        made = aligned_empty(X.shape, X.dtype)
+        into, step = made.reshape(len(X), X.shape[1] // max(1, len(mean)), len(mean)), _rows_at_once(X)
+        for begin in range(0, len(X), step):
+            rows = X[begin : begin + step].astype(np.float64)
+            rows = rows.reshape(len(rows), *into.shape[1:])
+            into[begin : begin + step] = (rows - mean) / scale
+    return made
