@@ -17,8 +17,8 @@ COLUMNS = 1 << 18
         ({}, 1),
         ({"average": True}, 2),
         ({"batch_size": 64}, 1),
-        ({"batch_size": 64, "optimizer": "adam"}, 3),  # the weights and two slots
-        ({"batch_size": 64, "optimizer": "adagrad"}, 2),
+        ({"batch_size": 64, "optimizer": "adam"}, 5),  # the weights, two slots, and the units of steps
+        ({"batch_size": 64, "optimizer": "adagrad"}, 4),
     ],
     ids=str,
 )

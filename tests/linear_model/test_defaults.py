@@ -177,5 +177,5 @@ def test_one_sample_a_step_says_where_it_leads_nowhere():
     with pytest.warns(ConvergenceWarning, match=r"coefficient of .*, which is far too large .*StandardScaler"):
         SGDRegressor(random_state=0).fit(X, 50 + 0.2 * X[:, 0])
     y = rng.integers(0, 2, 300)
-    with pytest.warns(ConvergenceWarning, match=r"worse than a constant prediction, which costs .*StandardScaler"):
+    with pytest.warns(ConvergenceWarning, match=r"worse than a constant prediction: its mean loss is .*StandardScaler"):
         SGDClassifier("log_loss", random_state=0).fit(X, y)

@@ -106,15 +106,16 @@ class Problem:
         sparse, optimizer = sp.issparse(task.X), self.batches.optimizer
         wide = sparse and _WIDE * shared.length * float(shared.sizes[0]) < task.X.shape[1]
         plain = optimizer.linear_rate is None and optimizer.lasting == 1.0
+        alike = bool((self.targets.scale == self.targets.scale[0]).all())
         # Where a sweep over all weights costs more than the rows, one number serves all columns.
-        one = wide and plain and bool((self.targets.scale == self.targets.scale[0]).all())
+        one = wide and (not self.batches.normalise or (plain and alike))
         centred = not sparse and task.intercept_decay == 1.0
         if self.batches.normalise:
             self.columns = units.alike(task.X) if one else shared.columns(task.sample_weight, centred=centred)
         else:
             self.seen = stream.seen(task, shared, self.targets, centred=centred, one=one)
             self.columns, self.targets = stream.columns_of(self.seen, centred=centred), stream.targets_of(self.seen)
-        if one:
+        if one and plain and alike:
             square = float(self.columns.spread[0] ** 2)
             self.stiffness = float(self.targets.scale[0] ** 2 / self.targets.cost[0] / square)
             self.intercept = square
@@ -145,8 +146,8 @@ class Problem:
             return nothing
         made: dict[str, Any] = {}
         for name, values in (("unit", self.units.unit), ("pull", self.units.pull)):
-            made[name] = np.ones((values.shape[0], width), self.dtype)
-            made[name][:, : values.shape[1]] = values
+            array = made[name] = np.ones((self.task.X.shape[1] + 1, width), self.dtype)
+            array[:-1, : values.shape[1]], array[-1, : values.shape[1]] = values[:-1], values[-1]
         centre = self.columns.centre if self.columns is not None else None
         made["centre"] = None if centre is None else np.ascontiguousarray(centre, dtype=self.dtype)
         return {**nothing, **made, "limit": self.limit}

@@ -19,6 +19,8 @@ from .stopping import DIVERGED, INTERRUPTED, joint
 from .units import targets_of_classes, targets_of_numbers
 
 LARGE = 1e10  # a coefficient that no data need
+SAMPLE = 16384  # rows that a model is compared on, about
+TINY = float(np.finfo(np.float64).tiny)
 
 # Columns of an epoch's record, as the core hands it over.
 LOSS, OBJECTIVE, SCORE, VALIDATION_LOSS, NORM, NONZEROS, INTERCEPT = range(7)
@@ -47,7 +49,7 @@ def run(
 
     def result() -> Result:
         ended = _result(task, session.reports(), interrupted=state == "interrupted")
-        if state != "paused" and not ended.warning:
+        if state == "done" and task.stopping.tells_rates:  # `partial_fit` does not judge
             ended = replace(ended, warning=_warning(task, ended))
         start.t = steps + ended.n_iter * task.X.shape[0]
         start.steps = int(start.t) - 1
@@ -69,45 +71,38 @@ def _warning(task: Task, result: Result) -> str:
     )
     if largest > LARGE:
         return f"Training ended with a coefficient of {largest:.3g}, which is far too large for most data. {remedy}"
-    if task.X.shape[0] < FEWEST or task.objective.offset_rate or not result.loss_curve:
+    if task.X.shape[0] < FEWEST or task.objective.offset_rate:
         return ""
-    constant = _constant_cost(task)
-    if not result.loss_curve[-1] > constant or not _mean_loss(task) > constant:
+    cost, constant, right, usual = _beside_a_constant(task)
+    if cost <= constant or right >= usual:
         return ""
-    return f"The model is worse than a constant prediction, which costs {constant:.4g} on average. {remedy}"
+    return f"The model is worse than a constant prediction: its mean loss is {cost:.4g}, not {constant:.4g}. {remedy}"
 
 
-def _weights_of_classes(task: Task) -> tuple[Any, Any]:
-    """Which rows lie inside each output's class, (n, n_outputs), and the rows' weights."""
-    weight = np.ones(len(task.y)) if task.sample_weight is None else np.asarray(task.sample_weight, dtype=np.float64)
-    outputs = len(task.labels)
-    inside = task.y.astype(np.intp)[:, None] == (np.array([1]) if outputs == 1 else np.arange(outputs))
+def _beside_a_constant(task: Task) -> tuple[float, float, float, float]:
+    """Mean loss of the model and of the best constant (0 without intercept), then accuracy (of numbers 0 and 1)."""
+    step = max(1, task.X.shape[0] // SAMPLE)
+    X, y = task.X[::step], np.asarray(task.y[::step], dtype=np.float64)
+    weight = np.ones(len(y)) if task.sample_weight is None else task.sample_weight[::step].astype(np.float64)
+    loss = losses.get(task.objective.loss, **task.objective.loss_parameters)
+    raw = np.asarray(X @ task.start.coef.T, dtype=np.float64) + task.start.intercept
+    outputs, free = raw.shape[1], task.intercept_decay != 0.0
+    if task.labels[0] < 0:
+        base = targets_of_numbers(loss, y, weight).base if free else np.zeros(1)
+        value = loss.value(y[:, None], np.stack([raw[:, 0], np.full(len(y), base[0])], axis=1))
+        cost, constant = weight @ value / max(weight.sum(), TINY)
+        return float(cost), float(constant), 0.0, 1.0
+    codes = np.array([1]) if outputs == 1 else np.arange(outputs)
+    inside = y[:, None] == codes
     side = np.array(task.side_weights, dtype=np.float64)
-    return inside, weight[:, None] * np.where(inside, side[:, 1], side[:, 0])
-
-
-def _constant_cost(task: Task) -> float:
-    """The mean loss of the best constant prediction, or of 0 where there is no intercept."""
-    loss = losses.get(task.objective.loss, **task.objective.loss_parameters)
-    if task.labels[0] < 0:
-        targets = targets_of_numbers(loss, task.y, task.sample_weight)
-        base = targets.base if task.intercept_decay != 0.0 else np.zeros(1)
-        return float(np.average(loss.value(np.asarray(task.y, dtype=float), base[0]), weights=task.sample_weight))
-    inside, weight = _weights_of_classes(task)
-    shares = (inside * weight).sum(axis=0) / np.maximum(weight.sum(axis=0), np.finfo(float).tiny)
-    base = targets_of_classes(loss, shares).base if task.intercept_decay != 0.0 else np.zeros(len(shares))
-    value = np.where(inside, loss.value(1.0, base), loss.value(loss.negative, base))
-    return float((value * weight).sum(axis=0).mean() / len(weight))
-
-
-def _mean_loss(task: Task) -> float:
-    loss = losses.get(task.objective.loss, **task.objective.loss_parameters)
-    raw = np.asarray(task.X @ task.start.coef.T, dtype=np.float64) + task.start.intercept
-    if task.labels[0] < 0:
-        return float(np.average(loss.value(np.asarray(task.y, dtype=float), raw[:, 0]), weights=task.sample_weight))
-    inside, weight = _weights_of_classes(task)
-    value = loss.value(np.where(inside, 1.0, loss.negative), raw)
-    return float((value * weight).sum(axis=0).mean() / len(weight))
+    each = weight[:, None] * np.where(inside, side[:, 1], side[:, 0])
+    total = np.maximum(each.sum(axis=0), TINY)
+    base = targets_of_classes(loss, (inside * each).sum(axis=0) / total).base if free else np.zeros(outputs)
+    coded = np.where(inside, 1.0, loss.negative)
+    cost, constant = ((loss.value(coded, at) * each).sum(axis=0) / total for at in (raw, base))
+    found = raw[:, 0] > 0 if outputs == 1 else raw.argmax(axis=1)
+    usual = np.bincount(y.astype(np.intp), weights=weight).max() / max(weight.sum(), TINY)
+    return float(cost.mean()), float(constant.mean()), float(np.average(found == y, weights=weight + TINY)), usual
 
 
 def _arguments(task: Task, *, detail: bool) -> dict[str, Any]:

@@ -196,7 +196,10 @@ def targets_of_softmax(share: Floats) -> Targets:
 
 
 class Units(NamedTuple):
-    """Arrays of shape (n_features + 1, n_outputs), the intercept last: weights times `unit`, gradients times `pull`."""
+    """Arrays of shape (n_features + 1, n_outputs), the intercept last: weights times `unit`, gradients times `pull`.
+
+    Of shape (2, n_outputs) where one number serves all columns.
+    """
 
     unit: Floats
     pull: Floats

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -57,6 +57,21 @@ def loss_functions(*names: str) -> dict[str, tuple[Any, ...]]:
 
 def _can_hold(old: Any, coef: Any) -> bool:
     return isinstance(old, np.ndarray) and (old.shape, old.dtype) == (coef.shape, coef.dtype) and old.flags.writeable
+
+
+class Trained(NamedTuple):
+    """What there is left to do with an estimator that is trained.
+
+    Attributes
+    ----------
+    in_place : list of (array or list, new values)
+        For `settle_all`.
+    warning : str
+        What the user must know; empty: nothing.
+    """
+
+    in_place: list[tuple[Any, Any]]
+    warning: str
 
 
 class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
@@ -283,7 +298,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         partial: bool,
         threads: int = 1,
         names: tuple[str, ...] = ("",),
-    ) -> list[tuple[Any, Any]]:
+    ) -> Trained:
         """Run the task and take over its weights and its history.
 
         `raw` are X and y as the user gave them, for callbacks. Returns what `_take` does.
@@ -307,17 +322,18 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
             )
         if partial and result.stop_reason == INTERRUPTED:
             raise KeyboardInterrupt  # part of an epoch would be neither the old model nor the new
-        in_place = self._take(task, result, partial=partial, whole=not partial or bool(epochs))
+        trained = self._take(task, result, partial=partial, whole=not partial or bool(epochs))
         epochs.close()
-        return in_place
+        return trained
 
-    def _take(self, task: Task, result: Result, *, partial: bool = False, whole: bool = True) -> list[tuple[Any, Any]]:
+    def _take(self, task: Task, result: Result, *, partial: bool = False, whole: bool = True) -> Trained:
         """Take over what a fit has led to: the `whole`, or all but what is returned, for `settle_all` to do in place.
 
         `partial_fit` keeps the array of the weights, as scikit-learn promises, and does not copy a long history.
         """
         attributes = self._fitted(task.start, result)
-        before, in_place = self.__dict__, []
+        before = self.__dict__
+        in_place: list[tuple[Any, Any]] = []
         if whole:
             attributes |= self._longer_curves(result, partial=partial)
         else:
@@ -331,12 +347,10 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
                     in_place.append((old, curve))
                 else:
                     attributes[f"{name}_"] = curve
-        for name in (*_AVERAGE_STATE, "_optimizer_state", "_owed"):
+        for name in (*_AVERAGE_STATE, "_optimizer_state"):
             before.pop(name, None)
         before.update(attributes)
-        if result.warning and not partial:
-            before["_owed"] = result.warning  # until `_warn` says it
-        return in_place
+        return Trained(in_place, result.warning)
 
     def _longer_curves(self, result: Result, *, partial: bool) -> dict[str, Any]:
         """The curves of this call, behind those so far where training goes on."""
@@ -360,8 +374,8 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         fitted[self._intercept_name()] = self._from_intercept(intercept)
         return fitted
 
-    def _warn(self) -> None:
-        """The warnings that a finished `fit` owes."""
+    def _warn(self, warning: str) -> None:
+        """The warnings that a finished `fit` owes; `warning` is what training itself says."""
         if self.tol is not None and self.stop_reason_ == MAX_ITER:
             warnings.warn(
                 "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve "
@@ -369,9 +383,8 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        owed = self.__dict__.pop("_owed", "")
-        if owed:
-            warnings.warn(owed, ConvergenceWarning, stacklevel=3)
+        if warning:
+            warnings.warn(warning, ConvergenceWarning, stacklevel=3)
         if self.power_t < 0:
             warnings.warn(NEGATIVE_POWER, FutureWarning, stacklevel=3)
         ignored.warn_of(self, self._idle)

@@ -20,7 +20,7 @@ from .._validation.parameters import Either, Instance, OneOf
 from .._validation.weights import balanced_weights, check_weights
 from ..optimizers import Optimizer
 from . import _seeds
-from ._base import loss_functions
+from ._base import Trained, loss_functions
 from ._path import WithPath
 from ._supervised import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, classes_of
 
@@ -372,8 +372,8 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         model.classes_ = classes_of(y)
         given = model._given_validation(X, X_val, y_val, sample_weight_val)
         model._check_validation_rows(given)
-        model._learn(X, y, coef_init, intercept_init, sample_weight, given, raw=raw, keep=keep, partial=False)
-        model._warn()
+        trained = model._learn(X, y, coef_init, intercept_init, sample_weight, given, raw=raw, keep=keep, partial=False)
+        model._warn(trained.warning)
         settle_all([(self, vars(model))])
         self._raise_if_interrupted()
         return self
@@ -429,8 +429,8 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         X, targets = check_X_y(model, X, y, dtypes=model._dtypes(), reset=first, finite=finite)
         if first and targets.dtype.kind not in "biuUS":
             check_classification_targets(targets)
-        in_place = model._learn(X, targets, None, None, sample_weight, None, raw=raw, keep=True, partial=True)
-        settle_all([(self, vars(model))], in_place)
+        trained = model._learn(X, targets, None, None, sample_weight, None, raw=raw, keep=True, partial=True)
+        settle_all([(self, vars(model))], trained.in_place)
         return self
 
     def _learn(
@@ -445,7 +445,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         raw: tuple[Any, Any],
         keep: bool,
         partial: bool,
-    ) -> list[tuple[Any, Any]]:
+    ) -> Trained:
         sample_weight = check_weights(sample_weight, X, zeros=self.early_stopping and given is None and not partial)
         codes = self._targets(y, X.dtype, "y")
         if given is not None:

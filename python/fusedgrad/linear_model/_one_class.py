@@ -14,7 +14,7 @@ from .._validation.arrays import check_X
 from .._validation.parameters import Number, OneOf
 from .._validation.weights import check_weights
 from . import _seeds
-from ._base import SGD, loss_functions
+from ._base import SGD, Trained, loss_functions
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -195,8 +195,8 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         model, raw = shallow_copy(self), (X, y)
         coef_init, offset_init = model._initial_weights(coef_init, offset_init)
         X = check_X(model, X, reset=True)
-        model._learn(X, coef_init, offset_init, sample_weight, raw=raw, partial=False)
-        model._warn()
+        trained = model._learn(X, coef_init, offset_init, sample_weight, raw=raw, partial=False)
+        model._warn(trained.warning)
         settle_all([(self, vars(model))])
         self._raise_if_interrupted()
         return self
@@ -226,8 +226,8 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         self._check_parameters(partial=first)
         model, raw = shallow_copy(self), (X, y)
         X = check_X(model, X, dtypes=model._dtypes(), reset=first)
-        in_place = model._learn(X, None, None, sample_weight, raw=raw, partial=True)
-        settle_all([(self, vars(model))], in_place)
+        trained = model._learn(X, None, None, sample_weight, raw=raw, partial=True)
+        settle_all([(self, vars(model))], trained.in_place)
         return self
 
     def _learn(
@@ -239,7 +239,7 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         *,
         raw: tuple[Any, Any],
         partial: bool,
-    ) -> list[tuple[Any, Any]]:
+    ) -> Trained:
         sample_weight = check_weights(sample_weight, X)
         start = self._start(X, 1, coef_init, offset_init, keep=partial)
         return self._train(

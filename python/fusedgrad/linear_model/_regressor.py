@@ -17,7 +17,7 @@ from .._validation.weights import check_weights
 from ..losses import LOG_LINK
 from ..optimizers import Optimizer
 from . import _seeds
-from ._base import loss_functions
+from ._base import Trained, loss_functions
 from ._path import WithPath
 from ._supervised import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised
 
@@ -282,8 +282,8 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         model._y_ndim = np.ndim(y)
         given = model._given_validation(X, X_val, y_val, sample_weight_val)
         model._check_validation_rows(given)
-        model._learn(X, y, coef_init, intercept_init, sample_weight, given, raw=raw, keep=keep, partial=False)
-        model._warn()
+        trained = model._learn(X, y, coef_init, intercept_init, sample_weight, given, raw=raw, keep=keep, partial=False)
+        model._warn(trained.warning)
         settle_all([(self, vars(model))])
         self._raise_if_interrupted()
         return self
@@ -316,8 +316,8 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         X, y = check_X_y(model, X, y, dtypes=model._dtypes(), reset=first, multi_output=several, finite=finite)
         if first:
             model._y_ndim = np.ndim(y)
-        in_place = model._learn(X, y, None, None, sample_weight, None, raw=raw, keep=True, partial=True)
-        settle_all([(self, vars(model))], in_place)
+        trained = model._learn(X, y, None, None, sample_weight, None, raw=raw, keep=True, partial=True)
+        settle_all([(self, vars(model))], trained.in_place)
         return self
 
     def _learn(
@@ -332,7 +332,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         raw: tuple[Any, Any],
         keep: bool,
         partial: bool,
-    ) -> list[tuple[Any, Any]]:
+    ) -> Trained:
         y = self._targets(y, X.dtype, "y")
         if given is not None:
             given.y = self._targets(given.y, X.dtype, "y_val")

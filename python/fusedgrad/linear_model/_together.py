@@ -211,7 +211,7 @@ class Together:
             if reason:
                 self.alone[k] = reason
                 has_callbacks = rows is None and _has_callbacks(model)  # callbacks see the data as it was given
-                self._fits[k] = self._fit_of(model, *(given if has_callbacks else (X, y)), weights[k])
+                self._fits[k] = self._fit_of(k, model, *(given if has_callbacks else (X, y)), weights[k])
                 continue
             random_state = model.random_state
             if random_state is None:
@@ -311,12 +311,12 @@ class Together:
         except ValueError as error:
             raise type(error)(f"{self.names[k]}: {error}") from error
 
-    def _fit_of(self, model: Any, X: Any, y: Any, weight: Any) -> Callable[[], Any]:
+    def _fit_of(self, k: int, model: Any, X: Any, y: Any, weight: Any) -> Callable[[], Any]:
         if self.rows is not None:
             X, y, weight = X[self.rows], y[self.rows], None if weight is None else weight[self.rows]
 
         def fit() -> None:
-            model._warn = lambda: None  # whoever asked for the models warns, once for all
+            model._warn = lambda warning: self._note(k, warning)  # whoever asked for the models warns, once for all
             try:
                 model.fit(X, y, sample_weight=weight)
             finally:
@@ -421,16 +421,18 @@ class Together:
                 raise error
         self.settle()
 
+    def _note(self, k: int, warning: str) -> None:
+        if warning:
+            self.owed[k] = warning
+
     def settle(self) -> None:
         """Give the estimators what they have learned, all in one step, but for those with errors."""
         settled = []
         for k, (estimator, model, error) in enumerate(zip(self.estimators, self._models, self.errors, strict=True)):
             if error is None:
                 if k in self._trainings:
-                    model._take(self._trainings[k].task, self._trainings[k].result())
-                warning = vars(model).pop("_owed", "")
-                if warning:
-                    self.owed[k] = warning
+                    trained = model._take(self._trainings[k].task, self._trainings[k].result())
+                    self._note(k, trained.warning)
                 settled.append((estimator, vars(model)))
         settle_all(settled)
 
