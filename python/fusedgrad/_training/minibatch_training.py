@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .. import _core, schedules
 from ..exceptions import DivergedError
-from . import rates
+from . import ends, rates
 from .arrays import aligned_empty, aligned_zeros
 from .minibatch_shared import Shared
 from .problem import Problem
@@ -369,31 +369,14 @@ class Training:
         )
 
     def _warning(self) -> str:
+        """What its user must know."""
         if self.stop_reason == DIVERGED:
-            return (
-                f"Training has diverged: the objective rose from {self.curve[0]:.4g} to {self.curve[-1]:.4g}. The "
-                f"learning rate, {self.table[-1]:.3g} at last, is too large: try a tenth of it, or leave it to "
-                "learning_rate='optimal' or 'invscaling', which need no tuning with mini-batches."
-            )
-        if self.stop_reason != STALLED:
-            return ""
-        if self.task.objective.loss == "perceptron":
-            advice = (
-                "Where classes overlap, the perceptron has no optimum but weights of zero; loss='hinge' or 'log_loss'"
-            )
-            advice += " has one."
-        elif isinstance(self.source, rates.Automatic):
-            advice = (
-                "Columns that nearly repeat each other slow it down; so does alpha=0. Try optimizer='sgd', a larger"
-            )
-            advice += " batch_size, a larger alpha, a smaller tol with a larger max_iter, or scaled and fewer columns."
-        else:
-            advice = "Try a schedule that decays, or another learning rate; or leave it to learning_rate='optimal' or"
-            advice += " 'invscaling', which need no tuning with mini-batches."
-        return (
-            f"Training has stalled: the objective no longer falls, but is about {self.excess:.1%} above its optimum. "
-            + advice
-        )
+            return ends.of_divergence(self.curve, float(self.table[-1]))
+        if self.stop_reason == STALLED:
+            loss = self.task.objective.loss
+            return ends.of_stalling(self.excess, loss, automatic=self.source.automatic)
+        by_score = self.task.stopping.by_score
+        return ends.of_scores(self.scores, float(self.table.max())) if by_score else ""
 
     def _print_epoch(self) -> None:
         """What ``verbose`` prints."""

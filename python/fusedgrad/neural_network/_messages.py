@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
+from .._training import ends
 from .._training.network import Result
 from .._training.stopping import DIVERGED, STALLED
 from ..exceptions import DivergedError
-
-_CONSTANT = 1e-6  # accuracy or R² that differs by less has not moved
 
 
 def broken(result: Result) -> DivergedError:
@@ -41,21 +40,9 @@ def astray(result: Result, *, kept: bool) -> str:
     )
 
 
-def of_scores(result: Result) -> str | None:
-    """Return what to say of validation scores that tell nothing; None, if they do."""
-    scores = result.scores or []
-    if broken := [k for k, score in enumerate(scores, 1) if math.isnan(score)]:
-        return (
-            f"The validation score is NaN from epoch {broken[0]} on ({len(broken)} of {len(scores)}): predictions are "
-            f"not finite, or R2 has no value. Lower the learning rate ({_a_tenth(result)}), or look at X_val."
-        )
-    if len(scores) > 1 and max(scores) - min(scores) < _CONSTANT and scores[0] < 1 - _CONSTANT:
-        return (
-            f"The validation score was {scores[0]:.4g} after each of {len(scores)} epochs, so it says nothing of when "
-            "to stop. Give more validation rows (validation_fraction, X_val), another learning rate "
-            f"({_largest(result)}), or stop by the loss: early_stopping=False."
-        )
-    return None
+def of_scores(result: Result) -> str:
+    """Return what to say of validation scores that tell nothing; nothing, if they do."""
+    return ends.of_scores(result.scores or [], result.largest_rate)
 
 
 def _largest(result: Result) -> str:
