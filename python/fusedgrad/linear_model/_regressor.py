@@ -139,7 +139,9 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
     validation_scores_, validation_loss_curve_ : list of float or None
         R² and mean loss on the validation rows after each epoch; None without them.
     stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'stalled', 'diverged', 'interrupted'}
-        Why training ended; 'early_stopping' also where one of scikit-learn's callbacks asked for it.
+        Why training ended; 'early_stopping' also where one of scikit-learn's callbacks asked for it. With mini-batches
+        'converged' means within 1 % of the optimum's objective, as far as can be told; 'stalled' that the objective no
+        longer falls but is farther away, 'diverged' that it rose for good. Both come with a warning.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
