@@ -420,8 +420,8 @@ def test_integers_of_any_size_are_understood(power):
     k = 2**power
     for made in (
         NeuralClassifier([], batch_size=k, max_epochs=1),
-        NeuralClassifier([], max_epochs=k, tol=1e300, n_iter_no_change=1),
-        NeuralClassifier([], max_epochs=1, n_iter_no_change=k),
+        NeuralClassifier([], learning_rate=1e-3, max_epochs=k, tol=1e300, n_iter_no_change=1),
+        NeuralClassifier([], learning_rate=1e-3, max_epochs=1, n_iter_no_change=k),
         NeuralClassifier([Conv2D(1, 1, stride=2**31 - 1), Flatten()], max_epochs=1, input_shape=(2, 2, 1)),
         NeuralClassifier([GRU(2, truncate=k)], max_epochs=1, input_shape=(2, 2)),
         MLPClassifier((3,), max_iter=k, tol=1e300, n_iter_no_change=1),

@@ -135,7 +135,9 @@ class Settings:
 
 @dataclass
 class Result:
-    """How training ended. The weights stand in the task's `Weights`; `largest_rate` is that of any step."""
+    """How training ended. The weights stand in the task's `Weights`; `largest_rate` is that of any step,
+    `restored` says that they are the best, not the last.
+    """
 
     n_iter: int
     stop_reason: str
@@ -148,6 +150,7 @@ class Result:
     state: NetworkState
     t: float
     largest_rate: float = math.nan
+    restored: bool = False
 
 
 Validate = Callable[[Weights], tuple[float, float]]
@@ -432,6 +435,7 @@ class Training:
             state=replace(self.state, slots=slots, rates=self.settings.source.state),
             t=self.t,
             largest_rate=self.largest_rate,
+            restored=ended and self.best is not None,
         )
 
     # ---- all rows at once ----

@@ -400,7 +400,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     def _convergence_warning(self, result: Result) -> str | None:
         """The warning that a finished `fit` owes."""
         if self.stop_reason_ in (DIVERGED, STALLED):
-            return _messages.astray(result, kept=self._restores_best())
+            return _messages.astray(result)
         if self.stop_reason_ == MAX_ITER and self._wants_convergence():
             return (
                 f"Stochastic Optimizer: Maximum iterations ({self.n_iter_}) reached and the optimization hasn't "

@@ -29,14 +29,14 @@ def broken(result: Result) -> DivergedError:
     )
 
 
-def astray(result: Result, *, kept: bool) -> str:
-    """Return what to say of a loss that ended far from its best; `kept`: the best weights are."""
+def astray(result: Result) -> str:
+    """Return what to say of a loss that ended far from its best."""
     curve, verb = result.loss_curve, {DIVERGED: "diverged", STALLED: "stalled"}[result.stop_reason]
     first, best, last = (f"{loss:.4g}" for loss in (curve[0], result.best_loss, curve[-1]))
+    kept = " The weights of the best validation score are kept." if result.restored else ""
     return (
         f"Training {verb} after {len(curve)} epochs: the loss was {first} in the first one, {best} at best and {last} "
-        f"at last.{' The weights of the best validation score are kept.' if kept else ''} Lower the learning rate "
-        f"({_a_tenth(result)}), or shorten steps by clip_norm=1.0."
+        f"at last.{kept} Lower the learning rate ({_a_tenth(result)}), or shorten steps by clip_norm=1.0."
     )
 
 

@@ -45,33 +45,40 @@ def units_of(X: Any, weight: Any, channels: int, *, partial: bool) -> Units:
     """
     if sp.issparse(X):
         return _sparse_units(X, weight)
-    weights = np.ones(len(X)) if weight is None else np.asarray(weight, np.float64)
-    total = weights.sum() * (X.shape[1] // max(1, channels))
-    largest = np.zeros(channels)
-    for rows, _ in _blocks(X, weights, channels):
-        np.fmax(largest, np.abs(rows).max(axis=(0, 1), initial=0.0), out=largest)
+    total, largest = 0.0, np.zeros(channels)
+    for values, w in _blocks(X, weight, channels):
+        total += len(values) if w is None else w.sum()
+        np.fmax(largest, np.maximum(values.max(axis=0, initial=0.0), -values.min(axis=0, initial=0.0)), out=largest)
     unit = np.where(largest > 0, largest, 1.0)  # so that no square overflows
     mean, square, farthest = np.zeros(channels), np.zeros(channels), np.zeros(channels)
-    for rows, w in _blocks(X, weights, channels):
-        mean += np.einsum("i,ijk->k", w, rows / unit)
+    for values, w in _blocks(X, weight, channels):
+        mean += _sums(values / unit, w)
     mean /= total
-    for rows, w in _blocks(X, weights, channels):
-        away = rows / unit - mean
-        square += np.einsum("i,ijk,ijk->k", w, away, away)
-        np.fmax(farthest, np.abs(away).max(axis=(0, 1), initial=0.0), out=farthest)
+    for values, w in _blocks(X, weight, channels):
+        away = values / unit - mean
+        away *= away
+        square += _sums(away, w)
+        np.fmax(farthest, away.max(axis=0, initial=0.0), out=farthest)
     deviation = np.sqrt(square / total)
-    scale = unit * np.maximum(deviation, farthest / FARTHEST)
+    scale = unit * np.maximum(deviation, np.sqrt(farthest) / FARTHEST)
     constant = deviation <= _CONSTANT
     return Units(mean * unit, _safe(np.where(constant, unit if partial else math.inf, scale)))
 
 
-def _blocks(X: Any, weights: Floats, channels: int) -> Iterator[tuple[Floats, Floats]]:
-    """Rows that weigh something in float64, of shape (rows, positions, channels), and their weights, some at a time."""
-    step = _rows_at_once(X)
+def _blocks(X: Any, weight: Any, channels: int) -> Iterator[tuple[Floats, Floats | None]]:
+    """The channels of rows that weigh something, in float64, and the weight of each position; some rows at a time."""
+    step, positions = _rows_at_once(X), X.shape[1] // max(1, channels)
     for begin in range(0, len(X), step):
-        w = weights[begin : begin + step]
-        rows, w = X[begin : begin + step][w > 0], w[w > 0]
-        yield rows.astype(np.float64).reshape(len(rows), X.shape[1] // max(1, channels), channels), w
+        rows, w = X[begin : begin + step], None
+        if weight is not None:
+            w = np.asarray(weight[begin : begin + step], np.float64)
+            rows, w = rows[w > 0], np.repeat(w[w > 0], positions)
+        yield rows.astype(np.float64).reshape(len(rows) * positions, channels), w
+
+
+def _sums(values: Floats, weight: Floats | None) -> Floats:
+    total: Floats = values.sum(axis=0) if weight is None else np.einsum("i,ij->j", weight, values)
+    return total
 
 
 def _rows_at_once(X: Any) -> int:
