@@ -45,9 +45,12 @@ def draw(data, name):
     return schedules.get(name, **chosen), chosen
 
 
-def assert_rates(actual, expected):
+def assert_rates(actual, expected, **parameters):
+    """Rates are differences of the rates among the parameters, and have their rounding."""
     expected = np.asarray(expected, dtype=float)
-    np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=max(1e-14 * expected.max(initial=0), SMALLEST_NORMAL))
+    given = [value for name, value in parameters.items() if "rate" in name and isinstance(value, float)]
+    size = max([expected.max(initial=0), *given])
+    np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=max(1e-14 * size, SMALLEST_NORMAL))
 
 
 def test_every_schedule_has_a_reference_and_random_parameters():
@@ -70,7 +73,7 @@ def test_every_class_is_exported_and_in_the_catalog():
 @given(data=st.data(), steps=step_lists)
 def test_equals_reference(name, data, steps):
     schedule, chosen = draw(data, name)
-    assert_rates(schedule(steps), [SCHEDULES[name](step, **chosen) for step in steps])
+    assert_rates(schedule(steps), [SCHEDULES[name](step, **chosen) for step in steps], **chosen)
 
 
 @every_schedule
