@@ -88,16 +88,16 @@ def _rows_at_once(X: Any) -> int:
 def _sparse_units(X: Any, weight: Any) -> Units:
     features = X.shape[1]
     values, columns = np.abs(X.data.astype(np.float64)), X.indices
-    counts = values > 0
-    if weight is not None:
-        counts &= np.repeat(np.asarray(weight) > 0, np.diff(X.indptr))
-    values, columns = values[counts], columns[counts]
+    w = np.ones(len(values)) if weight is None else np.repeat(np.asarray(weight, np.float64), np.diff(X.indptr))
+    counts = (values > 0) & (w > 0)
+    values, columns, w = values[counts], columns[counts], w[counts]
     largest = np.zeros(features)
     np.maximum.at(largest, columns, values)
     unit = np.where(largest > 0, largest, 1.0)
-    number = np.maximum(np.bincount(columns, minlength=features), 1)
-    squares = np.bincount(columns, (values / unit[columns]) ** 2, minlength=features)
-    return Units(np.zeros(features), _safe(unit * np.sqrt(np.where(largest > 0, squares / number, 1.0))))
+    total = np.bincount(columns, w, minlength=features)
+    squares = np.bincount(columns, w * (values / unit[columns]) ** 2, minlength=features)
+    mean_square = np.divide(squares, total, out=np.ones(features), where=total > 0)
+    return Units(np.zeros(features), _safe(unit * np.sqrt(mean_square)))
 
 
 def _safe(scale: Floats) -> Floats:
