@@ -247,3 +247,15 @@ def test_what_a_stream_has_seen_is_stored():
     for each in (model, copy):
         each.partial_fit(X[::-1], y)
     np.testing.assert_array_equal(model.coef_, copy.coef_)
+
+
+def test_a_stream_goes_on_from_what_a_fit_has_seen():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 2)) * [1e-3, 1e3] + [5.0, -2e4]
+    y = 1e5 + 1e3 * ((X - [5.0, -2e4]) @ [1e3, 1e-3])
+    model = SGDRegressor(penalty=None, batch_size=50, random_state=0).fit(X, y)
+    before = model.score(X, y)
+    assert before > 0.99
+    for row in range(20):
+        model.partial_fit(X[row : row + 1], y[row : row + 1])
+    assert model.score(X, y) > 0.99

@@ -36,7 +36,7 @@ class Problem:
     stiffness, intercept : float
         What rates are multiplied by; and once more for intercepts.
     seen : Seen or None
-        In `partial_fit`, what later calls go on from.
+        What later calls of `partial_fit` go on from.
     """
 
     def __init__(self, task: Task, shared: Shared):
@@ -112,6 +112,8 @@ class Problem:
         centred = not sparse and task.intercept_decay == 1.0
         if self.batches.normalise:
             self.columns = units.alike(task.X) if one else shared.columns(task.sample_weight, centred=centred)
+            if not sparse:
+                self.seen = stream.after_fit(self.columns, self.targets, shared.n)
         else:
             self.seen = stream.seen(task, shared, self.targets, centred=centred, one=one)
             self.columns, self.targets = stream.columns_of(self.seen, centred=centred), stream.targets_of(self.seen)
@@ -137,7 +139,7 @@ class Problem:
     @property
     def limit(self) -> float | None:
         """Of gradients in units: in a stream, a single row must not carry weights away."""
-        return None if self.seen is None else stream.LIMIT
+        return None if self.batches.normalise else stream.LIMIT
 
     def arrays(self, width: int) -> dict[str, Any]:
         """The units as the core takes them, in the model's dtype."""
@@ -172,7 +174,7 @@ class Problem:
             curvature *= relative
         curvature *= float((targets.scale**2 / targets.cost).max())
         spread = self.shared.spread(task.sample_weight, relative, self.columns)
-        if self.seen is not None:
+        if self.seen is not None and not self.batches.normalise:
             self.seen = stream.smoothed(self.seen, spread, self.shared.n)
             spread = self.seen.smoothness
         stiff = task.objective.l2 if self.units is None else 0.0

@@ -38,6 +38,14 @@ def seen(task: Task, shared: Shared, targets: Targets, *, centred: bool, one: bo
     return Seen(rows, centre, square, before.smoothness, base, scale, cost)
 
 
+def after_fit(columns: Columns, targets: Targets, rows: int) -> Seen:
+    """What a fit on so many dense rows leaves to a stream that follows."""
+    centre = np.zeros_like(columns.spread) if columns.centre is None else columns.centre
+    with np.errstate(over="ignore"):
+        square = np.minimum(columns.spread**2, np.finfo(np.float64).max)
+    return Seen(float(rows), centre, square, 0.0, targets.base, targets.scale, targets.cost)
+
+
 def _of(before: Seen, targets: Targets, share: float) -> tuple[Floats, Floats, Floats]:
     """Running measures of the targets; their scale counts how far their base has moved."""
     apart = share * (1 - share) * np.minimum((targets.base - before.base) ** 2, (FARTHEST * before.scale) ** 2)
