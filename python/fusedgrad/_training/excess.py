@@ -24,7 +24,8 @@ FEWEST = 30  # rows that can be judged
 _SAMPLE = 4096  # rows that steps are tried on
 _STEPS = 8  # at most, for each way
 _WAYS = 3  # each a quarter of the one before
-_SOLVED = 512  # columns up to which the matrix of second derivatives is made
+_SOLVED = 256  # columns up to which the matrix of second derivatives is made
+_PRODUCTS = 50  # with it, for more columns
 _NOTHING = 1e-150  # numbers whose squares vanish
 _WAY = 0.3  # spreads of the predictions, over which losses with kinks are means
 _SHORT = 1e-4  # over which slopes of losses without kinks are differences
@@ -216,10 +217,13 @@ class _Trial(NamedTuple):
         for _ in range(_STEPS):
             bends, ends = curvature * self.weight, (slope * self.weight).sum(axis=0) / n + lean
             slopes = _product(self.X, slope * self.weight) / n + tilt + self.penalty.l2 * coef
-            steps = [
-                self._step(bends[:, k], slopes[k], float(ends[k]) if self.intercept else 0.0, coef[k])
-                for k in range(len(coef))
-            ]
+            ends = ends if self.intercept else np.zeros_like(ends)
+            if coef.shape[1] > _SOLVED:
+                if self.penalty.l1 > 0 or self.penalty.positive:
+                    slopes = _projected(slopes, coef, self.penalty)
+                steps = _by_conjugate_gradients(self.X, bends, slopes, ends, self.penalty.l2, self.intercept)
+            else:
+                steps = [self._step(bends[:, k], slopes[k], float(ends[k]), coef[k]) for k in range(len(coef))]
             left = sum(fell for _, _, fell in steps)
             if not left > 0.2 * (begin - now + left):
                 break
@@ -252,10 +256,6 @@ class _Trial(NamedTuple):
         """Newton's step of one output's coefficients and intercept, and by how much the objective should fall."""
         penalty, intercept, X = self.penalty, self.intercept, self.X
         bounded = penalty.l1 > 0 or penalty.positive
-        if X.shape[1] > _SOLVED:
-            if bounded:
-                gradient = _projected(gradient, coef, penalty)
-            return _by_conjugate_gradients(X, curvature, gradient, last, penalty.l2, intercept)
         top = np.maximum(X.max(axis=0), -X.min(axis=0))
         unit = np.where(top > _NOTHING, top, 1.0)
         ridge, g, w, l1 = penalty.l2 / unit**2, gradient / unit, coef * unit, penalty.l1 / unit
@@ -302,30 +302,29 @@ def _model_minimum(
 
 
 def _by_conjugate_gradients(
-    X: Any, curvature: Floats, gradient: Floats, last: float, l2: float, intercept: bool
-) -> tuple[Floats, float, float]:
-    """Newton's step for many columns, about."""
-    n = X.shape[0]
-    squares = X.multiply(X).T @ curvature if sp.issparse(X) else np.einsum("ij,ij,i->j", X, X, curvature)
-    diagonal = np.append(squares / n + l2, curvature.mean() if intercept else 1.0)
-    diagonal[diagonal <= 0] = np.inf
+    X: Any, curvature: Floats, gradient: Floats, last: Floats, l2: float, intercept: bool
+) -> list[tuple[Floats, float, float]]:
+    """Newton's steps for many columns, about; those of all outputs at the same time."""
+    n, free = X.shape[0], 1.0 if intercept else 0.0
+    squares = X.multiply(X) if sp.issparse(X) else X * X
+    diagonal = np.column_stack([_product(squares, curvature) / n + l2, curvature.mean(axis=0)])
+    diagonal[~(diagonal > 0)] = np.inf
 
     def product(v: Floats) -> Floats:
-        u = curvature * (_margins(X, v[None, :-1], 1)[:, 0] + (v[-1] if intercept else 0.0)) / n
-        return np.append(_product(X, u[:, None])[0] + l2 * v[:-1], u.sum() if intercept else 0.0)
+        u = curvature * (_margins(X, v[:, :-1], 1) + free * v[:, -1]) / n
+        return np.column_stack([_product(X, u) + l2 * v[:, :-1], free * u.sum(axis=0)])
 
-    r = -np.append(gradient, last if intercept else 0.0)
-    s, p, old, fell = np.zeros_like(r), np.zeros_like(r), 1.0, 0.0
-    for k in range(50):
+    r = -np.column_stack([gradient, last])
+    s, p, old, fell = np.zeros_like(r), np.zeros_like(r), np.ones(len(r)), np.zeros(len(r))
+    for k in range(_PRODUCTS):
         z = r / diagonal
-        new = float(r @ z)
-        if not new > 1e-16 * (fell + 1e-300):
-            break
-        p = z + (new / old if k else 0.0) * p
+        new = np.einsum("ij,ij->i", r, z)
+        p = z + (new / old if k else np.zeros_like(new))[:, None] * p
         bent = product(p)
-        if not p @ bent > 0:
+        along = np.einsum("ij,ij->i", p, bent)
+        part = np.where(along > 0, new / np.where(along > 0, along, 1.0), 0.0)
+        fell = fell + 0.5 * part * new
+        s, r, old = s + part[:, None] * p, r - part[:, None] * bent, np.where(new > 0, new, 1.0)
+        if not (part * new).sum() > 1e-3 * fell.sum():
             break
-        part = new / float(p @ bent)
-        fell += 0.5 * part * new
-        s, r, old = s + part * p, r - part * bent, new
-    return s[:-1], float(s[-1]), fell
+    return [(step[:-1], float(step[-1]), float(deep)) for step, deep in zip(s, fell, strict=True)]
