@@ -46,6 +46,7 @@ def one_step(**params):
         tol=None,
         random_state=0,
         n_jobs=2,
+        base_score=False,
         **params,
     )
 

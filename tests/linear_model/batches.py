@@ -104,6 +104,21 @@ def judged(case, *, start=None, epochs=None, whole=True, units=None):
     )
 
 
+def standard(case):
+    """Unit, pull and centre of steps at automatic rates by the definition; for squared errors, or classes."""
+    X, params = dense64(case.X), case.params
+    Y, _ = targets_and_weights(case)
+    numbers = case.kind in ("regression", "multioutput")
+    scale, cost = (Y.std(axis=0), Y.var(axis=0)) if numbers else (np.ones(Y.shape[1]), np.ones(Y.shape[1]))
+    sparse = sp.issparse(case.X)
+    centre = np.zeros(X.shape[1]) if sparse else X.mean(axis=0)
+    entries = [column[column != 0] if sparse else column for column in (X - centre).T]
+    spread = np.array([max(np.sqrt(np.mean(each**2)), np.abs(each).max() / 8) for each in entries])
+    l2 = {"l2": 1.0, "l1": 0.0, "elasticnet": 1 - params["l1_ratio"], None: 0.0}[params["penalty"]] * params["alpha"]
+    spread = np.column_stack([np.sqrt(spread**2 + l2 * (scale**2 / cost)[:, None]), np.ones(len(scale))])
+    return spread / scale[:, None], (scale / cost)[:, None] / spread, centre
+
+
 def estimator(case, **changes):
     name, fields = case.rule
     kind = SGDRegressor if case.kind in ("regression", "multioutput") else SGDClassifier

@@ -20,6 +20,7 @@ from .batches import (
     fit,
     judged,
     shuffled_within_rows,
+    standard,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
@@ -262,13 +263,13 @@ def test_it_stops_where_the_loss_curve_says(batch_size, rate):
     for _ in range(500):
         case.rates = lambda step, eta=eta: eta
         expected = judged(case, start=expected, epochs=1)
-        idle = idle + 1 if expected.loss_curve[-1] > best - 1e-3 else 0
+        idle = idle + 1 if expected.loss_curve[-1] > best - 1e-3 * min(best, 1e9) else 0
         best = min(best, expected.loss_curve[-1])
         if idle >= 2:
             if rate == "constant" or eta <= 1e-6:
                 break
             eta, idle = eta / 5, 0
-    assert model.stop_reason_ == "converged"
+    assert model.stop_reason_ in ("converged", "stalled")  # a constant rate ends where its noise does
     assert model.n_iter_ == len(expected.loss_curve) > 5
     assert_equal(model, expected, 1e-9, averaged=False)
 
@@ -296,8 +297,8 @@ def test_rates_of_rules_that_scale_their_steps(rate, rule):
     case = plain("multinomial", learning_rate=rate, eta0=0.07, power_t=0.4, max_iter=1)
     case.rule = rule[:2]
     usual = getattr(optimizers, rule[0])().linear_rate
-    case.rates = (lambda step: usual) if rate == "optimal" else (lambda step: 0.07 / (step + 1) ** 0.4)
-    assert_equal(fit(case), judged(case), 1e-9, averaged=False)
+    case.rates = (lambda step: usual) if rate == "optimal" else (lambda step: 7 * usual / (step + 1) ** 0.4)
+    assert_equal(fit(case), judged(case, units=standard(case)), 1e-9, averaged=False)
 
 
 def test_rates_of_plain_steps_are_those_of_their_samples_together():
@@ -305,7 +306,7 @@ def test_rates_of_plain_steps_are_those_of_their_samples_together():
     case = plain("regression", n=91, batch_size=8, learning_rate="invscaling", eta0=1e-3, power_t=0.3, max_iter=1)
     case.rule = ("SGD", {})
     case.rates = lambda step: min(8, 91 - 8 * step) * 1e-3 / (1 + 8 * step) ** 0.3
-    assert_equal(fit(case), judged(case), 1e-9, averaged=False)
+    assert_equal(fit(case), judged(case, units=standard(case)), 1e-9, averaged=False)
 
 
 def test_a_warm_start_goes_on_with_automatic_rates():

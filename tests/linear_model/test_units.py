@@ -5,7 +5,6 @@ import warnings
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from fusedgrad import fit_many, optimizers
 from fusedgrad._training import rates
 from fusedgrad.linear_model import SGDClassifier, SGDRegressor
@@ -32,20 +31,6 @@ def tables(monkeypatch):
     return made
 
 
-def standard(X, y, *, coded, l2, centred):
-    """Unit, pull and centre by the definition, for one output of squared error or of classes."""
-    scale, cost = (1.0, 1.0) if coded else (y.std(), y.var())
-    centre = X.mean(axis=0) if centred else np.zeros(X.shape[1])
-    if sp.issparse(X):
-        entries = [X.toarray()[:, j][X.toarray()[:, j] != 0] for j in range(X.shape[1])]
-        spread = np.array([max(np.sqrt(np.mean(e**2)), np.abs(e).max() / 8) for e in entries])
-    else:
-        far = np.abs(X - centre).max(axis=0)
-        spread = np.maximum(np.sqrt(np.mean((X - centre) ** 2, axis=0)), far / 8)
-    spread = np.append(np.sqrt(spread**2 + l2 * scale**2 / cost), 1.0)
-    return (spread / scale)[None], (scale / cost / spread)[None], centre
-
-
 @pytest.mark.parametrize("storage", ["C", "csr32"])
 @pytest.mark.parametrize("penalty", ["l2", "elasticnet", None])
 @every_optimizer
@@ -65,9 +50,7 @@ def test_steps_in_units_are_those_of_the_reference(optimizer, penalty, storage, 
     case = strategies.Case("regression", params, (name, {}), X, y, None)
     model = batches.fit(case)
     case.rates = np.concatenate(tables).__getitem__
-    l2 = {"l2": 1e-3, "elasticnet": 0.6e-3, None: 0.0}[penalty]
-    units = standard(X, y, coded=False, l2=l2, centred=storage == "C")
-    expected = batches.judged(case, units=units)
+    expected = batches.judged(case, units=batches.standard(case))
     # what is asked is what the predictions are
     dense = batches.dense64(X)
     coef, intercept = expected.answer(averaged=False)

@@ -127,7 +127,7 @@ class Problem:
                 self._check_stiffness(self.units)
 
     def _check_stiffness(self, found: units.Units) -> None:
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", divide="ignore"):
             extreme = np.maximum(found.stiffness, 1 / found.stiffness).max(axis=1)
         if not extreme.max() < float(np.finfo(self.dtype).max):
             raise ValueError(
@@ -211,9 +211,14 @@ class Problem:
         bend = curvature * self.targets.scale**2 / self.targets.cost
         return bool(curvature == 0.0 or bend.max() > KINK)
 
+    def _count(self) -> float:
+        """Rows, by their weights: a weight of two is a row that comes twice."""
+        weight = self.task.sample_weight
+        return self.shared.n if weight is None else float(self.shared.of_rows(weight).sum(dtype=np.float64))
+
     def excess(self, weights: tuple[Any, Floats], threads: int) -> Excess | None:
         """Of the objective, mean over the outputs, less its floor; None where there are too few rows to tell."""
-        if self.shared.n < FEWEST:
+        if self._count() < FEWEST:
             return None
         task, given, listed = self.task, self.task.objective, self.shared.rows
         coded, y, outputs = task.labels[0] >= 0, task.y, len(task.labels)

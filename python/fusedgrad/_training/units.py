@@ -18,6 +18,7 @@ from ..losses import LOG_LINK, Loss
 
 Floats = NDArray[np.float64]
 
+_BLOCK = 1 << 16  # numbers of X that are measured at a time
 FARTHEST = 8.0  # spreads that the farthest number of a column lies from its centre, at most
 _RANGE = {np.dtype(np.float32): 1e-15, np.dtype(np.float64): 1e-120}  # columns of smaller numbers count as zero
 _STEEPEST = 10.0  # base scores of classes, at most
@@ -63,18 +64,19 @@ class Targets(NamedTuple):
 def columns_of(
     X: Any, rows: NDArray[Any] | None, weight: NDArray[Any] | None, *, centred: bool, threads: int = 1
 ) -> Columns:
-    """Measure columns on these rows (None: all), but for those of weight zero."""
+    """Measure columns on these rows (None: all), each with its weight: a row of weight zero is none."""
     if weight is not None:
-        kept = weight > 0 if rows is None else weight[rows] > 0
-        if not kept.all():
-            rows = np.flatnonzero(kept) if rows is None else rows[kept]
+        weight = np.asarray(weight if rows is None else weight[rows], dtype=np.float64)
+        if not weight.all():
+            rows, weight = np.flatnonzero(weight) if rows is None else rows[weight > 0], weight[weight > 0]
+        weight = None if weight.size == 0 or (weight == weight[0]).all() else weight / weight.sum()
     if sp.issparse(X):
-        return Columns(None, _sparse_spread(X if rows is None else X[rows]))
-    return _dense_columns(X, rows, centred=centred, threads=threads)
+        return Columns(None, _sparse_spread(X if rows is None else X[rows], weight))
+    return _dense_columns(X, rows, weight, centred=centred, threads=threads)
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def _dense_columns(X: Any, rows: NDArray[Any] | None, *, centred: bool, threads: int) -> Columns:
+def _dense_columns(X: Any, rows: NDArray[Any] | None, weight: Floats | None, *, centred: bool, threads: int) -> Columns:
     X, n = np.ascontiguousarray(X), X.shape[0] if rows is None else len(rows)
     listed = None if rows is None else np.ascontiguousarray(rows, dtype=np.uint32)
     shift = X[0 if rows is None else int(rows[0])].astype(np.float64)  # near the others, so that no digits are lost
@@ -85,6 +87,8 @@ def _dense_columns(X: Any, rows: NDArray[Any] | None, *, centred: bool, threads:
     spread = np.sqrt(np.maximum(variance, 0.0))
     # The first row may be far from the others, and squares may overflow.
     unsure = ~((variance > 1e-8 * apart**2) & (variance < np.inf)) & (high > low)
+    if weight is not None:
+        centre, spread = _weighted(X, rows, weight, centre, centred=centred)
     for j in np.flatnonzero(unsure):
         spread[j] = _root_mean_square(X[:, j] if rows is None else X[rows, j], centre[j])
     farthest = np.maximum(high - centre, centre - low)
@@ -96,6 +100,21 @@ def _dense_columns(X: Any, rows: NDArray[Any] | None, *, centred: bool, threads:
     return Columns(centre if centred else None, np.where(np.isfinite(spread), spread, 1.0))
 
 
+def _weighted(
+    X: Any, rows: NDArray[Any] | None, weight: Floats, near: Floats, *, centred: bool
+) -> tuple[Floats, Floats]:
+    """Means and deviations of rows with weights that add up to 1; `near` are numbers close to the means."""
+    moved, square, step = np.zeros(X.shape[1]), np.zeros(X.shape[1]), max(1, _BLOCK // X.shape[1])
+    for first in range(0, len(weight), step):
+        some = slice(first, first + step)
+        apart = (X[some] if rows is None else X[rows[some]]) - near
+        moved += np.einsum("i,ij->j", weight[some], apart)
+        square += np.einsum("i,ij,ij->j", weight[some], apart, apart)
+    if not centred:
+        return near, np.sqrt(square)
+    return near + moved, np.sqrt(np.maximum(square - moved**2, 0.0))
+
+
 def _root_mean_square(values: NDArray[Any], centre: float) -> float:
     """Of the distances from the centre, whose squares may overflow or vanish."""
     apart = values.astype(np.float64) - centre
@@ -103,23 +122,25 @@ def _root_mean_square(values: NDArray[Any], centre: float) -> float:
     return top * float(np.sqrt(np.mean((apart / top) ** 2))) if 0 < top < np.inf else 0.0
 
 
-def _sparse_spread(X: Any) -> Floats:
-    d = X.shape[1]
+def _sparse_spread(X: Any, weight: Floats | None) -> Floats:
+    d, least = X.shape[1], _RANGE[X.dtype]
+    sizes = np.abs(X.data.astype(np.float64))
+    share = np.ones(X.nnz) if weight is None else np.repeat(weight * len(weight), np.diff(X.indptr))
     if X.nnz >= d:
-        return _spread_of_entries(np.abs(X.data.astype(np.float64)), X.indices, d, _RANGE[X.dtype])
+        return _spread_of_entries(sizes, share, X.indices, d, least)
     touched, indices = np.unique(X.indices, return_inverse=True)  # a few rows of many columns
     spread = np.ones(d)
-    spread[touched] = _spread_of_entries(np.abs(X.data.astype(np.float64)), indices, len(touched), _RANGE[X.dtype])
+    spread[touched] = _spread_of_entries(sizes, share, indices, len(touched), least)
     return spread
 
 
-def _spread_of_entries(sizes: Floats, indices: NDArray[Any], d: int, least: float) -> Floats:
+def _spread_of_entries(sizes: Floats, share: Floats, indices: NDArray[Any], d: int, least: float) -> Floats:
     top = np.zeros(d)
     np.maximum.at(top, indices, sizes)
-    count = np.bincount(indices, weights=sizes > 0, minlength=d)
+    count = np.bincount(indices, weights=share * (sizes > 0), minlength=d)
     safe = np.where(np.isfinite(top) & (top >= least), top, 1.0)
-    squares = np.bincount(indices, weights=(sizes / safe[indices]) ** 2, minlength=d)
-    spread = safe * np.sqrt(squares / np.maximum(count, 1))
+    squares = np.bincount(indices, weights=share * (sizes / safe[indices]) ** 2, minlength=d)
+    spread = safe * np.sqrt(squares / np.where(count > 0, count, 1.0))
     return np.where((top >= least) & (spread > 0), np.maximum(spread, top / FARTHEST), 1.0)
 
 
