@@ -12,8 +12,8 @@
 namespace fg {
 
 // (4, cols): least, largest, sum of x - shift, sum of its square, of so many rows of X, all (`listed` null) or those
-// listed; `shift` (cols,) are numbers near them. Rows are cut into chunks by their number alone, whose sums are added in
-// their order.
+// listed; `shift` (cols,) are numbers near them. Rows are cut into chunks by their number alone, whose sums are added
+// in their order.
 template <class T>
 void column_moments(const T* x, Index cols, const std::uint32_t* listed, Index rows, const double* shift, int threads,
                     double* out) {
