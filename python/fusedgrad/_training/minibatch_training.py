@@ -364,7 +364,9 @@ class Training:
             loss_curve=list(self.curve),
             validation_scores=list(self.scores) if validated else None,
             validation_loss_curve=list(self.validation_curve) if validated else None,
-            optimizer_state=replace(self.state, slots=slots, rates=self.source.state, seen=self.problem.seen),
+            optimizer_state=replace(
+                self.state, slots=slots, rates=self.source.state, seen=self.problem.seen and tuple(self.problem.seen)
+            ),
             warning=self._warning() if self.ended else "",
         )
 

@@ -113,11 +113,11 @@ class LinearState(OptimizerState[Floats]):
 
     Attributes
     ----------
-    seen : Seen or None
-        What `partial_fit` has seen of the data, where rates are automatic.
+    seen : tuple or None
+        The fields of a `Seen`, where rates are automatic; plain, as all that is stored.
     """
 
-    seen: Seen | None = None
+    seen: tuple[float | NDArray[np.float64], ...] | None = None
 
     def fits(self, optimizer: Optimizer, shape: tuple[int, int]) -> bool:
         """Whether another optimizer can go on from here, for weights of this shape."""

@@ -21,7 +21,8 @@ _FEW = 8  # rows from which an outlier can be told
 
 def seen(task: Task, shared: Shared, targets: Targets, *, centred: bool, one: bool) -> Seen:
     """What is known with the rows of this call; `one`: one number serves all columns."""
-    before = None if task.batches is None or task.batches.state is None else task.batches.state.seen
+    state = None if task.batches is None else task.batches.state
+    before = None if state is None or state.seen is None else Seen(*state.seen)  # type: ignore[arg-type]
     X, n = task.X, float(shared.n)
     centre, square = _sparse_moments(X, one) if sp.issparse(X) else _moments(X, before, centred=centred)
     if before is None or before.square.shape != square.shape:
