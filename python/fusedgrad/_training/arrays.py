@@ -33,3 +33,9 @@ def batch_sizes(n: int, batch_size: int) -> NDArray[np.int64]:
     sizes = np.full(-(-n // size), size)
     sizes[-1] = n - size * (len(sizes) - 1)
     return sizes
+
+
+def inside(code: NDArray[Any], n_outputs: int) -> NDArray[np.bool_]:
+    """Return (rows, outputs): whether a row's class code is that of the output; a single output's is 1."""
+    codes = np.array([1]) if n_outputs == 1 else np.arange(n_outputs)
+    return code.astype(np.intp)[:, None] == codes

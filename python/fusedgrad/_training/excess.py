@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from .. import _core, losses
+from .arrays import inside
 
 Floats = NDArray[np.float64]
 
@@ -141,9 +142,8 @@ class _Points(NamedTuple):
         outputs, share = raw.shape[1], _WAY if kinked else _SHORT
         listed = slice(None) if rows.listed is None else rows.listed
         if rows.coded:
-            codes = np.array([1]) if outputs == 1 else np.arange(outputs)
-            inside = rows.y[:, None] == codes
-            y = inside.astype(np.float64) if rows.multinomial else np.where(inside, 1.0, loss.negative)
+            own = inside(rows.y, outputs)
+            y = own.astype(np.float64) if rows.multinomial else np.where(own, 1.0, loss.negative)
             if loss.name == "perceptron":  # its kink is where predictions are, whatever their size
                 scale = scale * (np.median(np.abs(raw[listed]), axis=0) + np.finfo(float).tiny)
             return cls(loss, y, share * scale, rows.multinomial, kinked)

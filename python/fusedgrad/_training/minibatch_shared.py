@@ -12,7 +12,7 @@ from scipy.special import log_softmax
 from sklearn.metrics import r2_score
 
 from .. import _core, losses
-from .arrays import batch_sizes
+from .arrays import batch_sizes, inside
 from .records import Task, Validation
 from .smoothness import spread
 from .units import Columns, Targets, columns_of, targets_of_numbers
@@ -86,7 +86,7 @@ class Shared:
         if key not in self._spreads:
             weight = None if weight is None else np.asarray(self.of_rows(weight), dtype=np.float64) * relative
             batch = int(self.sizes[0])
-            self._spreads[key] = columns, spread(self.task.X, weight, batch=batch, rows=self.rows, columns=columns)
+            self._spreads[key] = columns, spread(self.task.X, weight, columns, batch=batch, rows=self.rows)
         return self._spreads[key][1]
 
     def totals(self, weight: NDArray[Any] | None) -> Any:
@@ -136,6 +136,5 @@ class Scorer:
         if self.multinomial:
             values = -log_softmax(raw, axis=1)[np.arange(len(code)), code]
         else:
-            inside = code[:, None] == (np.array([1]) if n_outputs == 1 else np.arange(n_outputs))
-            values = self.loss.value(np.where(inside, 1.0, self.loss.negative), raw).mean(axis=1)
+            values = self.loss.value(np.where(inside(code, n_outputs), 1.0, self.loss.negative), raw).mean(axis=1)
         return float(score), float(np.average(values, weights=self.weight))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .. import losses
 from . import stream, units
+from .arrays import inside
 from .excess import FEWEST, Excess, Penalty, Rows, excess
 from .minibatch_shared import Shared
 from .rates import AUTOMATIC
@@ -177,12 +178,8 @@ class Problem:
         if self.seen is not None and not self.batches.normalise:
             self.seen = stream.smoothed(self.seen, spread, self.shared.n)
             spread = self.seen.smoothness
-        stiff = task.objective.l2 if self.units is None else 0.0
-        if self.units is not None:
-            stiff = task.objective.l2 * float(self.units.stiffness[:-1].max(initial=0.0))
-        else:
-            stiff *= self.stiffness
-        result = curvature * spread + stiff
+        stiffness = self.stiffness if self.units is None else float(self.units.stiffness[:-1].max(initial=0.0))
+        result = curvature * spread + task.objective.l2 * stiffness
         if not result < 1.0 / float(np.finfo(self.dtype).tiny):
             self.shared.check()
             raise ValueError(
@@ -230,8 +227,7 @@ class Problem:
         if coded and self.batches.multinomial:
             weight *= self.side_weight[y.astype(np.intp), 1][:, None]
         elif coded:
-            inside = y.astype(np.intp)[:, None] == (np.array([1]) if outputs == 1 else np.arange(outputs))
-            weight *= np.where(inside, self.side_weight[:, 1], self.side_weight[:, 0])
+            weight *= np.where(inside(y, outputs), self.side_weight[:, 1], self.side_weight[:, 0])
         else:
             weight *= self.side_weight[:, 1]
         found = excess(

@@ -12,6 +12,7 @@ import numpy as np
 from .. import _core, losses
 from .._validation.arrays import as_core
 from ..exceptions import DivergedError
+from .arrays import inside
 from .callbacks import Epochs
 from .excess import FEWEST
 from .records import Result, Task, Validation
@@ -49,8 +50,6 @@ def run(
 
     def result() -> Result:
         ended = _result(task, session.reports(), interrupted=state == "interrupted")
-        if state == "done" and task.stopping.tells_rates:  # `partial_fit` does not judge
-            ended = replace(ended, warning=_warning(task, ended))
         start.t = steps + ended.n_iter * task.X.shape[0]
         start.steps = int(start.t) - 1
         return ended
@@ -60,10 +59,12 @@ def run(
         epochs.begin()
         state = session.run(threads, report, 1 if epochs else 0)
         stop = epochs.end(None if state == "interrupted" else lambda: fitted(result()))
-    return result()
+    ended = result()
+    judged = state == "done" and task.stopping.tells_rates  # `partial_fit` is not
+    return replace(ended, warning=_warning(task)) if judged else ended
 
 
-def _warning(task: Task, result: Result) -> str:
+def _warning(task: Task) -> str:
     """What there is to say of a fit that ended where nobody wants to be, whatever its rule of stopping says."""
     largest = float(np.abs(task.start.coef).max(initial=0.0))
     remedy = (
@@ -92,13 +93,12 @@ def _beside_a_constant(task: Task) -> tuple[float, float, float, float]:
         value = loss.value(y[:, None], np.stack([raw[:, 0], np.full(len(y), base[0])], axis=1))
         cost, constant = weight @ value / max(weight.sum(), TINY)
         return float(cost), float(constant), 0.0, 1.0
-    codes = np.array([1]) if outputs == 1 else np.arange(outputs)
-    inside = y[:, None] == codes
+    own = inside(y, outputs)
     side = np.array(task.side_weights, dtype=np.float64)
-    each = weight[:, None] * np.where(inside, side[:, 1], side[:, 0])
+    each = weight[:, None] * np.where(own, side[:, 1], side[:, 0])
     total = np.maximum(each.sum(axis=0), TINY)
-    base = targets_of_classes(loss, (inside * each).sum(axis=0) / total).base if free else np.zeros(outputs)
-    coded = np.where(inside, 1.0, loss.negative)
+    base = targets_of_classes(loss, (own * each).sum(axis=0) / total).base if free else np.zeros(outputs)
+    coded = np.where(own, 1.0, loss.negative)
     cost, constant = ((loss.value(coded, at) * each).sum(axis=0) / total for at in (raw, base))
     found = raw[:, 0] > 0 if outputs == 1 else raw.argmax(axis=1)
     usual = np.bincount(y.astype(np.intp), weights=weight).max() / max(weight.sum(), TINY)

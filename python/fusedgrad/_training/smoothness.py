@@ -42,16 +42,11 @@ def _in_units(X: Any, columns: Columns) -> Any:
 
 @np.errstate(over="ignore", invalid="ignore")
 def spread(
-    X: Any,
-    weight: NDArray[Any] | None,
-    *,
-    batch: int,
-    rows: NDArray[Any] | None = None,
-    columns: Columns | None = None,
+    X: Any, weight: NDArray[Any] | None, columns: Columns, *, batch: int, rows: NDArray[Any] | None = None
 ) -> float:
     """Estimate how far batches of these rows (None: all) spread; times a loss's curvature, the objective's smoothness.
 
-    With `columns`, rows count in their units, and numbers farther than `FARTHEST` as if they lay there.
+    Rows count in the units of the columns, and numbers farther than `FARTHEST` as if they lay there.
 
     The smoothness says how fast the slope of the objective changes; its inverse is a rate that is safe. For a loss with
     second derivative at most `curvature` that of the mean over all n rows is ``curvature * L``, with L the largest
@@ -69,12 +64,11 @@ def spread(
     if sp.issparse(X):  # columns without a number have no part in it, and may be millions
         present, indices = np.unique(X.indices, return_inverse=True)
         X = sp.csr_array((X.data, indices, X.indptr), shape=(X.shape[0], len(present)))
-        if columns is not None and len(columns.spread) > 1:
+        if len(columns.spread) > 1:
             columns = Columns(None, columns.spread[present])
     else:
         present = np.arange(X.shape[1])
-    if columns is not None:
-        X = _in_units(X.astype(np.float64), columns)
+    X = _in_units(X.astype(np.float64), columns)
     if sp.issparse(X) and X.shape[0] * X.shape[1] <= _SMALL:
         X = X.toarray()
     # Squares must not overflow, so rows are measured in units of the largest number.

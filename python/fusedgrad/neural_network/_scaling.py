@@ -11,10 +11,10 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from .._training.arrays import aligned_empty
+from .._training.units import FARTHEST
 
 Floats = NDArray[np.float64]
 
-FARTHEST = 8.0  # deviations from the mean that a number of the training rows may have
 _CONSTANT = 1e-12  # a deviation that is rounding, as a share of the largest number
 _AT_ONCE = 1 << 18  # numbers that are copied at a time
 
