@@ -25,9 +25,9 @@ def train():
     X = rng.standard_normal((ROWS, 10), dtype=np.float32)
     y = 0.5 + 0.3 * np.sin(X[:, 0] + X[:, 1] * X[:, 2]) + 0.08 * rng.standard_normal(ROWS)
     layers = [Dense(20, "relu"), Dense(30, "relu"), Dense(1, "logistic")]
-    settings = {"optimizer": "sgd", "learning_rate": 1.0, "batch_size": 20, "max_epochs": EPOCHS, "tol": None}
+    settings = {"optimizer": "sgd", "learning_rate": 1.0, "alpha": 0.0, "batch_size": 20, "max_epochs": EPOCHS}
     start = time.perf_counter()
-    net = NeuralRegressor(layers, **settings, random_state=0).fit(X, y)
+    net = NeuralRegressor(layers, **settings, tol=None, random_state=0).fit(X, y)
     return 2 * np.array(net.loss_curve_), time.perf_counter() - start  # squared_error is half of the squared error
 
 

@@ -103,9 +103,9 @@ def test_full_batches_end_at_the_optimum_of_the_objective(optimizer, l1, l2):
         Y,
         loss="softmax",
         rule=optimizer.rule,
-        rates=lambda step: known.optimum * (1 - step / 3000) ** 2,
+        rates=lambda step: known.optimum * (1 - step / 1500) ** 2,
         batch_size="full",
-        orders=[range(N)] * 3000,
+        orders=[range(N)] * 1500,
         l1=l1,
         l2=l2,
     )

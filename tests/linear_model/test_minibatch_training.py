@@ -151,7 +151,7 @@ def test_numbers_whose_squares_overflow_are_learned(dtype, scale, sparse, optimi
 def test_every_rule_ends_where_the_gradient_vanishes(name, penalty, ratio, sparse):
     X, y, _ = noisy(n=400, d=8)
     alpha = 0.02
-    steps = 4000
+    steps = 2500
     optimizer = optimizers.get(name)
     known = OPTIMIZERS[type(optimizer)]
     model = SGDClassifier(

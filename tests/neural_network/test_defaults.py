@@ -213,6 +213,17 @@ def test_rows_without_weight_have_no_part_in_units(family):
     np.testing.assert_allclose(net.target_scale_, SCORE.std())
 
 
+@pytest.mark.parametrize("activation", ["logistic", "softplus"])
+def test_targets_of_outputs_with_an_activation_stay_as_they_are(activation):
+    """Which has a range: standardised targets would lie outside of it."""
+    y = 0.5 + 0.3 * np.sin(X[:, 0])
+    net = NeuralRegressor([Dense(16, "relu"), Dense(1, activation)], random_state=0, alpha=0.0).fit(X, y)
+    assert net.target_scale_ is None
+    assert net.score(X, y) > 0.8
+    hidden = NeuralRegressor([Dense(16, activation)], random_state=0, max_epochs=2).fit(X, y)
+    np.testing.assert_allclose(hidden.target_scale_, y.std())
+
+
 @FAMILIES
 def test_units_outlive_a_call(family):
     net = fresh(family, SCORE).fit(X, SCORE)

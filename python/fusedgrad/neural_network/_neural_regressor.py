@@ -104,7 +104,7 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
         What is subtracted from the columns of X (of rows with several dimensions, from the channels, which are last),
         and what they are divided by then. None: they are taken as they are.
     target_mean_, target_scale_ : ndarray of shape (n_outputs_,) or None
-        The same of the targets.
+        The same of the targets. None, too, where the output layer has an activation.
     loss_curve_ : list of float
         The loss of each epoch, penalty included, of targets in the units of training.
     validation_scores_, validation_loss_curve_ : list of float or None
@@ -134,8 +134,9 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
     Notes
     -----
     Inputs are standardised as by `NeuralClassifier`. Targets have mean 0 and standard deviation 1 in training; with
-    'poisson' and 'gamma' they are divided by their mean. A loss of 0.5 is what the mean as prediction would have, so
-    `tol`, `alpha` and the losses that are reported do not depend on units either.
+    'poisson' and 'gamma' they are divided by their mean; and where the output layer of `layers` has an activation,
+    whose range is theirs, they stay as they are. A loss of 0.5 is what the mean as prediction would have, so `tol`,
+    `alpha` and the losses that are reported do not depend on units either.
 
     Examples
     --------

@@ -15,9 +15,11 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from .. import losses
+from .._training.net import Net
 from .._training.network import Goal
 from .._validation.arrays import numbers_of
 from .._validation.weights import balanced_weights
+from ..layers import Dense
 from ._scaling import target_units
 
 if TYPE_CHECKING:
@@ -305,11 +307,15 @@ class Regression:
     loss: Any
     n_outputs_: int
     out_activation_: str
+    target_mean_: Any
+    target_scale_: Any
+    _net: Net
     _fit: Callable[..., Any]
     _raw: Callable[..., Any]
 
     def _learn_targets(self, y: Any, classes: Any = None) -> None:
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+        self.target_mean_ = self.target_scale_ = None
 
     def _check_same_classes(self, y: Any) -> None:
         """What a warm start needs of y is seen when it becomes a goal."""
@@ -337,6 +343,10 @@ class Regression:
         return Goal(np.ascontiguousarray(self._in_target_units(y), dtype), outputs, loss.name, dict(loss.fields))
 
     def _learn_target_units(self, y: Any, weight: Any) -> None:
+        """Outputs that have an activation have its range, so their targets stay as they are."""
+        last = self._net.layers[-1]
+        if isinstance(last, Dense) and last.activation not in (None, "identity"):
+            return
         self.target_mean_, self.target_scale_ = target_units(y, weight, log_link=self._link == "exp")
 
     def _in_target_units(self, y: Any) -> Any:
