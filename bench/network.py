@@ -116,7 +116,9 @@ class Network(Case):
         if self.is_perceptron:
             parameters = {**self.perceptron, "max_iter": epochs}
             return MLPClassifier(**parameters, learning_rate_init=rate or RATE, n_jobs=THREADS)
+        # The peers' networks: of rows and targets as they are, without a penalty.
         settings = {"max_epochs": epochs, "tol": None, "random_state": 0, "n_jobs": THREADS}
+        settings |= {"standardize": False, "alpha": 0.0}
         if self.unit == "step":
             sgd = {"optimizer": "sgd", "learning_rate": rate or SGD_RATE, "batch_size": "full"}
             return NeuralRegressor(self.layers, **sgd, **settings)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from fusedgrad import losses, optimizers
+from fusedgrad._training.minibatch_training import Training
 from fusedgrad.linear_model import SGDClassifier, SGDClassifierCV, SGDRegressor
 from fusedgrad.optimizers import SGD
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
@@ -112,6 +113,18 @@ def test_every_optimizer_arrives_or_says_that_it_does_not(kind, loss):
     if kind in ARRIVES and loss != "perceptron":  # whose optimum is zero weights
         assert max(gaps.values()) <= ENOUGH, gaps
         assert {model.stop_reason_ for model, _ in models.values()} == {"converged"}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_last_weights_count_where_epochs_run_out(monkeypatch):
+    """Those of the last look at the optimum are kept only where they are nearer to it."""
+    kept, result = [], Training.result
+    monkeypatch.setattr(Training, "result", lambda self: kept.append(self) or result(self))
+    model = SGDClassifier("log_loss", batch_size=64, max_iter=60, random_state=0).fit(*data("correlated", "log_loss"))
+    training = kept[-1]
+    assert model.stop_reason_ == "max_iter"
+    assert training.nearest[2] is not None
+    assert training.nearest[0] <= training.problem.excess(training.prediction_weights(), 1).objective
 
 
 # ---- what the issue of rates was about: data as they come ----

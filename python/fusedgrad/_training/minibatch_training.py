@@ -21,7 +21,7 @@ from .stopping import CONVERGED, DIVERGED, INTERRUPTED, MAX_ITER, RUNNING, STALL
 
 EVERY_ETA0 = 0.01  # the default of `eta0`
 RETREATS = 8  # times that an automatic rate may prove far too large
-NEAR = 0.005  # share of the objective above its optimum down to which automatic rates go on
+NEAR = 0.001  # share of the objective above its optimum down to which automatic rates go on
 ENOUGH = 0.01  # share of the objective above its optimum at which training has converged
 BOLD = 15  # epochs at least at high rates
 SMALL = 1e-3  # share of what a poor prediction costs, below which an objective counts as that
@@ -283,27 +283,36 @@ class Training:
         reason = self.stopping.judge(len(self.curve), objective - self.problem.floor, score, self.source)
         if reason in (CONVERGED, STALLED):
             reason = self._verdict()
+        elif reason == MAX_ITER and self.nearest[2] is not None:
+            self._look()  # the last weights may be nearer than those of the last look
         self.stop_reason = reason
         if reason not in (RUNNING, MAX_ITER):
             self.source.reset()
 
     def _verdict(self) -> str:
         """What it means that the objective no longer falls: training goes on at other rates, or has ended."""
-        found = self.problem.excess(self.prediction_weights(), self.shared.threads)
-        if found is None:
+        if not self._look():
             return CONVERGED
-        self.lowest = min(self.lowest, found.reached)
-        above, size = max(found.above, found.objective - self.lowest), SMALL * self.problem.typical
-        self.excess = above / max(found.objective, size)
-        if found.objective < self.nearest[0]:
-            self.nearest = found.objective, self.excess, copy.deepcopy(self._current_weights())
         left = len(self.curve) < self.task.stopping.max_epochs and self.excess > NEAR
         if left and self._steers():
             self.stopping.go_on(BOLD if self.source.hot else 0)
             return RUNNING
         least, self.excess, _ = self.nearest
-        self.excess = max(self.excess, (least - self.lowest) / max(least, size))
+        size = max(least, SMALL * self.problem.typical)
+        self.excess = max(self.excess, (least - self.lowest) / size)
         return CONVERGED if self.excess <= ENOUGH else STALLED
+
+    def _look(self) -> bool:
+        """Estimate how far it is to the optimum, and remember the weights that were nearest; false: nobody can tell."""
+        found = self.problem.excess(self.prediction_weights(), self.shared.threads)
+        if found is None:
+            return False
+        self.lowest = min(self.lowest, found.reached)
+        above, size = max(found.above, found.objective - self.lowest), SMALL * self.problem.typical
+        self.excess = above / max(found.objective, size)
+        if found.objective < self.nearest[0]:
+            self.nearest = found.objective, self.excess, copy.deepcopy(self._current_weights())
+        return True
 
     def _steers(self) -> bool:
         """Whether training goes on at other rates. (A perceptron's optimum is zero weights, or zero loss.)"""
