@@ -145,6 +145,67 @@ public:
     virtual ModelReport report(std::size_t model) const = 0;  // of the last epoch
 };
 
+// ---- passes over rows, for solvers that see all of them at each step ----
+
+struct PassTask {
+    Matrix X;
+    bool sorted = false;                // see MiniBatchTask
+    std::vector<std::uint32_t> listed;  // the rows, in this order; empty: all
+    TargetsTask targets;
+    PartSpec loss;
+    bool multinomial = false;
+    std::vector<WeightsTask> models;
+    const double* centre = nullptr;  // one a column of a dense X, from which rows are reckoned; null: from 0
+};
+
+// See train/curvature/pass.hpp. Sums over the rows; a column is an output of a model.
+class RowPass {
+public:
+    virtual ~RowPass() = default;
+    virtual Index rows() const = 0;
+    virtual Index columns() const = 0;
+    virtual Index models() const = 0;
+    // At W (features + 1, columns), and a gradient of that shape; false if the callback has called it off.
+    virtual bool evaluate(const double* W, int threads, Callback callback, double* losses, double* gradient) = 0;
+    // At the margins of the last evaluation, and shifted.
+    virtual void shifted(const double* shift, const double* way, int threads, double* losses, double* slopes,
+                         double* bends) = 0;
+    virtual void bends(const double* way, int threads, void* out) = 0;
+    virtual void average_over(const double* way) = 0;
+    virtual void slacks(int threads, double* losses, double* slacks) = 0;
+};
+
+// A positive definite matrix, factored.
+class Factor {
+public:
+    virtual ~Factor() = default;
+    virtual bool positive() const = 0;  // whether it is; else there is nothing to solve
+    virtual Index size() const = 0;
+    // G (count, size) becomes H^-1 g of each row g; half: L^-1 g of H = L L'.
+    virtual void solve(double* G, Index count, bool half) const = 0;
+};
+
+// Some rows of X, with weights for each output; see kernel/curvature_sums.hpp.
+struct RowsTask {
+    std::span<const std::uint32_t> rows;
+    const double* weight = nullptr;
+    const double* centre = nullptr;
+    const double* unit = nullptr;
+};
+
+// The minimum of a quadratic model with L1, from `weights` (size, outputs) on; see kernel/descent.hpp.
+struct DescentTask {
+    Index size = 0, outputs = 1;
+    const double *gradient = nullptr, *strength = nullptr;  // (size, outputs), (size,)
+    bool positive = false;
+    std::span<const std::uint32_t> coordinates;
+    const double *terms = nullptr, *signs = nullptr;  // (coordinates, rank), (rank,)
+    Index rank = 0;
+    double tol = 0.0;
+    Index sweeps = 1;
+    double* weights = nullptr;
+};
+
 // ---- networks ----
 
 // An array of parameters, (rows, columns), and where it lies among all.
@@ -255,6 +316,19 @@ public:
 
     virtual std::unique_ptr<SequentialFit> sequential_fit(const SequentialTask& task) const = 0;
     virtual std::unique_ptr<MiniBatchFit> minibatch_fit(const MiniBatchTask& task) const = 0;
+    virtual std::unique_ptr<RowPass> row_pass(const PassTask& task) const = 0;
+    virtual std::unique_ptr<Factor> factor(const double* H, Index size) const = 0;
+    // See kernel/curvature_sums.hpp.
+    virtual void gram(const Matrix& X, const RowsTask& task, std::span<const std::uint32_t> features, int threads,
+                      double* out) const = 0;
+    virtual void weighted_squares(const Matrix& X, const RowsTask& task, Index outputs, int threads,
+                                  double* out) const = 0;
+    // By blocks (count, size, size), one for each output or for all, times multiple (outputs,); or by the columns of X,
+    // which are the rows of `columns`, with bends (rows of X, outputs) and ridge (size, outputs). How deep it is there.
+    virtual double descend(const DescentTask& task, const double* blocks, Index count,
+                           const double* multiple) const = 0;
+    virtual double descend_columns(const DescentTask& task, const Matrix& columns, const double* bends,
+                                   const double* ridge) const = 0;
     virtual std::unique_ptr<NetworkLayers> network_layers(std::vector<NodeSpec> nodes,
                                                           const Masking& masking) const = 0;
     virtual std::unique_ptr<NetworkFit> network_fit(const NetworkTask& task) const = 0;

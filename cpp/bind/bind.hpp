@@ -18,6 +18,7 @@ void bind_sequential(py::module_& m);
 void bind_network(py::module_& m);
 void bind_minibatch(py::module_& m);
 void bind_arrays(py::module_& m);
+void bind_curvature(py::module_& m);
 void bind_config(py::module_& m);
 
 }  // namespace fg

@@ -54,5 +54,6 @@ PYBIND11_MODULE(_bindings, m) {
     fg::bind_minibatch(m);
     fg::bind_network(m);
     fg::bind_arrays(m);
+    fg::bind_curvature(m);
     fg::bind_config(m);
 }

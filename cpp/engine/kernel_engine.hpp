@@ -32,6 +32,17 @@ public:
     std::unique_ptr<Stepper> stepper(const PartSpec& rule, const Penalty& penalty, double clip_value,
                                      double clip_norm) const override;
 
+    // curvature.cpp
+    std::unique_ptr<RowPass> row_pass(const PassTask& task) const override;
+    std::unique_ptr<Factor> factor(const double* H, Index size) const override;
+    void gram(const Matrix& X, const RowsTask& task, std::span<const std::uint32_t> features, int threads,
+              double* out) const override;
+    void weighted_squares(const Matrix& X, const RowsTask& task, Index outputs, int threads,
+                          double* out) const override;
+    double descend(const DescentTask& task, const double* blocks, Index count, const double* multiple) const override;
+    double descend_columns(const DescentTask& task, const Matrix& columns, const double* bends,
+                           const double* ridge) const override;
+
     // minibatch.cpp
     std::pair<int, int> rule_slots(const PartSpec& rule) const override;
     Index outputs_width(Index outputs, Dtype dtype) const override;

@@ -33,8 +33,21 @@ std::unique_ptr<BlockLoss<T>> make_block_loss(const PartSpec& loss, bool multino
     return made;
 }
 
-#define FG_INSTANTIATE(T)                                                                   \
-    template std::unique_ptr<TileLoss<T>> make_tile_loss(const PartSpec&, bool, Goals<T>&); \
-    template std::unique_ptr<BlockLoss<T>> make_block_loss(const PartSpec&, bool, std::vector<Goals<T>>, Index);
+template <class T>
+std::unique_ptr<AveragedLoss<T>> make_averaged_loss(const PartSpec& loss, std::vector<Goals<T>> goals, Index width) {
+    std::unique_ptr<AveragedLoss<T>> made;
+    with_part<Losses>(loss, [&](auto part) {
+        if constexpr (HasKinks<decltype(part)>) {
+            for (auto& each : goals) each.negative = part.negative;
+            made = std::make_unique<LossAveraged<T, decltype(part)>>(part, std::move(goals), width);
+        }
+    });
+    return made;
+}
+
+#define FG_INSTANTIATE(T)                                                                                        \
+    template std::unique_ptr<TileLoss<T>> make_tile_loss(const PartSpec&, bool, Goals<T>&);                      \
+    template std::unique_ptr<BlockLoss<T>> make_block_loss(const PartSpec&, bool, std::vector<Goals<T>>, Index); \
+    template std::unique_ptr<AveragedLoss<T>> make_averaged_loss(const PartSpec&, std::vector<Goals<T>>, Index);
 
 }  // namespace fg

@@ -45,45 +45,22 @@ public:
     virtual double slopes(const Goals<T>& goals, const std::uint32_t* rows, Index count, double factor, T* p) const = 0;
 };
 
-// A loss of one margin, for every output by itself.
-template <class T, class Loss>
-class SeparateLoss final : public TileLoss<T> {
-public:
-    explicit SeparateLoss(const Loss& loss) : loss_(loss) {}
-
-    double slopes(const Goals<T>& goals, const std::uint32_t* rows, Index count, double factor, T* p) const override {
-        const Index width = goals.width;
-        if (width > most) {
-            double total = 0.0;
-            for (Index i = 0; i < count; ++i)
-                for (Index first = 0; first < width; first += most)
-                    total +=
-                        block(goals, rows + i, 1, first, std::min(most, width - first), factor, p + i * width + first);
-            return total;
-        }
-        double total = 0.0;
-        const Index at_once = most / width;
-        for (Index i = 0; i < count; i += at_once)
-            total += block(goals, rows + i, std::min(at_once, count - i), 0, width, factor, p + i * width);
-        return total;
-    }
-
-private:
+// Targets and weights of some rows, side by side as their margins are.
+template <class T>
+struct TileTargets {
     static constexpr Index most = 512;  // margins at a time
 
-    // Columns first, ..., first + n - 1 of some rows: all columns, or one row.
-    double block(const Goals<T>& goals, const std::uint32_t* rows, Index count, Index first, Index n, double factor,
-                 T* p) const {
-        alignas(64) T y[most], weight[most];
-        const Index outputs = std::min(n, goals.outputs - first);
+    // Of columns first, ..., first + n - 1 of the rows: all columns, or those of one row.
+    static void fill(const Goals<T>& goals, const std::uint32_t* rows, Index count, Index first, Index n, T* y,
+                     T* weight) {
         if (n == 1) {
             one_output(goals, rows, count, y, weight);
         } else {
-            several_outputs(goals, rows, count, first, outputs, n, y, weight);
+            several_outputs(goals, rows, count, first, std::min(n, goals.outputs - first), n, y, weight);
         }
-        return evaluate(count * n, T(factor), y, weight, p);
     }
 
+private:
     // Targets and weights. Numbers that lie anywhere are fetched in loops of their own, so that the others are vector
     // loops.
     static void one_output(const Goals<T>& goals, const std::uint32_t* FG_RESTRICT rows, Index count, T* FG_RESTRICT y,
@@ -128,6 +105,41 @@ private:
             const T row_weight = goals.weight_of(rows[i]);
             for (Index k = 0; k < n; ++k) weight[i * n + k] *= row_weight;
         }
+    }
+};
+
+// A loss of one margin, for every output by itself.
+template <class T, class Loss>
+class SeparateLoss final : public TileLoss<T> {
+public:
+    explicit SeparateLoss(const Loss& loss) : loss_(loss) {}
+
+    double slopes(const Goals<T>& goals, const std::uint32_t* rows, Index count, double factor, T* p) const override {
+        const Index width = goals.width;
+        if (width > most) {
+            double total = 0.0;
+            for (Index i = 0; i < count; ++i)
+                for (Index first = 0; first < width; first += most)
+                    total +=
+                        block(goals, rows + i, 1, first, std::min(most, width - first), factor, p + i * width + first);
+            return total;
+        }
+        double total = 0.0;
+        const Index at_once = most / width;
+        for (Index i = 0; i < count; i += at_once)
+            total += block(goals, rows + i, std::min(at_once, count - i), 0, width, factor, p + i * width);
+        return total;
+    }
+
+private:
+    static constexpr Index most = TileTargets<T>::most;
+
+    // Columns first, ..., first + n - 1 of some rows: all columns, or one row.
+    double block(const Goals<T>& goals, const std::uint32_t* rows, Index count, Index first, Index n, double factor,
+                 T* p) const {
+        alignas(64) T y[most], weight[most];
+        TileTargets<T>::fill(goals, rows, count, first, n, y, weight);
+        return evaluate(count * n, T(factor), y, weight, p);
     }
 
     // Margins become slopes; returns the sum of the losses.

@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "kernel/block_loss.hpp"
+#include "kernel/averaged_loss.hpp"
 #include "parts/spec.hpp"
 
 namespace fg {
@@ -16,5 +16,8 @@ std::unique_ptr<TileLoss<T>> make_tile_loss(const PartSpec& loss, bool multinomi
 template <class T>
 std::unique_ptr<BlockLoss<T>> make_block_loss(const PartSpec& loss, bool multinomial, std::vector<Goals<T>> goals,
                                               Index width);
+// Null where the loss has no kinks.
+template <class T>
+std::unique_ptr<AveragedLoss<T>> make_averaged_loss(const PartSpec& loss, std::vector<Goals<T>> goals, Index width);
 
 }  // namespace fg

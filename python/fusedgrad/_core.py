@@ -2,9 +2,11 @@
 
 # ruff: noqa: F401
 from ._bindings import (
+    Factor,
     MiniBatch,
     Network,
     NetworkTraining,
+    RowPass,
     Session,
     Stepper,
     activation_catalog,
@@ -12,6 +14,9 @@ from ._bindings import (
     all_finite,
     build,
     column_moments,
+    descend,
+    descend_columns,
+    gram,
     largest_eigenvalue,
     loss_catalog,
     loss_points,
@@ -29,6 +34,7 @@ from ._bindings import (
     team_policy,
     transposed_product,
     weighted_gram,
+    weighted_squares,
 )
 from ._isa import load
 

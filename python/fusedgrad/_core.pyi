@@ -24,6 +24,70 @@ class MiniBatch:
     ) -> tuple[int, int, bool, list[tuple[float, float, float, bool]]]: ...
     def stop(self) -> None: ...
 
+class RowPass:
+    rows: int
+    def __init__(self, **arrays: Any) -> None: ...
+    def evaluate(
+        self, W: NDArray[np.float64], threads: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None: ...
+    def shifted(
+        self, shift: NDArray[np.float64], way: NDArray[np.float64], threads: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]: ...
+    def bends(self, way: NDArray[np.float64], threads: int) -> NDArray[Any]: ...
+    def average_over(self, way: NDArray[np.float64] | None) -> None: ...
+    def slacks(self, threads: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+    def stop(self) -> None: ...
+
+class Factor:
+    positive: bool
+    def __init__(self, H: NDArray[np.float64]) -> None: ...
+    def solve(self, G: NDArray[np.float64], half: bool = ...) -> NDArray[np.float64]: ...
+
+def descend(
+    blocks: NDArray[np.float64],
+    multiple: NDArray[np.float64],
+    gradient: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    strength: NDArray[np.float64],
+    positive: bool,
+    terms: NDArray[np.float64],
+    signs: NDArray[np.float64],
+    coordinates: NDArray[np.uint32],
+    tol: float,
+    sweeps: int,
+) -> tuple[NDArray[np.float64], float]: ...
+def descend_columns(
+    columns: Any,
+    bends: NDArray[np.float64],
+    ridge: NDArray[np.float64],
+    gradient: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    strength: NDArray[np.float64],
+    positive: bool,
+    terms: NDArray[np.float64],
+    signs: NDArray[np.float64],
+    coordinates: NDArray[np.uint32],
+    tol: float,
+    sweeps: int,
+) -> tuple[NDArray[np.float64], float]: ...
+def gram(
+    X: Any,
+    rows: NDArray[np.uint32],
+    weight: NDArray[np.float64],
+    features: NDArray[np.uint32],
+    centre: NDArray[np.float64] | None,
+    unit: NDArray[np.float64],
+    threads: int = ...,
+) -> NDArray[np.float64]: ...
+def weighted_squares(
+    X: Any,
+    rows: NDArray[np.uint32],
+    weight: NDArray[np.float64],
+    centre: NDArray[np.float64] | None,
+    unit: NDArray[np.float64],
+    threads: int = ...,
+) -> NDArray[np.float64]: ...
+
 # (node, name, offset, rows, columns)
 _Array = tuple[int, str, int, int, int]
 

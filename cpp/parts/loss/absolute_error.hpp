@@ -11,12 +11,17 @@ struct AbsoluteError {
     static constexpr double negative = -1.0;
     static constexpr bool bounded = true;
     static constexpr double curvature = 0.0;
+    static constexpr double jump = 2.0;
     static constexpr auto fields() { return std::tuple<>{}; }
 
     template <class R>
     FG_INLINE Point<R> at(R y, R p) const {
         const R r = p - y;
         return {absolute<R>(r), select<R>(equal<R>(r, 0), 0, with_sign<R>(all<R>(1.0), r))};
+    }
+    template <class R>
+    FG_INLINE Kinks<R, 1> kinks(R y) const {
+        return {all<R>(0.0), {y}};
     }
 };
 

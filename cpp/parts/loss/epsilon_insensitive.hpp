@@ -11,6 +11,7 @@ struct EpsilonInsensitive {
     static constexpr double negative = -1.0;
     static constexpr bool bounded = true;
     static constexpr double curvature = 0.0;
+    static constexpr double jump = 1.0;
     double epsilon = 0.1;
     static constexpr auto fields() {
         return std::tuple{Field<EpsilonInsensitive>{"epsilon", &EpsilonInsensitive::epsilon, 0.0,
@@ -21,6 +22,10 @@ struct EpsilonInsensitive {
     FG_INLINE Point<R> at(R y, R p) const {
         const R r = p - y, excess = absolute<R>(r) - Scalar<R>(epsilon);
         return {larger<R>(0.0, excess), select<R>(less<R>(0, excess), with_sign<R>(all<R>(1.0), r), 0)};
+    }
+    template <class R>
+    FG_INLINE Kinks<R, 2> kinks(R y) const {
+        return {all<R>(0.0), {y - Scalar<R>(epsilon), y + Scalar<R>(epsilon)}};
     }
 };
 

@@ -11,12 +11,17 @@ struct Perceptron {
     static constexpr double negative = -1.0;
     static constexpr bool bounded = true;
     static constexpr double curvature = 0.0;
+    static constexpr double jump = 1.0;
     static constexpr auto fields() { return std::tuple<>{}; }
 
     template <class R>
     FG_INLINE Point<R> at(R y, R p) const {
         const R gap = -y * p;
         return {larger<R>(0.0, gap), select<R>(less_equal<R>(0, gap), -y, 0)};
+    }
+    template <class R>
+    FG_INLINE Kinks<R, 1> kinks(R y) const {
+        return {Scalar<R>(-0.5) * y, {all<R>(0.0)}};
     }
 };
 

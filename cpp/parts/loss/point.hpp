@@ -13,6 +13,9 @@
 // and, where the curvature is infinite, so that no rate is small enough for all steps,
 //   least(y)           the smallest value that the loss has for target y, at any p: steps of single samples are cut
 //   there
+// and, where the loss is made of straight pieces,
+//   jump               by how much the slope grows at a kink
+//   kinks(y)           where the kinks are, for target y, and the mean of the slopes far to both sides
 // Value and slope are exact to about 1e-13 of what they are, near zero too (in double); exp, log1p and their kin are in
 // core/math.hpp. Slopes are with respect to p; where the loss has a kink, the comment says which one-sided slope is
 // taken. `at` is written for a type R, a number or a pack of doubles or floats (core/pack.hpp): choices are
@@ -30,6 +33,12 @@ namespace fg {
 template <class R>
 struct Point {
     R value, slope;
+};
+
+template <class R, int n>
+struct Kinks {
+    R middle;  // the mean of the least and the largest slope
+    R place[n];
 };
 
 }  // namespace fg

@@ -12,6 +12,7 @@ struct Quantile {
     static constexpr double negative = -1.0;
     static constexpr bool bounded = true;
     static constexpr double curvature = 0.0;
+    static constexpr double jump = 1.0;
     double quantile = 0.5;
     static constexpr auto fields() {
         return std::tuple{
@@ -22,6 +23,10 @@ struct Quantile {
     FG_INLINE Point<R> at(R y, R p) const {
         const R r = p - y, slope = select<R>(less<R>(r, 0), -quantile, 1.0 - quantile);
         return {slope * r, select<R>(equal<R>(r, 0), 0, slope)};
+    }
+    template <class R>
+    FG_INLINE Kinks<R, 1> kinks(R y) const {
+        return {all<R>(0.5 - quantile), {y}};
     }
 };
 
