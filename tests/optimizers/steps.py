@@ -11,7 +11,9 @@ from fusedgrad import optimizers
 from ..reference.rules import VARIANTS, trajectory
 
 CLASSES = [
-    getattr(optimizers, name) for name in optimizers.__all__ if name not in ("Optimizer", "State", "get", "names")
+    kind
+    for kind in vars(optimizers).values()
+    if inspect.isclass(kind) and issubclass(kind, optimizers.Optimizer) and kind is not optimizers.Optimizer
 ]
 
 

@@ -51,3 +51,11 @@ def of_stalling(excess: float, loss: str, *, automatic: bool) -> str:
     return (
         f"Training has stalled: the objective no longer falls, but is about {excess:.1%} above its optimum. {advice}."
     )
+
+
+def of_separable_classes(objective: float) -> str:
+    """Return what to say of classes that a plane divides, where no penalty holds the weights."""
+    return (
+        f"The objective has no finite optimum: a plane divides the classes (the loss is {objective:.1e}), and with "
+        "alpha=0 larger weights are always better. Training ended on the way; set alpha > 0."
+    )

@@ -92,7 +92,7 @@ def excess(
     coef, offsets = (np.asarray(part, dtype=np.float64) for part in weights)
     listed = np.arange(len(rows.y)) if rows.listed is None else rows.listed
     raw = _margins(rows.X, coef, threads) + offsets
-    at = _Points.of(rows, loss, raw, scale, kinked)
+    at = Points.of(rows, loss, raw, scale, kinked)
     slope = at.look(raw)[1]
     n = len(listed)
     objective = float(np.einsum("ij,ij->", at.value(raw), rows.weight)) / n + penalty.value(coef)
@@ -128,7 +128,7 @@ def _product(X: Any, S: Floats) -> Floats:
     return _core.transposed_product(np.ascontiguousarray(X), np.ascontiguousarray(S)).T
 
 
-class _Points(NamedTuple):
+class Points(NamedTuple):
     """The loss of each row and output as a function of its prediction; y (n, n_outputs) as the loss has it."""
 
     loss: losses.Loss
@@ -138,7 +138,7 @@ class _Points(NamedTuple):
     kinked: bool
 
     @classmethod
-    def of(cls, rows: Rows, loss: losses.Loss, raw: Floats, scale: Floats, kinked: bool) -> _Points:
+    def of(cls, rows: Rows, loss: losses.Loss, raw: Floats, scale: Floats, kinked: bool) -> Points:
         outputs, share = raw.shape[1], _WAY if kinked else _SHORT
         listed = slice(None) if rows.listed is None else rows.listed
         if rows.coded:
@@ -154,7 +154,7 @@ class _Points(NamedTuple):
             way = share * np.where(near > 0, np.minimum(near, scale), scale)
         return cls(loss, y, way, False, kinked)
 
-    def only(self, some: NDArray[Any]) -> _Points:
+    def only(self, some: NDArray[Any]) -> Points:
         return self._replace(y=self.y[some])
 
     def value(self, raw: Floats) -> Floats:
@@ -182,7 +182,7 @@ class _Trial(NamedTuple):
     """Rows to try steps on."""
 
     X: Any
-    points: _Points
+    points: Points
     weight: Floats
     penalty: Penalty
     intercept: bool

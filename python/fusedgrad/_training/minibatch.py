@@ -164,6 +164,21 @@ class Pass:
                     again.append(training)
             trainings, attempt = again, attempt + 1
 
+    def run(self, epochs: int | None = None) -> None:
+        """Train to the end, or for so many epochs at most.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            After Ctrl-C.
+        """
+        made = 0
+        while not self.ended and made != epochs:
+            self.epoch()
+            made += 1
+            if any(training.stop_reason == INTERRUPTED for training in self.trainings):
+                raise KeyboardInterrupt
+
     def stop(self) -> None:
         """Interrupt the epoch that another thread is in."""
         self._stopped = True

@@ -47,7 +47,9 @@ class Problem:
         self.loss = losses.get(task.objective.loss, **task.objective.loss_parameters)
         self.side_weight = self._side_weight()
         rate = task.rates.learning_rate
-        self.automatic = self.batches.optimizer.learning_rate is None and isinstance(rate, str) and rate in AUTOMATIC
+        stepped = self.batches.solver is None
+        own = self.batches.optimizer.learning_rate is not None
+        self.automatic = stepped and not own and isinstance(rate, str) and rate in AUTOMATIC
         self.targets = self._targets()
         self.columns: units.Columns | None = None
         self.units: units.Units | None = None
@@ -213,23 +215,30 @@ class Problem:
         weight = self.task.sample_weight
         return self.shared.n if weight is None else float(self.shared.of_rows(weight).sum(dtype=np.float64))
 
-    def excess(self, weights: tuple[Any, Floats], threads: int) -> Excess | None:
-        """Of the objective, mean over the outputs, less its floor; None where there are too few rows to tell."""
-        if self._count() < FEWEST:
-            return None
-        task, given, listed = self.task, self.task.objective, self.shared.rows
-        coded, y, outputs = task.labels[0] >= 0, task.y, len(task.labels)
-        weight = np.ones((len(y), outputs))
+    def row_weights(self, rows: NDArray[Any]) -> Floats:
+        """Weights of some rows for each output, (rows, n_outputs)."""
+        task, outputs = self.task, len(self.task.labels)
+        coded, y = task.labels[0] >= 0, task.y[rows]
+        weight = np.ones((len(rows), outputs))
         if task.sample_weight is not None:
-            weight *= np.asarray(task.sample_weight, dtype=np.float64)[:, None]
-        if listed is not None:
-            weight *= np.bincount(listed, minlength=len(y))[:, None]
+            weight *= np.asarray(task.sample_weight[rows], dtype=np.float64)[:, None]
         if coded and self.batches.multinomial:
             weight *= self.side_weight[y.astype(np.intp), 1][:, None]
         elif coded:
             weight *= np.where(inside(y, outputs), self.side_weight[:, 1], self.side_weight[:, 0])
         else:
             weight *= self.side_weight[:, 1]
+        return weight
+
+    def excess(self, weights: tuple[Any, Floats], threads: int) -> Excess | None:
+        """Of the objective, mean over the outputs, less its floor; None where there are too few rows to tell."""
+        if self._count() < FEWEST:
+            return None
+        task, given, listed = self.task, self.task.objective, self.shared.rows
+        coded, y = task.labels[0] >= 0, task.y
+        weight = self.row_weights(np.arange(len(y)))
+        if listed is not None:
+            weight *= np.bincount(listed, minlength=len(y))[:, None]
         found = excess(
             Rows(task.X, y, weight, coded, self.batches.multinomial, listed),
             self.loss,
@@ -240,6 +249,6 @@ class Problem:
             intercept=task.intercept_decay != 0.0,
             threads=threads,
         )
-        shares = 1 if self.batches.multinomial else outputs
+        shares = 1 if self.batches.multinomial else len(task.labels)
         objective, above, reached = (part / shares for part in found)
         return Excess(objective - self.floor, above, reached - self.floor)

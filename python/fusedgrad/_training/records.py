@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ..optimizers import Optimizer
+from ..optimizers import Optimizer, Solver
 from .stopping import StoppingRule
 
 Floats: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float32 | np.float64]]"
@@ -142,6 +142,8 @@ class Batches:
         Where to go on from.
     base_score : bool
         Whether intercepts start at the constant that costs least: not where something is known of them.
+    solver : Solver or None
+        What trains in place of batches, on the whole.
     """
 
     size: int
@@ -151,6 +153,7 @@ class Batches:
     normalise: bool
     state: LinearState | None
     base_score: bool = False
+    solver: Solver | None = None
 
 
 @dataclass
@@ -228,3 +231,6 @@ class Result:
     validation_loss_curve: list[float] | None
     optimizer_state: LinearState | None = None
     warning: str = ""  # what its user must know
+    gaps: list[float] | None = None  # of a solver: shares of the objective above its optimum
+    proven: bool = False  # whether the last of them is a bound, rather than an estimate
+    passes: list[float] | None = None  # over all rows, so far

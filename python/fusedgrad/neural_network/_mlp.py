@@ -220,7 +220,7 @@ class MLP(Neural):
             )
         if self.solver == "lbfgs":
             return optimizers.SGD()
-        return optimizers.get(self.solver)
+        return optimizers.get(str(self.solver))
 
     def _object_of(self, name: str) -> Any:
         if name == "solver" and not self._is_lbfgs():

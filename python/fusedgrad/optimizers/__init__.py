@@ -3,7 +3,8 @@
 An optimizer is a small immutable description, which is used in three ways: in an estimator, where a `learning_rate` of
 its own takes precedence over the estimator's; on NumPy arrays, in place and in one pass over memory; and as a method of
 ``scipy.optimize.minimize``. Formulas and defaults are those of ``torch.optim`` where torch has the rule, so that a
-trajectory equals torch's to rounding.
+trajectory equals torch's to rounding. Solvers, `Auto` and `LBFGS`, take the place of an optimizer in linear models:
+they look at all rows at each step, and need no rate.
 
 >>> import numpy as np
 >>> from fusedgrad import optimizers
@@ -21,17 +22,20 @@ array([1., 1.])
 """
 
 # ruff: noqa: F403
-from . import _adagrad, _adam, _lion, _sgd
+from . import _adagrad, _adam, _lion, _sgd, _solvers
 from ._adagrad import *
 from ._adam import *
-from ._catalog import get, names
+from ._catalog import get, names, solver_names
 from ._lion import *
 from ._optimizer import Optimizer, State
 from ._sgd import *
+from ._solvers import *
+from ._solvers import Solver
 
 # A class of a family enters by the `__all__` of its file.
-__all__ = ["Optimizer", "State", "get", "names"]
+__all__ = ["Optimizer", "Solver", "State", "get", "names", "solver_names"]
 __all__ += _sgd.__all__
 __all__ += _adagrad.__all__
 __all__ += _adam.__all__
 __all__ += _lion.__all__
+__all__ += _solvers.__all__

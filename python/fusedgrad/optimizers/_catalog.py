@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal, overload
 
 from .._validation.parameters import did_you_mean
 from . import _adagrad, _adam, _lion, _sgd
 from ._optimizer import Optimizer
+from ._solvers import LBFGS, Auto, Solver
 
 _CATALOG: dict[str, Callable[..., Optimizer]] = {
     kind.name: kind
@@ -17,6 +18,7 @@ _CATALOG: dict[str, Callable[..., Optimizer]] = {
     if name in family.__all__
 }
 _CATALOG["amsgrad"] = partial(_adam.Adam, amsgrad=True)
+SOLVERS: dict[str, Callable[..., Solver]] = {kind.name: kind for kind in (Auto, LBFGS)}
 
 
 def names() -> list[str]:
@@ -35,19 +37,41 @@ def names() -> list[str]:
     return list(_CATALOG)
 
 
-def get(name: str, **parameters: Any) -> Optimizer:
-    """Return an optimizer by its name.
+def solver_names() -> list[str]:
+    """Return the names of all solvers, which linear models take as optimizers.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> from fusedgrad import optimizers
+    >>> optimizers.solver_names()
+    ['auto', 'lbfgs']
+    """
+    return list(SOLVERS)
+
+
+@overload
+def get(name: Literal["auto"], **parameters: Any) -> Auto: ...
+@overload
+def get(name: Literal["lbfgs"], **parameters: Any) -> LBFGS: ...
+@overload
+def get(name: str, **parameters: Any) -> Optimizer: ...
+def get(name: str, **parameters: Any) -> Any:
+    """Return an optimizer or a solver by its name.
 
     Parameters
     ----------
     name : str
-        One of `names`; "amsgrad" is `Adam` with ``amsgrad=True``.
+        One of `names` or of `solver_names`; "amsgrad" is `Adam` with ``amsgrad=True``.
     **parameters
         The parameters of the optimizer.
 
     Returns
     -------
-    Optimizer
+    Optimizer or Solver
 
     Raises
     ------
@@ -62,8 +86,9 @@ def get(name: str, **parameters: Any) -> Optimizer:
     >>> optimizers.get("amsgrad", beta_2=0.99)
     Adam(beta_2=0.99, amsgrad=True)
     """
-    if name not in _CATALOG:
+    known = {**_CATALOG, **SOLVERS}
+    if name not in known:
         raise ValueError(
-            f"There is no optimizer named {name!r}. Optimizers: {', '.join(_CATALOG)}.{did_you_mean(name, _CATALOG)}"
+            f"There is no optimizer named {name!r}. Optimizers: {', '.join(known)}.{did_you_mean(name, known)}"
         )
-    return _CATALOG[name](**parameters)
+    return known[name](**parameters)

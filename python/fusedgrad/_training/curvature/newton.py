@@ -1,0 +1,166 @@
+"""Newton's step for losses with kinks that count as means over a way to both sides.
+
+Only rows within their way of a kink bend. Near the end they are few: so the Hessian is that of all of them, factored,
+or multiplied with in conjugate gradients where it is large. A step that others come near in falls short; then rows
+count that are farther away, with the curvature that they would have half the way there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from ... import _core
+from .passes import Data, Objective
+from .preconditioners import BYTES, FACTORED, penalty_of, spread_places
+
+Floats = NDArray[np.float64]
+
+_TINY = 1e-300
+_PRODUCTS = 100  # of conjugate gradients with the Hessian, at most
+_NEAR = 0.05  # share of what the last of them adds
+_RESIDUAL = 0.1  # share of the squared gradient that they leave
+_RIDGE = 1e-10  # of a diagonal of ones
+_MISSED = 0.02  # the same, times columns for each row of a sample
+
+
+def sample_of(data: Data) -> int:
+    """Rows, for each output, whose Hessian costs about as much as a pass."""
+    d = data.features + 1
+    return max(2048, 20 * d, 8 * data.n // d)
+
+
+def _bends(objective: Objective, way: Floats) -> Floats:
+    """Second derivatives (rows, outputs) of averages over the way of the objective, or over as far as the kink is.
+
+    A parabola of the latter touches the loss and lies above it (iteratively reweighted least squares: Hunter & Lange,
+    "Quantile regression via an MM algorithm", J. Computational and Graphical Statistics 2000). Here it is between that
+    and half of it.
+    """
+    bends = objective.bends()
+    while (objective.way < way).any():
+        bends = np.maximum(bends, objective.bends(way))
+        way = way / 2
+    return bends
+
+
+class Newton:
+    """The Hessian where the last look was, with rows that come near a kink on the way from here.
+
+    Attributes
+    ----------
+    passes : float
+        Over the rows of the objective, that products with it have taken.
+    """
+
+    def __init__(self, objective: Objective, way: Floats, added: Floats):
+        """Rows up to `way` (outputs,) from a kink count; `added` (features + 1, outputs) joins the diagonal."""
+        data = objective.data
+        self.data, self.passes = data, 0.0
+        self.ridge = penalty_of(data) + added
+        bends = _bends(objective, way)
+        size = (data.features + 1) ** 2 * 8
+        self.factored = data.features <= FACTORED and data.outputs * size <= BYTES
+        if self.factored:
+            self.factors = [self._factor(objective, bends[:, k], self.ridge[:, k]) for k in range(data.outputs)]
+        else:
+            self._keep_rows(objective, bends)
+
+    def _factor(self, objective: Objective, bends: Floats, ridge: Floats) -> tuple[Floats, Any]:
+        """Scale to a diagonal of ones, and the factor; a ridge guards what a sample of rows misses."""
+        data, columns = self.data, np.arange(self.data.features, dtype=np.uint32)
+        places = np.flatnonzero(bends)
+        some = places[spread_places(len(places), sample_of(data))]
+        H, diagonal, added = np.diag(ridge), ridge, _RIDGE
+        if len(some):
+            weight = bends[some] * (bends[places].sum() / bends[some].sum() * len(some) / objective.m)
+            H += data.gram(np.ascontiguousarray(objective.rows[some]), weight, columns)
+            diagonal = np.diag(H)
+        if len(some) < len(places):  # a column may be rare
+            weight = bends[places, None] * (len(places) / objective.m)
+            full = data.squares(np.ascontiguousarray(objective.rows[places]), weight)[:, 0] + ridge
+            diagonal = np.maximum(diagonal, np.where(np.isfinite(full), full, 0.0))
+            added = _MISSED * min(1.0, len(H) / len(some))
+        if not data.intercept:
+            H[-1], H[:, -1] = 0.0, 0.0
+            diagonal = np.append(diagonal[:-1], 1.0)
+        scale = 1.0 / np.sqrt(np.where(diagonal > _TINY, diagonal, 1.0))
+        H = H * scale * scale[:, None]
+        H[~np.isfinite(H)] = 0.0
+        np.fill_diagonal(H, 1.0)
+        while True:
+            factor = _core.Factor(np.ascontiguousarray(H + added * np.eye(len(H))))
+            if factor.positive:
+                return scale, factor
+            added *= 100.0
+
+    def _keep_rows(self, objective: Objective, bends: Floats) -> None:
+        data = self.data
+        places = np.flatnonzero(bends.any(axis=1))
+        most = len(places) if data.sparse else max(1, 4 * BYTES // (8 * (data.features + 1)))
+        some = places[spread_places(len(places), most)]
+        self._Z = data.in_units(objective.rows[some])
+        self._bends = bends[some] * (len(places) / max(len(some), 1) / objective.m)
+        self._share = len(some) / objective.m
+        squares = self._Z.multiply(self._Z).tocsr() if data.sparse else self._Z * self._Z
+        self.diagonal = self.ridge.copy()
+        self.diagonal[:-1] += _transposed(squares, self._bends)
+        self.diagonal[-1] += self._bends.sum(axis=0)
+        self.diagonal[~(self.diagonal > _TINY)] = 1.0
+
+    def solve(self, g: Floats) -> Floats:
+        """H^-1 g, about, for g (features + 1, outputs)."""
+        if not self.factored:
+            return self._by_conjugate_gradients(g)
+        solved = [scale * factor.solve((scale * g[:, k])[None]) for k, (scale, factor) in enumerate(self.factors)]
+        return np.vstack(solved).T
+
+    def squares(self, Z: Any, slopes: Floats) -> float:
+        """Mean squared size of the rows' gradients, Z times slopes, in the metric of H^-1."""
+        if not self.factored:
+            squared = Z.multiply(Z).tocsr() if sp.issparse(Z) else Z * Z
+            inverse = 1.0 / self.diagonal
+            return float(((squared @ inverse[:-1] + inverse[-1]) * slopes**2).sum(axis=1).mean())
+        A = np.column_stack([Z.toarray() if sp.issparse(Z) else Z, np.ones(Z.shape[0])])
+        halves = [factor.solve(np.ascontiguousarray(A * scale), half=True) for scale, factor in self.factors]
+        return sum(float(((half**2).sum(axis=1) * slopes[:, k] ** 2).mean()) for k, half in enumerate(halves))
+
+    def _times(self, v: Floats) -> Floats:
+        bent = self._bends * (_times(self._Z, v[:-1]) + v[-1])
+        found = self.ridge * v
+        found[:-1] += _transposed(self._Z, bent)
+        if self.data.intercept:
+            found[-1] += bent.sum(axis=0)
+        self.passes += self._share
+        return found
+
+    def _by_conjugate_gradients(self, g: Floats) -> Floats:
+        """Of each output by itself, all at the same time."""
+        x, r, p, old = np.zeros_like(g), g.copy(), np.zeros_like(g), np.ones(g.shape[1])
+        fell = np.zeros(g.shape[1])
+        for k in range(_PRODUCTS):
+            z = r / self.diagonal
+            new = np.einsum("ij,ij->j", r, z)
+            p = z + (new / old if k else np.zeros_like(new)) * p
+            bent = self._times(p)
+            along = np.einsum("ij,ij->j", p, bent)
+            part = np.where(along > 0, new / np.where(along > 0, along, 1.0), 0.0)
+            x, r = x + part * p, r - part * bent
+            old, fell = np.where(new > 0, new, 1.0), fell + part * new
+            is_short = np.einsum("ij,ij->", r, r) < _RESIDUAL * np.einsum("ij,ij->", g, g)  # as the bound is of these
+            if is_short and not (part * new).sum() > _NEAR * fell.sum():
+                break
+        return x
+
+
+def _times(Z: Any, v: Floats) -> Floats:
+    """Z v: not by BLAS, whose sums depend on its threads."""
+    return np.asarray(Z @ v) if sp.issparse(Z) else _core.product(Z, np.ascontiguousarray(v.T), 1)
+
+
+def _transposed(Z: Any, s: Floats) -> Floats:
+    """Z' s."""
+    return np.asarray(Z.T @ s) if sp.issparse(Z) else _core.transposed_product(Z, np.ascontiguousarray(s))
