@@ -36,7 +36,7 @@ def measure(names: Sequence[str], *, quick: bool) -> dict[str, Any]:
     solvers = discover("solvers")
     pairs, scale = (QUICK, 0.1) if quick else (FULL, 1.0)
     report: dict[str, Any] = {
-        "machine": machine.describe(solvers, os.cpu_count() or 1),
+        "machine": machine.describe({**solvers, **(quality.versions() if RACE in names else {})}, os.cpu_count() or 1),
         "scale": scale,
         "pairs": pairs.most,
         "solvers": [name for name in solvers if name != SUBJECT],

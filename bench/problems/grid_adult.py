@@ -10,7 +10,7 @@ from bench.grid import SCORES_APART, Search
 from bench.quality.problems import adult
 
 NAME, GROUP = "grid-adult", "Grids of models"
-OURS = {"batch_size": 32, "learning_rate": "constant", "eta0s": [3.0], "average": True}
+OURS = {"optimizer": "sgd", "batch_size": 32, "learning_rate": "constant", "eta0s": [3.0], "average": True}
 
 
 def cases(scale: float) -> Iterator[Search]:

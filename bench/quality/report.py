@@ -8,14 +8,15 @@ from typing import Any
 
 from bench.table import Columns, Row, duration, grid, layout, where
 
-SUBJECT, UNTUNED = "fusedgrad", "fusedgrad, nothing tuned"  # ours; all others are peers
+SUBJECT, UNTUNED, AUTO = "fusedgrad", "fusedgrad, nothing tuned", "fusedgrad, optimizer='auto'"  # others are peers
+OURS = (SUBJECT, UNTUNED, AUTO)
 LOWEST = 1e-6  # gaps that the picture shows
 
 
 def verdict(rows: list[Row]) -> dict[str, Any]:
     """Return the fastest peer that arrives, its time over the subject's, and whether the subject is faster."""
     arrived = {row["solver"]: row["seconds"] for row in rows if row.get("arrived")}
-    peers = [name for name in arrived if name not in (SUBJECT, UNTUNED)]
+    peers = [name for name in arrived if name not in OURS]
     best = min(peers, key=lambda name: arrived[name], default=None)
     if SUBJECT not in arrived or best is None:
         return {"best_peer": best, "ratio": None, "holds": SUBJECT in arrived}
@@ -36,24 +37,46 @@ def details(report: dict[str, Any]) -> str:
     skipped = [
         f"{each['description']}: not run ({each['skipped']})" for each in report["problems"] if "skipped" in each
     ]
-    return "\n\n".join([*([grid(winners, WINNERS), grid(rows, DETAILS)] if run else []), *skipped])
+    tables = [grid(winners, WINNERS), *levels(run), grid(rows, _details(rows))] if run else []
+    return "\n\n".join([*tables, *skipped])
+
+
+def levels(run: list[dict[str, Any]]) -> list[str]:
+    """Return a table of the seconds to every gap with nothing tuned, and the fastest peer's; none for old reports."""
+    gaps = list(dict.fromkeys(gap for problem in run for row in problem["rows"] for gap in row.get("levels", {})))
+    lines = [[problem["description"], *(_level(problem["rows"], gap) for gap in gaps)] for problem in run]
+    header = ["optimizer='auto', and the fastest peer", *(f"to {float(gap):.0e}" for gap in gaps)]
+    return [layout([header, *lines])] if gaps else []
+
+
+def _level(rows: list[Row], gap: str) -> str:
+    """Our seconds with nothing tuned, and by what factor the fastest peer takes longer, bold where it is ahead."""
+    at = {row["solver"]: row["levels"][gap] for row in rows if "levels" in row}
+    arrived = {name: row["seconds"] for name, row in at.items() if row["arrived"] and name not in OURS}
+    best = min(arrived, key=lambda name: arrived[name], default="")
+    if AUTO not in at or not at[AUTO]["arrived"]:
+        return f"not reached; **{best} {duration(arrived[best])}**" if best else "not reached"
+    own = at[AUTO]["seconds"]
+    return f"{duration(own)}; {_ratio(arrived[best] / own)} {best}" if best else f"{duration(own)}; no peer"
 
 
 def summary(report: dict[str, Any]) -> str:
     """Return the table of the README: a line a problem, a column a solver, a cell its seconds over the subject's."""
     run = [problem for problem in report["problems"] if "skipped" not in problem]
     names = dict.fromkeys(row["solver"] for problem in run for row in problem["rows"])
-    peers = [name for name in names if name not in (SUBJECT, UNTUNED)]
+    ours = {SUBJECT: SUBJECT, UNTUNED: "nothing tuned", **({AUTO: "optimizer='auto'"} if AUTO in names else {})}
+    peers = [name for name in names if name not in ours]
     remarks = list(dict.fromkeys(problem["remark"] for problem in run if problem["remark"] and not problem["holds"]))
     lines = []
     for problem in run:
         rows = {row["solver"]: row for row in problem["rows"]}
-        cells = [_cell(rows[name], rows[SUBJECT]) for name in peers]
+        cells = [*(_seconds(rows[name]) for name in ours), *(_cell(rows[name], rows[SUBJECT]) for name in peers)]
         mark = f" [{remarks.index(problem['remark']) + 1}]" if problem["remark"] in remarks else ""
-        lines.append([problem["description"] + mark, _seconds(rows[SUBJECT]), _seconds(rows[UNTUNED]), *cells])
+        lines.append([problem["description"] + mark, *cells])
     notes = [f"{k}. {remark}" for k, remark in enumerate(remarks, 1)]
-    table = layout([["problem", SUBJECT, "nothing tuned", *peers], *lines])
-    return "\n".join([table, "", _method(report), *notes])
+    table = layout([["problem", *ours.values(), *peers], *lines])
+    others = [line for each in levels(run) for line in (each, "")]
+    return "\n".join([table, "", *others, _method(report), *notes])
 
 
 def _cell(row: Row, own: Row) -> str:
@@ -62,7 +85,10 @@ def _cell(row: Row, own: Row) -> str:
         return "—"
     if not row["arrived"] or not own.get("arrived"):
         return "**arrived**" if row["arrived"] else "not reached"
-    ratio = row["seconds"] / own["seconds"]
+    return _ratio(row["seconds"] / own["seconds"])
+
+
+def _ratio(ratio: float) -> str:
     shown = f"{ratio:.2g}" if ratio < 10 else f"{ratio:.0f}"
     return f"**{shown}**" if ratio < 1 else shown
 
@@ -71,7 +97,14 @@ def _winner(problem: dict[str, Any]) -> Row:
     rows = {row["solver"]: row for row in problem["rows"]}
     best = rows.get(problem["best_peer"], {})
     peer = f"{best['solver']}: {best['way']}" if best else "none"
-    return {**problem, "peer": peer, "own": rows[SUBJECT], "untuned": rows[UNTUNED], "best": best}
+    return {
+        **problem,
+        "peer": peer,
+        "own": rows[SUBJECT],
+        "untuned": rows[UNTUNED],
+        "auto": rows.get(AUTO, {}),
+        "best": best,
+    }
 
 
 def _ranked(problem: dict[str, Any]) -> list[Row]:
@@ -93,7 +126,20 @@ def _method(report: dict[str, Any]) -> str:
         "A pass is an epoch or an iteration; a gap is the largest of the runs, or for a solver that does not arrive "
         "the least that it came to."
     )
+    if "levels" in report:
+        method += (
+            " On all threads or on one, whichever is faster. Beside the seconds to a gap with nothing tuned is the "
+            "fastest peer's time over them."
+        )
+    if report.get("missing"):
+        method += f" Not installed: {', '.join(report['missing'])}."
     return method if report["scale"] == 1 else f"{method} Synthetic data times {report['scale']:g}."
+
+
+def _details(rows: list[Row]) -> Columns:
+    """The columns of `DETAILS`, and one for the seconds to each gap."""
+    gaps = dict.fromkeys(gap for row in rows for gap in row.get("levels", {}))
+    return {**DETAILS, **{f"to {float(gap):.0e}": lambda row, gap=gap: _seconds(row["levels"][gap]) for gap in gaps}}
 
 
 def _seconds(row: Row) -> str:
@@ -105,6 +151,7 @@ WINNERS: Columns = {
     "best peer": lambda row: row["peer"],
     "fusedgrad": lambda row: _seconds(row["own"]),
     "nothing tuned": lambda row: _seconds(row["untuned"]),
+    "optimizer='auto'": lambda row: _seconds(row["auto"]),
     "best peer's": lambda row: _seconds(row["best"]),
     "ratio": lambda row: "" if row["ratio"] is None else f"{row['ratio']:.1f}",
     "holds": lambda row: "yes" if row["holds"] else "no",
@@ -116,7 +163,7 @@ DETAILS: Columns = {
     "seconds": _seconds,
     "spread": lambda row: " to ".join(map(duration, row["spread"])) if row["arrived"] else "",
     "gap": lambda row: f"{row['gap']:.0e}",
-    "passes": lambda row: str(row["budget"]),
+    "passes": lambda row: "" if row["budget"] is None else str(row["budget"]),
     "threads": lambda row: str(row["threads"]),
     "settings": lambda row: row["way"],
 }

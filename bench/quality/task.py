@@ -9,20 +9,19 @@ from typing import Any, Literal
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, softmax
 
+from . import optima
 from .recipes import Recipe
 
 Weights = tuple[NDArray[Any], NDArray[Any]]  # coefficients of shape (outputs, features), intercepts of shape (outputs,)
 
-PRECISION = 1e-7  # of the optimum
 NARROW = 1000  # features up to which a dense copy of sparse data is worth a try
 
 
 @dataclass(frozen=True)
 class Task:
-    """Minimise ``mean(loss(y, X w + b)) + alpha / 2 ||w||²``.
+    """Minimise ``mean(loss(y, X w + b)) + alpha / 2 ||w||² + l1 ||w||₁``.
 
     Attributes
     ----------
@@ -33,9 +32,11 @@ class Task:
     loss : {"log_loss", "multinomial", "squared_error"}
         Log losses of more than two classes are one against the rest, summed. Squared errors are halved, as in SGD.
     alpha : float
-        Strength of the penalty. Intercepts are free.
+        Strength of the penalty on squares. Intercepts are free.
     recipes : list of Recipe
         What is worth a try with mini-batches.
+    l1 : float
+        Strength of the penalty on absolute values, for log losses of two classes; then `alpha` is 0.
     """
 
     X: Any
@@ -43,6 +44,7 @@ class Task:
     loss: Literal["log_loss", "multinomial", "squared_error"]
     alpha: float
     recipes: list[Recipe]
+    l1: float = 0.0
 
     @property
     def rows(self) -> int:
@@ -75,61 +77,39 @@ class Task:
         return self.y.astype(self.X.dtype)
 
     @cached_property
-    def _X(self) -> Any:
+    def X64(self) -> Any:
+        """X in float64."""
         return self.X.astype(np.float64)
 
-    def _scores(self, W: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-        return self._X @ W.T + b
-
-    def _losses(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    def losses(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the losses of scores of shape (rows, outputs)."""
         if self.loss == "multinomial":
             return -log_softmax(scores, axis=1)[np.arange(self.rows), self.y]
         if self.loss == "log_loss":
             return np.logaddexp(0.0, (1 - 2 * self.targets().reshape(scores.shape)) * scores).sum(axis=1)
         return 0.5 * (scores[:, 0] - self.y) ** 2
 
-    def _predictions(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    def predictions(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what targets are subtracted from in the slopes of losses."""
         if self.loss == "multinomial":
             return softmax(scores, axis=1)
         return expit(scores) if self.loss == "log_loss" else scores
+
+    def penalty(self, W: NDArray[np.float64]) -> float:
+        """Return the penalty of coefficients."""
+        return float(self.alpha / 2 * np.sum(W * W) + self.l1 * np.abs(W).sum())
 
     def objective(self, weights: Weights) -> float:
         """Return the objective in float64; infinity if it overflows."""
         W, b = (np.asarray(part, dtype=np.float64) for part in weights)
         with np.errstate(over="ignore", invalid="ignore"):
-            value = float(self._losses(self._scores(W, b)).mean() + self.alpha / 2 * np.sum(W * W))
+            value = float(self.losses(self.X64 @ W.T + b).mean() + self.penalty(W))
         return value if np.isfinite(value) else np.inf
 
     @cached_property
     def optimum(self) -> float:
-        """The least value of the objective, relative to which it is at most `PRECISION` too large.
-
-        L-BFGS in float64. The objective is `alpha`-strongly convex in w, so it is at most ``|gradient|² / (2 alpha)``
-        above its least value.
-        """
-        shape = self.outputs, self.features + 1
-        targets = self.targets().reshape(self.rows, -1).astype(np.float64)
-        excess = np.inf
-
-        def evaluate(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            nonlocal excess
-            W, b = np.split(flat.reshape(shape), [-1], axis=1)
-            scores = self._scores(W, b[:, 0])
-            slopes = (self._predictions(scores) - targets) / self.rows
-            gradient = np.hstack([(self._X.T @ slopes).T + self.alpha * W, slopes.sum(axis=0)[:, None]]).ravel()
-            value = float(self._losses(scores).mean() + self.alpha / 2 * np.sum(W * W))
-            excess = float(gradient @ gradient) / (2 * self.alpha * value)
-            return value, gradient
-
-        def stop(_: NDArray[np.float64]) -> None:
-            if excess < PRECISION:
-                raise StopIteration
-
-        options = {"maxiter": 20_000, "maxfun": 40_000, "ftol": 0.0, "gtol": 0.0, "maxcor": 30}
-        found = minimize(evaluate, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", callback=stop, options=options)
-        value, _ = evaluate(found.x)
-        assert excess < PRECISION, f"no optimum: {found.message}"
-        return value
+        """The least value of the objective, relative to which it is at most `optima.PRECISION` too large."""
+        return optima.sparse_optimum(self) if self.l1 else optima.smooth_optimum(self)
 
     def gap(self, weights: Weights) -> float:
         """Return by which share of the optimum the objective is above it."""

@@ -18,7 +18,9 @@ VERSION = "missing" if torch is None else torch.__version__
 
 def why_not(task: Task) -> str | None:
     """Return why torch cannot run, or None."""
-    return "torch is not installed" if torch is None else None
+    if torch is None:
+        return "torch is not installed"
+    return "no absolute values" if task.l1 else None
 
 
 def tensor(X: Any) -> Any:

@@ -24,6 +24,8 @@ def why_not(task: Task) -> str | None:
 
 def model(task: Task, **settings: Any) -> Any:
     """Return the estimator of a task."""
+    if task.l1:
+        return SGDClassifier(loss="log_loss", penalty="l1", alpha=task.l1, tol=None, **settings)
     if task.loss == "squared_error":
         return SGDRegressor(alpha=task.alpha, tol=None, **settings)
     multi_class = "multinomial" if task.loss == "multinomial" else "ovr"

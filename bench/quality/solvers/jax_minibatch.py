@@ -26,6 +26,8 @@ def why_not(task: Task) -> str | None:
     """Return why this solver cannot run the task, or None."""
     if VERSION is None:
         return "JAX is not installed"
+    if task.l1:
+        return "no absolute values"
     return None if _forms(task) else "sparse arrays are experimental in JAX"
 
 

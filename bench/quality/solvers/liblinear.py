@@ -28,21 +28,24 @@ def why_not(task: Task) -> str | None:
 def ways(task: Task) -> list[Way]:
     """Return Newton's method in a trust region and coordinate descent on the dual, each with two constant columns.
 
-    LinearSVR with `epsilon` 0 has squared errors, which it does not halve.
+    LinearSVR with `epsilon` 0 has squared errors, which it does not halve. Absolute values have a coordinate descent on
+    the primal of their own.
     """
     if task.loss == "squared_error":
         strength = 1 / (2 * task.alpha * task.rows)
         make = partial(LinearSVR, loss="squared_epsilon_insensitive", epsilon=0.0, C=strength, tol=TOLERANCE)
     else:
-        make = partial(LogisticRegression, solver="liblinear", C=1 / (task.alpha * task.rows), tol=TOLERANCE)
+        strength = 1 / ((task.l1 or task.alpha) * task.rows)
+        ratio = float(task.l1 > 0)
+        make = partial(LogisticRegression, solver="liblinear", C=strength, l1_ratio=ratio, tol=TOLERANCE)
     return [
         way
         for scaling in (1, 100)
-        for dual in (False, True)
+        for dual in ((False,) if task.l1 else (False, True))
         for way in _estimator.ways(
             task,
             f"{make.func.__name__}, dual={dual}, intercept_scaling={scaling}",
             partial(make, dual=dual, intercept_scaling=scaling),
-            random=dual,
+            random=dual or task.l1 > 0,
         )
     ]

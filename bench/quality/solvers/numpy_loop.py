@@ -19,7 +19,7 @@ NAME = "NumPy loop"
 
 def why_not(task: Task) -> str | None:
     """Return why this solver cannot run the task, or None."""
-    return None
+    return "no absolute values" if task.l1 else None
 
 
 def ways(task: Task) -> list[Way]:

@@ -16,6 +16,8 @@ NAME = "NumPy loop, float64"
 
 def why_not(task: Task) -> str | None:
     """Return why this solver cannot run the task, or None."""
+    if task.l1:
+        return numpy_loop.why_not(task)
     return "the data are float64: see NumPy loop" if task.X.dtype == np.float64 else None
 
 

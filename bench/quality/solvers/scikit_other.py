@@ -38,6 +38,9 @@ def ways(task: Task) -> list[Way]:
                 budgets=direct.get(name, BUDGETS),
             )
         ]
+    if task.l1:
+        saga = partial(LogisticRegression, solver="saga", l1_ratio=1.0, C=1 / (task.l1 * task.rows), tol=TOLERANCE)
+        return _estimator.ways(task, "LogisticRegression, saga", saga, random=True)
     names = ["lbfgs", "newton-cg", "sag", "saga"]
     if task.outputs * (task.features + 1) <= LARGEST_HESSIAN:
         names.insert(1, "newton-cholesky")

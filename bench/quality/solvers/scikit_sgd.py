@@ -36,7 +36,8 @@ def ways(task: Task) -> list[Way]:
 
 def _ways(task: Task, settings: dict[str, Any]) -> list[Way]:
     name = ", ".join(f"{key}={value}" for key, value in settings.items()) or "defaults"
-    settings = {"alpha": task.alpha, "tol": None, **settings}
+    penalty = {"penalty": "l1", "alpha": task.l1} if task.l1 else {"alpha": task.alpha}
+    settings = {**penalty, "tol": None, **settings}
     if task.loss == "squared_error":
         return _estimator.ways(task, name, partial(SGDRegressor, **settings), random=True)
     return _estimator.ways(task, name, partial(SGDClassifier, loss="log_loss", **settings), random=True)

@@ -16,6 +16,8 @@ def why_not(task: Task) -> str | None:
     """Return why this solver cannot run the task, or None."""
     if vowpal_wabbit.VERSION is None:
         return "vowpalwabbit is not installed"
+    if task.l1:
+        return "absolute values for one sample a step only, truncated"
     return "one against the rest only" if task.outputs > 1 else None
 
 

@@ -1,0 +1,17 @@
+"""Adult with next to no penalty."""
+
+from __future__ import annotations
+
+from bench.quality.task import Task
+
+from . import _adult
+
+NAME = "adult-weak"
+DESCRIPTION = f"Adult, one-hot and scaled, {_adult.FORM}, alpha 1e-6"
+RECIPES = _adult.RECIPES
+
+
+def make(scale: float) -> Task:
+    """Return the problem; real data have one size."""
+    X, y = _adult.data(scaled=True)
+    return Task(X, y, "log_loss", 1e-6, RECIPES)
