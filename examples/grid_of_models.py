@@ -90,6 +90,7 @@ def main():
         alphas=ALPHAS,
         eta0s=RATES,
         penalty="l1",
+        optimizer="sgd",
         learning_rate="constant",
         batch_size=32,
         scoring="neg_log_loss",

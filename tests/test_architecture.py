@@ -49,11 +49,14 @@ ROOMS = {
     "_config": ("_bindings", "_isa", "_core", "_threads"),
     "_validation": ("_core", "_threads"),
     "_parts": ("_validation",),
+    "_pairs": (),
     "losses": ("_core", "_validation", "_parts"),
     "schedules": ("_validation", "_parts"),
     "layers": ("_core", "_validation", "_parts"),
-    "optimizers": ("_core", "_threads", "_validation", "_parts", "schedules"),
-    "_training": ("exceptions", "_core", "_threads", "_validation", "losses", "schedules", "layers", "optimizers"),
+    "optimizers": ("_core", "_threads", "_validation", "_parts", "_pairs", "schedules"),
+    "_training": (
+        *("exceptions", "_core", "_threads", "_validation", "_pairs", "losses", "schedules", "layers", "optimizers"),
+    ),
     "_estimator": ("_atomic", "_config", "_parts", "optimizers"),
     "linear_model": (
         *("_atomic", "_threads", "_validation", "losses", "schedules", "optimizers"),
@@ -417,6 +420,7 @@ def test_library_code_does_not_print():
     assert printing == {
         ("_training.sequential", "_printer"),
         ("_training.minibatch_training", "Training"),
+        ("_training.curvature.fit", "Fit"),
         ("_config", "show_config"),
         ("linear_model.search._training", "Search"),
         ("neural_network._lbfgs", "lbfgs"),

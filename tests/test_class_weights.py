@@ -69,6 +69,7 @@ def test_balanced_in_a_search_counts_the_weights_of_each_fold():
     X, y, weight = rare(600)
     folds = [(np.arange(400), np.arange(400, 600)), (np.arange(200, 600), np.arange(200))]
     shared = {"batch_size": 32, "random_state": 0, "max_iter": 5, "tol": None, "class_weight": "balanced"}
+    shared["optimizer"] = "sgd"
     search = SGDClassifierCV(alphas=[0.01], cv=folds, **shared).fit(X, y, sample_weight=weight)
     for k, (rows, _) in enumerate(folds):
         alone = SGDClassifier(alpha=0.01, **shared).fit(X[rows], y[rows], sample_weight=weight[rows])

@@ -26,7 +26,7 @@ def mlp(**params):
 
 
 def grid(**params):
-    return SGDClassifierCV(**{"alphas": [1e-3], "cv": 2, **batches, **params})
+    return SGDClassifierCV(**{"alphas": [1e-3], "cv": 2, "optimizer": "sgd", **batches, **params})
 
 
 def net(**params):
@@ -135,7 +135,7 @@ def test_fit_many_tells_once_and_of_whom():
         (grid(optimizer=Adam(0.1), eta0s=[0.1, 1.0]), "^eta0s has 2 values, but"),
         (grid(l1_ratios=[0.3, 0.4]), "^l1_ratios has 2 values, but penalty='l2' does not use it"),
         (grid(alphas=[1e-3, 1e-2], penalty=None, optimizer="adam"), "^alphas has 2 values, but"),
-        (SGDRegressorCV(alphas=[1e-3], cv=2, quantile=0.3, **batches), "^quantile=0.3 has no effect"),
+        (SGDRegressorCV(alphas=[1e-3], cv=2, quantile=0.3, optimizer="sgd", **batches), "^quantile=0.3 has no effect"),
     ],
 )
 def test_grids_tell_once(model, message):
@@ -145,7 +145,9 @@ def test_grids_tell_once(model, message):
 
 
 def test_grids_are_silent_where_some_cell_uses_it():
-    model = SGDRegressorCV(alphas=[1e-3], cv=2, losses=["quantile", "squared_error"], quantile=0.3, **batches)
+    model = SGDRegressorCV(
+        alphas=[1e-3], cv=2, losses=["quantile", "squared_error"], quantile=0.3, optimizer="sgd", **batches
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.fit(X, y)

@@ -101,6 +101,7 @@ FITS = {
         LABELS,
     ),
     "classifier, warm": (linear(SGDClassifier, batch_size=8, optimizer="adam", warm_start=True), LABELS),
+    "classifier, by a solver": (linear(SGDClassifier, loss="log_loss", optimizer="auto", max_iter=4), LABELS),
     "regressor": (linear(SGDRegressor), Y[:, 0]),
     "regressor, two targets": (linear(SGDRegressor, batch_size=8, optimizer="adam"), Y),
     "one class": (linear(SGDOneClassSVM), None),
@@ -114,6 +115,7 @@ SEARCHES = {
         linear(SGDClassifierCV, alphas=[0.1, 0.01], cv=2, batch_size=12, halving=True, n_jobs=1),
         LABELS,
     ),
+    "classifiers, by a solver": (linear(SGDClassifierCV, alphas=[0.1, 0.01], cv=2, optimizer="auto", n_jobs=1), LABELS),
     "regressors, one sample a step": (
         linear(SGDRegressorCV, alphas=[0.1], cv=2, batch_size=1, n_jobs=1, refit=False),
         Y[:, 0],

@@ -122,6 +122,7 @@ def test_grids_take_them():
     X, y = data()
     for value, schedule in ((0.05, Constant(0.05)), ("linear", Linear(0.01, steps=4 * 2))):
         shared = {"alphas": [1e-3], "cv": 2, "batch_size": 7, "max_iter": 2, "tol": None, "random_state": 0}
+        shared["optimizer"] = "sgd"
         ours = SGDClassifierCV(learning_rate=value, refit=False, **shared).fit(X, y)
         theirs = SGDClassifierCV(learning_rate=schedule, refit=False, **shared).fit(X, y)
         np.testing.assert_array_equal(ours.coefs_paths_, theirs.coefs_paths_)

@@ -79,7 +79,7 @@ def test_probabilities_are_there_for_what_is_fitted_or_to_be_fitted():
 
 @pytest.mark.parametrize("refit", [True, False])
 def test_searches_keep_the_link_of_their_best_model(refit):
-    shared = {"alphas": [0.1, 0.01], "cv": 3, "batch_size": 16, "refit": refit, **SHARED}
+    shared = {"alphas": [0.1, 0.01], "cv": 3, "optimizer": "sgd", "refit": refit, **SHARED}
     regressor = SGDRegressorCV("poisson", **shared).fit(X, COUNTS)
     before = regressor.predict(X)
     np.testing.assert_array_equal(regressor.set_params(loss="squared_error").predict(X), before)

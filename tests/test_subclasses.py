@@ -28,7 +28,7 @@ class RidgeCV(SGDRegressorCV):
 
 class LogisticCV(SGDClassifierCV):
     def __init__(self, C=1.0):
-        super().__init__("log_loss", alphas=[1 / C], class_weight="balanced", cv=3, **SHARED)
+        super().__init__("log_loss", alphas=[1 / C], class_weight="balanced", cv=3, optimizer="sgd", **SHARED)
         self.C = C
 
 
@@ -50,7 +50,7 @@ def test_cells_of_a_search(halving):
 def test_cells_of_a_classifier():
     ours, plain = (
         LogisticCV(C=50.0),
-        SGDClassifierCV("log_loss", alphas=[1 / 50], class_weight="balanced", cv=3, **SHARED),
+        SGDClassifierCV("log_loss", alphas=[1 / 50], class_weight="balanced", cv=3, optimizer="sgd", **SHARED),
     )
     for model in (ours, plain):
         model.fit(X, Y > 1)

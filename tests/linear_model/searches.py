@@ -23,7 +23,14 @@ STORAGES = {"dense": np.ascontiguousarray, "csr": sp.csr_array}
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
-shared = {"learning_rate": "invscaling", "batch_size": 16, "max_iter": 4, "tol": None, "random_state": 0}
+shared = {
+    "optimizer": "sgd",
+    "learning_rate": "invscaling",
+    "batch_size": 16,
+    "max_iter": 4,
+    "tol": None,
+    "random_state": 0,
+}
 
 
 def data(kind, dtype=np.float64, storage="dense"):

@@ -23,6 +23,7 @@ KINDS = {"classifier": SGDClassifierCV, "regressor": SGDRegressorCV}
 GOOD = {
     "alphas": [1e-3, 1e-1],
     "cv": 3,
+    "optimizer": "sgd",
     "batch_size": 8,
     "max_iter": 2,
     "tol": None,
@@ -280,7 +281,7 @@ X = rng.normal(size=(20_000, 50))
 y = X @ rng.normal(size=50) > 0
 grid = SGDClassifierCV(
     "log_loss", alphas=[1e-4, 1e-3], max_iter=10**8, tol=None, learning_rate="constant", eta0s=[1e-4],
-    batch_size=int(sys.argv[1]), n_jobs=int(sys.argv[2]), halving=sys.argv[3] == "halving",
+    optimizer=sys.argv[4], batch_size=int(sys.argv[1]), n_jobs=int(sys.argv[2]), halving=sys.argv[3] == "halving",
 )
 before = dict(vars(grid))
 
@@ -294,7 +295,17 @@ print(json.dumps({"outcome": outcome, "took": time.monotonic() - sent, "unchange
 """
 
 
-@pytest.mark.parametrize("arguments", [("1024", "1", ""), ("1024", "2", ""), ("64", "2", "halving"), ("1", "2", "")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("1024", "1", "", "sgd"),
+        ("1024", "2", "", "sgd"),
+        ("64", "2", "halving", "sgd"),
+        ("1", "2", "", "sgd"),
+        ("1", "2", "", "auto"),
+        ("1", "2", "halving", "auto"),
+    ],
+)
 def test_ctrl_c_ends_the_search_and_leaves_no_trace(arguments):
     result = child.python(INTERRUPT, *arguments)
     assert result.returncode == 0, result.stderr

@@ -226,7 +226,7 @@ def test_parameters_are_those_of_the_estimator(kind):
         del theirs[name]
     own = {"alphas", "l1_ratios", "eta0s", "losses", "cv", "scoring", "refit", "halving", "error_score"}
     assert {*ours} - {*theirs} == own
-    theirs["batch_size"] = 256
+    theirs["batch_size"], theirs["optimizer"] = 256, "auto"
     assert {name: value for name, value in ours.items() if name not in own} == theirs
 
 

@@ -98,9 +98,9 @@ class Either:
 
 
 class Instance:
-    """A rule: an instance of a type."""
+    """A rule: an instance of a type, or of one of several."""
 
-    def __init__(self, kind: type, text: str):
+    def __init__(self, kind: type | tuple[type, ...], text: str):
         self.kind, self.text = kind, text
 
     def allows(self, value: object) -> bool:

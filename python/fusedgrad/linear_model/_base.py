@@ -15,6 +15,7 @@ from .. import losses, optimizers
 from .._estimator import Estimator
 from .._training import minibatch, sequential
 from .._training.callbacks import CallbackSupport, Epochs, with_callbacks
+from .._training.curvature import fit as curvature
 from .._training.records import (
     Batches,
     LinearState,
@@ -40,9 +41,11 @@ from .._validation.parameters import (
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+_ROWS_OF_STREAM = 32  # of a step of `partial_fit`, where a solver has no batches
 _ENDLESS = 2**62  # the core counts in 64 bits
 _SPARSE_INTERCEPT_DECAY = 0.01  # scikit-learn's: sparse features change rarely, the intercept always
 _AVERAGE_STATE = ("_standard_coef", "_standard_intercept", "_average_coef", "_average_intercept", "_average_begun")
+_OF_SOLVERS = ("optimality_gap_", "gap_kind_", "gap_curve_", "passes_")
 NEGATIVE_POWER = (
     "Negative values for `power_t` are deprecated in version 1.8 and will raise an error in 1.10. Use values in the "
     "range [0.0, inf) instead."
@@ -155,18 +158,27 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
     def _batches(self, n: int, state: Any, *, multinomial: bool, normalise: bool, base_score: bool) -> Batches | None:
         if not self._is_batched():
             return None
+        rule = self._optimizer()
+        solver = rule if isinstance(rule, optimizers.Solver) else None
+        size = n if self.batch_size == "full" or solver is not None else int(self.batch_size)
         return Batches(
-            size=n if self.batch_size == "full" else int(self.batch_size),
-            optimizer=self._optimizer(),
+            size=size if solver is None or normalise else min(n, _ROWS_OF_STREAM),
+            # A stream is seen once: by coordinates, in its own units.
+            optimizer=rule if isinstance(rule, optimizers.Optimizer) else optimizers.Adagrad(),
             multinomial=multinomial,
             positive=bool(self.positive),
             normalise=normalise,
             state=state,
             base_score=base_score and bool(self.base_score),
+            solver=solver if normalise else None,
         )
 
-    def _optimizer(self) -> optimizers.Optimizer:
+    def _optimizer(self) -> optimizers.Optimizer | optimizers.Solver:
         return optimizers.get(self.optimizer) if isinstance(self.optimizer, str) else self.optimizer
+
+    def _is_solved(self) -> bool:
+        """Whether a solver trains, which sees all rows at each step."""
+        return False
 
     # ---- what a task is made of ----
 
@@ -312,7 +324,8 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         if task.batches is None:
             result = sequential.run(task, epochs=epochs, fitted=fitted, threads=threads, verbose=verbose, names=names)
         else:
-            result = minibatch.run(
+            train = minibatch.run if task.batches.solver is None else curvature.run
+            result = train(
                 task,
                 epochs=epochs,
                 fitted=fitted,
@@ -347,7 +360,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
                     in_place.append((old, curve))
                 else:
                     attributes[f"{name}_"] = curve
-        for name in (*_AVERAGE_STATE, "_optimizer_state"):
+        for name in (*_AVERAGE_STATE, "_optimizer_state", *_OF_SOLVERS):
             before.pop(name, None)
         before.update(attributes)
         return Trained(in_place, result.warning)
@@ -356,6 +369,9 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         """The curves of this call, behind those so far where training goes on."""
         before = self.__dict__ if partial or (self.warm_start and "coef_" in self.__dict__) else {}
         curves = {f"{name}_": getattr(result, name) for name in self._curves}
+        if result.gaps is not None and result.passes is not None:
+            made = (before.get("passes_") or [0.0])[-1]
+            curves |= {"gap_curve_": result.gaps, "passes_": [made + passes for passes in result.passes]}
         return {name: None if curve is None else [*(before.get(name) or []), *curve] for name, curve in curves.items()}
 
     def _fitted(self, start: LinearWeights, result: Result) -> dict[str, Any]:
@@ -365,6 +381,9 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         fitted: dict[str, Any] = {"t_": start.t, "n_iter_": result.n_iter, "stop_reason_": result.stop_reason}
         if result.optimizer_state is not None:
             fitted["_optimizer_state"] = result.optimizer_state
+        if result.gaps is not None:
+            fitted["optimality_gap_"] = result.gaps[-1] if result.gaps else np.inf
+            fitted["gap_kind_"] = "bound" if result.proven else "estimate"
         if start.average_coef is not None:
             average = self._shape_coef(start.average_coef), start.average_intercept
             fitted.update(zip(_AVERAGE_STATE, (coef, intercept, *average, start.average_from), strict=True))

@@ -18,7 +18,7 @@ from .._training.records import Validation
 from .._validation.arrays import check_X_y
 from .._validation.parameters import Either, Instance, OneOf
 from .._validation.weights import balanced_weights, check_weights
-from ..optimizers import Optimizer
+from ..optimizers import Optimizer, Solver
 from . import _seeds
 from ._base import Trained, loss_functions
 from ._path import WithPath
@@ -70,7 +70,8 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         Training stops when for `n_iter_no_change` epochs the mean training objective was above its best minus `tol`
         (with `early_stopping`: the validation score, accuracy, below its best plus `tol`). With the mini-batch engine
         `tol` is a share of the best objective, and where that is more than 1 % above its optimum, automatic rates
-        change and training goes on; what is left ends as 'stalled', with a warning. None: after `max_iter` epochs.
+        change and training goes on; what is left ends as 'stalled', with a warning. With a solver training ends where
+        the objective is at most this share of it above its optimum. None: after `max_iter` epochs.
     shuffle : bool or 'rows', default=True
         Whether to visit the rows in a new order each epoch. The mini-batch engine then shuffles blocks of a few
         adjacent rows (at most a sixteenth of a batch, about 4 KB), which memory likes better; 'rows' shuffles single
@@ -133,10 +134,15 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
     batch_size : int in [1, inf) or 'full', default=1
         Rows of a step. 1: one sample, one step, with scikit-learn's results. More: the mini-batch engine, which uses
         every core; the gradient is the mean over the batch. 'full': all rows (batch gradient descent).
-    optimizer : str or Optimizer, default='sgd'
+    optimizer : str, Optimizer or Solver, default='sgd'
         The update rule: a name or an object of `fusedgrad.optimizers`. If the object has a `learning_rate`, it takes
         precedence over the estimator's. Anything but plain 'sgd' uses the mini-batch engine.
         ``set_params(optimizer__beta_1=0.8)`` makes an object of a name.
+
+        Or a solver: 'auto' needs no tuning (see `fusedgrad.optimizers.Auto`). It looks at samples, then at all rows,
+        about ten times, and ends when the objective is proven to be within `tol` of its optimum; `max_iter` counts its
+        iterations. 'lbfgs' is L-BFGS. Batches, rates, shuffling and averages have no effect on solvers. `partial_fit`
+        then steps by `Adagrad`, 32 rows at a time.
     multi_class : {'ovr', 'multinomial'}, default='ovr'
         With more than two classes: one classifier for each class against the rest, or one softmax over all classes
         (needs ``loss='log_loss'``). 'multinomial' uses the mini-batch engine for any number of classes; with two it
@@ -169,6 +175,15 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
     validation_scores_, validation_loss_curve_ : list of float or None
         Accuracy and mean loss on the validation rows after each epoch (one against the rest; with mini-batches of the
         predicted classes); None without them. They go on as `loss_curve_` does.
+    optimality_gap_ : float
+        With a solver only: how far the objective is above its optimum, as a share of it (less what any predictions
+        cost at least, and counted as no less than a thousandth of what a poor one costs).
+    gap_kind_ : {'bound', 'estimate'}
+        Whether that is an upper bound, the duality gap (rounding of float32 aside), or an estimate, Newton's decrement:
+        without a penalty there is no bound, and extreme columns can make it worth less.
+    gap_curve_, passes_ : list of float
+        With a solver only, after each iteration: the gap (infinite while only a sample is looked at), and how many
+        times all rows have been looked at so far, samples by their share.
     stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'stalled', 'diverged', 'interrupted'}
         Why training ended; 'early_stopping' also where one of scikit-learn's callbacks asked for it. With mini-batches
         'converged' means within 1 % of the optimum's objective, as far as can be told; 'stalled' that the objective no
@@ -277,7 +292,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         intercept_decay: float | None = None,
         restore_best_weights: bool = False,
         batch_size: int | str = 1,
-        optimizer: str | Optimizer = "sgd",
+        optimizer: str | Optimizer | Solver = "sgd",
         multi_class: str = "ovr",
         positive: bool = False,
         base_score: bool = True,

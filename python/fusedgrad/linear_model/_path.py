@@ -24,7 +24,8 @@ class WithPath:
         """Return the coefficients for many strengths of the penalty, to be plotted against them.
 
         The models have this estimator's parameters, but for `alpha`, and each is what `fit` would make of it. In
-        mini-batches they are trained in one pass. This estimator is not changed.
+        mini-batches they are trained in one pass; a solver (``optimizer='auto'``) starts each model where that of the
+        next larger alpha ended, and so ends as near to the optimum by other steps. This estimator is not changed.
 
         Parameters
         ----------
@@ -65,7 +66,7 @@ class WithPath:
         values = np.sort(values)[::-1]
         models = [self._with_alpha(float(alpha)) for alpha in values]
         names = [f"alpha={alpha:g}" for alpha in values]
-        together = Together(models, X, y, sample_weight, names=names)
+        together = Together(models, X, y, sample_weight, names=names, chained=True)
         together.finish()
         warn_of(models, names, together.owed)
         coefs = np.stack([np.atleast_2d(model.coef_) for model in models], axis=-1)

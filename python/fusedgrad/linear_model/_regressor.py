@@ -15,7 +15,7 @@ from .._validation.arrays import aligned, check_X_y
 from .._validation.parameters import Number, OneOf
 from .._validation.weights import check_weights
 from ..losses import LOG_LINK
-from ..optimizers import Optimizer
+from ..optimizers import Optimizer, Solver
 from . import _seeds
 from ._base import Trained, loss_functions
 from ._path import WithPath
@@ -52,7 +52,8 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         Training stops when for `n_iter_no_change` epochs the mean training objective was above its best minus `tol`
         (with `early_stopping`: the validation score, R², below its best plus `tol`). With the mini-batch engine `tol`
         is a share of the best objective, and where that is more than 1 % above its optimum, automatic rates change and
-        training goes on; what is left ends as 'stalled', with a warning. None: after `max_iter` epochs.
+        training goes on; what is left ends as 'stalled', with a warning. With a solver training ends where the
+        objective is at most this share of it above its optimum. None: after `max_iter` epochs.
     shuffle : bool or 'rows', default=True
         Whether to visit the rows in a new order each epoch. The mini-batch engine then shuffles blocks of a few
         adjacent rows (at most a sixteenth of a batch, about 4 KB), which memory likes better; 'rows' shuffles single
@@ -108,10 +109,15 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
     batch_size : int in [1, inf) or 'full', default=1
         Rows of a step. 1: one sample, one step, with scikit-learn's results. More: the mini-batch engine, which uses
         every core; the gradient is the mean over the batch. 'full': all rows (batch gradient descent).
-    optimizer : str or Optimizer, default='sgd'
+    optimizer : str, Optimizer or Solver, default='sgd'
         The update rule: a name or an object of `fusedgrad.optimizers`. If the object has a `learning_rate`, it takes
         precedence over the estimator's. Anything but plain 'sgd' uses the mini-batch engine.
         ``set_params(optimizer__beta_1=0.8)`` makes an object of a name.
+
+        Or a solver: 'auto' needs no tuning (see `fusedgrad.optimizers.Auto`). It looks at samples, then at all rows,
+        about ten times, and ends when the objective is proven to be within `tol` of its optimum; `max_iter` counts its
+        iterations. 'lbfgs' is L-BFGS. Batches, rates, shuffling and averages have no effect on solvers. `partial_fit`
+        then steps by `Adagrad`, 32 rows at a time.
     n_jobs : int or None, default=None
         Threads at most with mini-batches, where fewer are used if that is measured to be faster. None: as many as the
         process may use (``OMP_NUM_THREADS``, threadpoolctl, its processors, its container's quota;
@@ -138,6 +144,15 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         append, whereas `n_iter_` counts the epochs of the last call.
     validation_scores_, validation_loss_curve_ : list of float or None
         R² and mean loss on the validation rows after each epoch; None without them.
+    optimality_gap_ : float
+        With a solver only: how far the objective is above its optimum, as a share of it (less what any predictions
+        cost at least, and counted as no less than a thousandth of what a poor one costs).
+    gap_kind_ : {'bound', 'estimate'}
+        Whether that is an upper bound, the duality gap (rounding of float32 aside), or an estimate, Newton's decrement:
+        without a penalty there is no bound, and extreme columns can make it worth less.
+    gap_curve_, passes_ : list of float
+        With a solver only, after each iteration: the gap (infinite while only a sample is looked at), and how many
+        times all rows have been looked at so far, samples by their share.
     stop_reason_ : {'converged', 'early_stopping', 'max_iter', 'stalled', 'diverged', 'interrupted'}
         Why training ended; 'early_stopping' also where one of scikit-learn's callbacks asked for it. With mini-batches
         'converged' means within 1 % of the optimum's objective, as far as can be told; 'stalled' that the objective no
@@ -197,7 +212,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         restore_best_weights: bool = False,
         quantile: float = 0.5,
         batch_size: int | str = 1,
-        optimizer: str | Optimizer = "sgd",
+        optimizer: str | Optimizer | Solver = "sgd",
         n_jobs: int | None = None,
         positive: bool = False,
         base_score: bool = True,

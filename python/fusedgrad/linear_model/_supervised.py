@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils.multiclass import check_classification_targets
 
-from .. import optimizers, schedules
+from .. import losses, optimizers, schedules
 from .._threads import threads_for
 from .._training.records import LinearWeights, Result, Task, Validation
 from .._validation.arrays import check_X_y
@@ -55,9 +55,13 @@ class Supervised(SGD):
             or not (self.optimizer == "sgd" or self.optimizer == optimizers.SGD())
         )
 
+    def _is_solved(self) -> bool:
+        return isinstance(self._optimizer(), optimizers.Solver)
+
     def _is_checked_in_training(self) -> bool:
-        """Whether training itself notices X that is not finite: it must read every row."""
-        return self._is_batched() and not self.early_stopping
+        """Whether training itself notices X that is not finite: it must read every row, and no mean may hide it."""
+        averaged = self._is_solved() and losses.get(self._loss()).curvature == 0.0
+        return self._is_batched() and not self.early_stopping and not averaged
 
     # ---- what predictions make of w·x + b: "identity", "exp", "sigmoid", "modified_huber" or "softmax" ----
 
@@ -242,7 +246,8 @@ SUPERVISED_RULES: dict[str, Any] = {
     "learning_rate": schedules.learning_rate_rule(*RATES),
     "batch_size": Either(Number(Integral, 1), OneOf("full")),
     "optimizer": Either(
-        OneOf(*optimizers.names()), Instance(optimizers.Optimizer, "an object of fusedgrad.optimizers")
+        OneOf(*optimizers.names(), *optimizers.solver_names()),
+        Instance((optimizers.Optimizer, optimizers.Solver), "an object of fusedgrad.optimizers"),
     ),
     "positive": BOOLEAN,
     "base_score": BOOLEAN,

@@ -15,9 +15,10 @@ from sklearn.utils import check_array, check_random_state
 
 from .._atomic import settle_all, shallow_copy
 from .._threads import threads_for
+from .._training.curvature.chain import Chain, kind_of
 from .._training.minibatch import Pass, stream_of
 from .._training.records import Task
-from .._training.stopping import DROPPED, INTERRUPTED, MAX_ITER
+from .._training.stopping import DROPPED, MAX_ITER
 from .._validation import ignored
 from .._validation.arrays import aligned, check_finite, check_X_y
 from .._validation.weights import check_not_negative, check_weights
@@ -163,6 +164,9 @@ class Together:
         The rows to train on, of an X that has been checked. None: all, and X is checked here.
     names : list of str, default=None
         What messages call each model.
+    chained : bool, default=False
+        Whether models of a solver may start from one another, in the order of their penalties: they are then not quite
+        what `fit` makes of them, but as near to the optimum. False: each is fitted alone.
     threads : int, default=None
         None: what the estimators' `n_jobs` ask for.
     verbose : int, default=None
@@ -185,6 +189,7 @@ class Together:
         *,
         rows: NDArray[Any] | None = None,
         names: Sequence[str] | None = None,
+        chained: bool = False,
         threads: int | None = None,
         verbose: int | None = None,
     ):
@@ -207,7 +212,7 @@ class Together:
         # All that leave the seed to chance get the same one, so that they can share.
         seed = int(check_random_state(None).randint(np.iinfo(np.int32).max))
         for k, model in enumerate(self._models):
-            reason = _reason_alone(model)
+            reason = _reason_alone(model, chained=chained)
             if reason:
                 self.alone[k] = reason
                 has_callbacks = rows is None and _has_callbacks(model)  # callbacks see the data as it was given
@@ -328,9 +333,13 @@ class Together:
     # ---- who shares with whom ----
 
     def _streams(self, tasks: dict[int, Task]) -> list[list[int]]:
+        chains: dict[Any, list[int]] = {}
         streams: dict[Any, list[int]] = {}
         for k, task in tasks.items():
-            streams.setdefault(stream_of(task), []).append(k)
+            if self._models[k]._is_solved():
+                chains.setdefault(kind_of(task), []).append(k)
+            else:
+                streams.setdefault(stream_of(task), []).append(k)
         for stream, members in streams.items():
             if len(members) > 1 or len(tasks) == 1:
                 continue
@@ -338,11 +347,12 @@ class Together:
             other = largest if stream != largest else next(each for each in streams if each != stream)
             differs = [name for name, own, others in zip(_STREAM, stream, other, strict=True) if own != others]
             self.alone[members[0]] = f"it differs from the others in {' and '.join(differs)}"
-        return list(streams.values())
+        return [*chains.values(), *streams.values()]
 
-    def _pass(self, tasks: dict[int, Task], members: list[int]) -> Pass:
+    def _pass(self, tasks: dict[int, Task], members: list[int]) -> Pass | Chain:
         task = tasks[members[0]]
-        together = Pass(
+        kind = Chain if self._models[members[0]]._is_solved() else Pass
+        together = kind(
             [tasks[k] for k in members],
             check=lambda: check_finite(task.X, self._models[members[0]]),
             threads=self._threads,
@@ -379,12 +389,7 @@ class Together:
                 self._failed[k] = error
         self._fits = {}
         for each in self._passes:
-            made = 0
-            while not each.ended and made != epochs:
-                each.epoch()
-                made += 1
-                if any(training.stop_reason == INTERRUPTED for training in each.trainings):
-                    raise KeyboardInterrupt
+            each.run(epochs)
 
     def stop(self) -> None:
         """Interrupt `run` in another thread."""
@@ -445,9 +450,11 @@ def _has_callbacks(estimator: Any) -> bool:
     return bool(getattr(estimator, "_skl_callbacks", None))
 
 
-def _reason_alone(estimator: Any) -> str:
+def _reason_alone(estimator: Any, *, chained: bool) -> str:
     if _has_callbacks(estimator):
         return "it has callbacks, which follow one fit"
     if not estimator._is_batched():
         return "it is trained one sample a step (batch_size=1 with plain SGD), which no two models can share"
+    if estimator._is_solved() and not chained:
+        return f"{ignored.shown(estimator, 'optimizer')} looks at the rows whenever its own steps need it"
     return ""

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
 from ...losses import LOG_LINK
-from ...optimizers import Optimizer
+from ...optimizers import Optimizer, Solver
 from .._regressor import SGDRegressor
 from ._base import GridCV
 from ._grid import cell_of
@@ -18,12 +18,14 @@ from ._rules import rules_of
 
 
 class SGDRegressorCV(RegressorMixin, GridCV):  # type: ignore[misc]
-    """`SGDRegressor` with `alpha` and others chosen by cross-validation, all models of a fold trained in one pass.
+    """`SGDRegressor` with `alpha` and others chosen by cross-validation.
 
-    The cells of the grid `alphas` x `eta0s` x `l1_ratios` x `losses` are trained on the training rows of each fold.
-    Models of a fold read the same rows in the same order, so that X is read once for all of them, and it is never
-    copied. Every model is (to rounding) what `SGDRegressor` with the same parameters learns from those rows, and
-    scores are those of ``sklearn.model_selection.cross_val_score``.
+    The cells of the grid `alphas` x `eta0s` x `l1_ratios` x `losses` are trained on the training rows of each fold, and
+    X is never copied. With the default ``optimizer='auto'`` each model ends as near to its optimum as `tol` says, and
+    starts where that of the next larger alpha has ended. With an optimizer that makes steps (``optimizer='sgd'`` and
+    others), the models of a fold read the same rows in the same order, so that X is read once for all of them, and
+    every model is (to rounding) what `SGDRegressor` with the same parameters learns from them. Scores are those of
+    ``sklearn.model_selection.cross_val_score``.
 
     Parameters
     ----------
@@ -65,7 +67,8 @@ class SGDRegressorCV(RegressorMixin, GridCV):  # type: ignore[misc]
         Training stops when for `n_iter_no_change` epochs the mean training objective was above its best minus `tol`
         (with `early_stopping`: the validation score, R², below its best plus `tol`). With the mini-batch engine `tol`
         is a share of the best objective, and where that is more than 1 % above its optimum, automatic rates change and
-        training goes on; what is left ends as 'stalled', with a warning. None: after `max_iter` epochs.
+        training goes on; what is left ends as 'stalled', with a warning. With a solver training ends where the
+        objective is at most this share of it above its optimum. None: after `max_iter` epochs.
     shuffle : bool or 'rows', default=True
         Whether to visit the rows in a new order each epoch. The mini-batch engine then shuffles blocks of a few
         adjacent rows (at most a sixteenth of a batch, about 4 KB), which memory likes better; 'rows' shuffles single
@@ -117,10 +120,16 @@ class SGDRegressorCV(RegressorMixin, GridCV):  # type: ignore[misc]
     batch_size : int in [1, inf) or 'full', default=256
         Rows of a step; the gradient is the mean over the batch. 'full': all rows (batch gradient descent). Models
         trained with 1 cannot share a pass; they are trained one by one.
-    optimizer : str or Optimizer, default='sgd'
+    optimizer : str, Optimizer or Solver, default='auto'
         The update rule: a name or an object of `fusedgrad.optimizers`. If the object has a `learning_rate`, it takes
         precedence over the estimator's. Anything but plain 'sgd' uses the mini-batch engine.
         ``set_params(optimizer__beta_1=0.8)`` makes an object of a name.
+
+        Or a solver: 'auto' needs no tuning (see `fusedgrad.optimizers.Auto`). It looks at samples, then at all rows,
+        about ten times, and ends when the objective is proven to be within `tol` of its optimum; `max_iter` counts its
+        iterations. 'lbfgs' is L-BFGS. Batches, rates, shuffling and averages have no effect on solvers. Each model
+        starts where that of the next larger alpha has ended: it ends as near to its optimum as a fit of its own, but
+        not at the same bits.
     n_jobs : int or None, default=None
         Threads at most, shared by all models; fewer are used where that is measured to be faster. None: as many as the
         process may use (``OMP_NUM_THREADS``, threadpoolctl, its processors, its container's quota;
@@ -180,7 +189,7 @@ class SGDRegressorCV(RegressorMixin, GridCV):  # type: ignore[misc]
     >>> from sklearn.preprocessing import scale
     >>> from fusedgrad.linear_model import SGDRegressorCV
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> reg = SGDRegressorCV(alphas=[1e-4, 1e-2, 10], batch_size=32, random_state=0).fit(scale(X), y)
+    >>> reg = SGDRegressorCV(alphas=[1e-4, 1e-2, 10], random_state=0).fit(scale(X), y)
     >>> reg.alpha_ < 10, reg.scores_.shape
     (True, (3, 5))
     >>> reg.score(scale(X), y) > 0.5
@@ -222,7 +231,7 @@ class SGDRegressorCV(RegressorMixin, GridCV):  # type: ignore[misc]
         restore_best_weights: bool = False,
         quantile: float = 0.5,
         batch_size: int | str = 256,
-        optimizer: str | Optimizer = "sgd",
+        optimizer: str | Optimizer | Solver = "auto",
         n_jobs: int | None = None,
         positive: bool = False,
         base_score: bool = True,

@@ -28,7 +28,14 @@ class Fold:
         self.names = [f"{name}, fold {number}" for name in cells]
         self.models = [clone(cell) for cell in cells.values()]
         self.together = Together(
-            self.models, data.X, data.y, data.sample_weight, rows=split[0], names=self.names, threads=threads
+            self.models,
+            data.X,
+            data.y,
+            data.sample_weight,
+            rows=split[0],
+            names=self.names,
+            chained=True,
+            threads=threads,
         )
         self.settled = False
         self.fit_time, self.score_time = np.zeros(len(cells)), np.zeros(len(cells))
