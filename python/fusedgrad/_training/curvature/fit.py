@@ -66,6 +66,7 @@ class Fit:
     history : list of Iteration
         Those that are complete, and perhaps one more.
     reached : Reached
+        What there is to return.
     error : DivergedError or None
         Why there is no result.
     """
@@ -112,7 +113,7 @@ class Fit:
         coef, intercept = start.coef.astype(np.float64), start.intercept
         if base is not None and not coef.any():
             intercept = base
-        centre = 0.0 if frame.centre is None else coef @ frame.centre
+        centre = 0.0 if frame.centre is None else np.einsum("kj,j->k", coef, frame.centre)
         return np.vstack([coef.T, intercept + centre]) / frame.unit
 
     def weights(self) -> tuple[NDArray[Any], Floats]:
@@ -123,14 +124,15 @@ class Fit:
         """Coefficients (n_outputs, n_features) in the dtype of the model, and intercepts of rows from zero."""
         frame = self.data.frame
         plain = weights * frame.unit
-        centre = 0.0 if frame.centre is None else frame.centre @ plain[:-1]
+        centre = 0.0 if frame.centre is None else np.einsum("j,jk->k", frame.centre, plain[:-1])
         return np.ascontiguousarray(plain[:-1].T, dtype=self.task.start.coef.dtype), plain[-1] - centre
 
     def iterate(self) -> None:
         """One iteration, and what it means."""
         with np.errstate(all="ignore"):  # columns may be as large as numbers can be
-            self.solver.step()
-        if not np.isfinite(self.solver.value):
+            if self.solver.finite:
+                self.solver.step()
+        if not self.solver.finite:
             self._diverge()
             return
         score, loss, best = None, None, self.reached.best

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ... import _core
 from ..._validation.arrays import as_core
-from .passes import Data, Objective
+from .passes import Data, Objective, times
 from .preconditioners import Hessian, factor
 
 Floats = NDArray[np.float64]
@@ -151,15 +151,21 @@ class Columns:
         )
 
     def times(self, s: Floats) -> Floats:
-        bent = self.bends * (self.columns.T @ s[:-1] + s[-1]) / self.sample
-        return np.vstack([self.columns @ bent, bent.sum(axis=0)]) + self.ridge * s
+        along = self.columns.T @ s[:-1] if self.data.sparse else np.einsum("jm,jk->mk", self.columns, s[:-1])
+        bent = self.bends * (along + s[-1]) / self.sample
+        return np.vstack([_times(self.columns, bent), bent.sum(axis=0)]) + self.ridge * s
 
     def squares(self, Z: Any, slopes: Floats, support: NDArray[np.bool_]) -> float:
         squared = Z.multiply(Z).tocsr() if sp.issparse(Z) else Z * Z
         columns = self.columns.multiply(self.columns) if self.data.sparse else self.columns**2
-        diagonal = np.vstack([columns @ self.bends, self.bends.sum(axis=0)]) / self.sample + self.ridge
+        diagonal = np.vstack([_times(columns, self.bends), self.bends.sum(axis=0)]) / self.sample + self.ridge
         inverse = support / np.maximum(diagonal, 1e-300)
-        return float(((squared @ inverse[:-1] + inverse[-1]) * slopes**2).sum(axis=1).mean())
+        return float(((times(squared, inverse[:-1]) + inverse[-1]) * slopes**2).sum(axis=1).mean())
+
+
+def _times(columns: Any, v: Floats) -> Floats:
+    """Columns times v: not by BLAS, whose sums depend on its threads."""
+    return np.asarray(columns @ v) if sp.issparse(columns) else np.einsum("jm,mk->jk", columns, v)
 
 
 def _columns(data: Data, rows: NDArray[Any]) -> Any:

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ... import _core
-from .passes import Data, Objective
+from .passes import Data, Objective, times, transposed_times
 from .preconditioners import BYTES, FACTORED, penalty_of, spread_places
 
 Floats = NDArray[np.float64]
@@ -107,7 +107,7 @@ class Newton:
         self._share = len(some) / objective.m
         squares = self._Z.multiply(self._Z).tocsr() if data.sparse else self._Z * self._Z
         self.diagonal = self.ridge.copy()
-        self.diagonal[:-1] += _transposed(squares, self._bends)
+        self.diagonal[:-1] += transposed_times(squares, self._bends)
         self.diagonal[-1] += self._bends.sum(axis=0)
         self.diagonal[~(self.diagonal > _TINY)] = 1.0
 
@@ -123,15 +123,15 @@ class Newton:
         if not self.factored:
             squared = Z.multiply(Z).tocsr() if sp.issparse(Z) else Z * Z
             inverse = 1.0 / self.diagonal
-            return float(((squared @ inverse[:-1] + inverse[-1]) * slopes**2).sum(axis=1).mean())
+            return float(((times(squared, inverse[:-1]) + inverse[-1]) * slopes**2).sum(axis=1).mean())
         A = np.column_stack([Z.toarray() if sp.issparse(Z) else Z, np.ones(Z.shape[0])])
         halves = [factor.solve(np.ascontiguousarray(A * scale), half=True) for scale, factor in self.factors]
         return sum(float(((half**2).sum(axis=1) * slopes[:, k] ** 2).mean()) for k, half in enumerate(halves))
 
     def _times(self, v: Floats) -> Floats:
-        bent = self._bends * (_times(self._Z, v[:-1]) + v[-1])
+        bent = self._bends * (times(self._Z, v[:-1]) + v[-1])
         found = self.ridge * v
-        found[:-1] += _transposed(self._Z, bent)
+        found[:-1] += transposed_times(self._Z, bent)
         if self.data.intercept:
             found[-1] += bent.sum(axis=0)
         self.passes += self._share
@@ -154,13 +154,3 @@ class Newton:
             if is_short and not (part * new).sum() > _NEAR * fell.sum():
                 break
         return x
-
-
-def _times(Z: Any, v: Floats) -> Floats:
-    """Z v: not by BLAS, whose sums depend on its threads."""
-    return np.asarray(Z @ v) if sp.issparse(Z) else _core.product(Z, np.ascontiguousarray(v.T), 1)
-
-
-def _transposed(Z: Any, s: Floats) -> Floats:
-    """Z' s."""
-    return np.asarray(Z.T @ s) if sp.issparse(Z) else _core.transposed_product(Z, np.ascontiguousarray(s))

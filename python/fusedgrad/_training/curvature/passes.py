@@ -65,6 +65,16 @@ def l2_of(alpha: float, coef: Floats) -> float:
     return 0.5 * alpha * float(np.einsum("ij,ij->", coef, coef)) if alpha > 0.0 else 0.0
 
 
+def times(Z: Any, v: Floats) -> Floats:
+    """Z v, for dense Z in float64: not by BLAS, whose sums depend on its threads."""
+    return np.asarray(Z @ v) if sp.issparse(Z) else _core.product(np.ascontiguousarray(Z), np.ascontiguousarray(v.T), 1)
+
+
+def transposed_times(Z: Any, s: Floats) -> Floats:
+    """Z' s, likewise."""
+    return np.asarray(Z.T @ s) if sp.issparse(Z) else _core.transposed_product(Z, np.ascontiguousarray(s))
+
+
 class Data:
     """What passes over any of the rows have in common."""
 
@@ -121,7 +131,7 @@ class Data:
         """Rows in units, with a one at the end, and slopes of their losses, weights of the rows included."""
         problem, task = self.problem, self.problem.task
         Z = self.in_units(rows)
-        raw = Z @ weights[:-1] + weights[-1]
+        raw = times(Z, weights[:-1]) + weights[-1]
         weight = problem.row_weights(rows)
         given = Rows(None, task.y[rows], weight, task.labels[0] >= 0, self.multinomial, None)
         points = Points.of(given, problem.loss, raw, problem.targets.scale, kinked=False)

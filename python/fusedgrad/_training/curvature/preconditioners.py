@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ... import _core
-from .passes import Data, Objective
+from .passes import Data, Objective, times
 
 Floats = NDArray[np.float64]
 
@@ -60,7 +60,7 @@ class Diagonal:
     def squares(self, Z: Any, slopes: Floats) -> float:
         squared = Z.multiply(Z).tocsr() if sp.issparse(Z) else Z * Z
         inverse = 1.0 / self.diagonal
-        return float(((squared @ inverse[:-1] + inverse[-1]) * slopes**2).sum(axis=1).mean())
+        return float(((times(squared, inverse[:-1]) + inverse[-1]) * slopes**2).sum(axis=1).mean())
 
 
 class Hessian:
