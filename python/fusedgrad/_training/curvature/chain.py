@@ -106,8 +106,7 @@ class Chain:
         self.trainings = [
             Link(task, f"{name}: ", level) for task, name, level in zip(tasks, names, verbose, strict=True)
         ]
-        strength = [task.objective.l1 + task.objective.l2 for task in tasks]
-        self._order = sorted(self.trainings, key=lambda link: -strength[self.trainings.index(link)])
+        self._order = sorted(self.trainings, key=lambda link: -(link.task.objective.l1 + link.task.objective.l2))
         self._stopped = False
 
     @property

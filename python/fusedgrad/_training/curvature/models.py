@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ... import _core
 from ..._validation.arrays import as_core
-from .passes import Data, Objective, times
-from .preconditioners import Hessian, factor
+from .passes import Data, Objective
+from .preconditioners import Hessian, factor, squares_by
 
 Floats = NDArray[np.float64]
 
@@ -26,12 +26,6 @@ class Penalty(NamedTuple):
 
     def value(self, weights: Floats) -> float:
         return float((self.strength * np.abs(weights)).sum())
-
-    def violations(self, weights: Floats, gradient: Floats) -> Floats:
-        """The subgradient of least size, without its signs."""
-        at_zero = np.maximum((-gradient if self.positive else np.abs(gradient)) - self.strength, 0.0)
-        at_zero[-1] = np.abs(gradient[-1])
-        return np.where(weights != 0.0, np.abs(gradient + self.strength * np.sign(weights)), at_zero)
 
 
 class Terms(NamedTuple):
@@ -156,11 +150,9 @@ class Columns:
         return np.vstack([_times(self.columns, bent), bent.sum(axis=0)]) + self.ridge * s
 
     def squares(self, Z: Any, slopes: Floats, support: NDArray[np.bool_]) -> float:
-        squared = Z.multiply(Z).tocsr() if sp.issparse(Z) else Z * Z
         columns = self.columns.multiply(self.columns) if self.data.sparse else self.columns**2
         diagonal = np.vstack([_times(columns, self.bends), self.bends.sum(axis=0)]) / self.sample + self.ridge
-        inverse = support / np.maximum(diagonal, 1e-300)
-        return float(((times(squared, inverse[:-1]) + inverse[-1]) * slopes**2).sum(axis=1).mean())
+        return squares_by(support / np.maximum(diagonal, 1e-300), Z, slopes)
 
 
 def _times(columns: Any, v: Floats) -> Floats:

@@ -13,9 +13,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from ... import _core
 from .passes import Data, Objective, times, transposed_times
-from .preconditioners import BYTES, FACTORED, penalty_of, spread_places
+from .preconditioners import BYTES, FACTORED, factor, guarded, penalty_of, spread_places, squares_by
 
 Floats = NDArray[np.float64]
 
@@ -74,28 +73,18 @@ class Newton:
         data, columns = self.data, np.arange(self.data.features, dtype=np.uint32)
         places = np.flatnonzero(bends)
         some = places[spread_places(len(places), sample_of(data))]
-        H, diagonal, added = np.diag(ridge), ridge, _RIDGE
+        H, full, added = np.zeros((len(ridge), len(ridge))), np.zeros(len(ridge)), _RIDGE
         if len(some):
             weight = bends[some] * (bends[places].sum() / bends[some].sum() * len(some) / objective.m)
-            H += data.gram(np.ascontiguousarray(objective.rows[some]), weight, columns)
-            diagonal = np.diag(H)
+            H = data.gram(np.ascontiguousarray(objective.rows[some]), weight, columns)
         if len(some) < len(places):  # a column may be rare
             weight = bends[places, None] * (len(places) / objective.m)
             full = data.squares(np.ascontiguousarray(objective.rows[places]), weight)[:, 0] + ridge
-            diagonal = np.maximum(diagonal, np.where(np.isfinite(full), full, 0.0))
             added = _MISSED * min(1.0, len(H) / len(some))
         if not data.intercept:
-            H[-1], H[:, -1] = 0.0, 0.0
-            diagonal = np.append(diagonal[:-1], 1.0)
-        scale = 1.0 / np.sqrt(np.where(diagonal > _TINY, diagonal, 1.0))
-        H = H * scale * scale[:, None]
-        H[~np.isfinite(H)] = 0.0
-        np.fill_diagonal(H, 1.0)
-        while True:
-            factor = _core.Factor(np.ascontiguousarray(H + added * np.eye(len(H))))
-            if factor.positive:
-                return scale, factor
-            added *= 100.0
+            full[-1] = 1.0
+        scale, H = guarded(H, full, ridge)
+        return scale, factor(H, added)
 
     def _keep_rows(self, objective: Objective, bends: Floats) -> None:
         data = self.data
@@ -121,9 +110,7 @@ class Newton:
     def squares(self, Z: Any, slopes: Floats) -> float:
         """Mean squared size of the rows' gradients, Z times slopes, in the metric of H^-1."""
         if not self.factored:
-            squared = Z.multiply(Z).tocsr() if sp.issparse(Z) else Z * Z
-            inverse = 1.0 / self.diagonal
-            return float(((times(squared, inverse[:-1]) + inverse[-1]) * slopes**2).sum(axis=1).mean())
+            return squares_by(1.0 / self.diagonal, Z, slopes)
         A = np.column_stack([Z.toarray() if sp.issparse(Z) else Z, np.ones(Z.shape[0])])
         halves = [factor.solve(np.ascontiguousarray(A * scale), half=True) for scale, factor in self.factors]
         return sum(float(((half**2).sum(axis=1) * slopes[:, k] ** 2).mean()) for k, half in enumerate(halves))

@@ -161,23 +161,13 @@ class Data:
 
 
 class Objective:
-    """Mean loss and penalty of some rows.
-
-    Attributes
-    ----------
-    passes : int
-        Looks so far.
-    interrupted : bool
-        Whether Ctrl-C has broken off the last one.
-    """
+    """Mean loss and penalty of some rows."""
 
     def __init__(self, data: Data, m: int):
         self.data, self.rows = data, data.some(m)
         self.m = len(self.rows)
         self._pass = data.row_pass(self.rows)
         self.way = data.way
-        self.passes = 0
-        self.interrupted = False
 
     def average_over(self, way: Floats) -> None:
         """Let losses with kinks be means over `way` (outputs,) to both sides, from the next look on."""
@@ -197,9 +187,7 @@ class Objective:
         unit, alpha = self.data.frame.unit, self.data.alpha
         plain = weights * unit
         found = self._pass.evaluate(np.ascontiguousarray(plain), self.data.threads)
-        self.passes += 1
         if found is None:
-            self.interrupted = True
             raise KeyboardInterrupt
         losses, gradient = found
         value = float(losses.sum()) / self.m + self._penalty(weights)

@@ -45,6 +45,12 @@ def diagonal_of(objective: Objective, bends: Floats) -> Floats:
     return np.where(np.isfinite(found), found, np.finfo(np.float64).max ** 0.25)
 
 
+def squares_by(inverse: Floats, Z: Any, slopes: Floats) -> float:
+    """Mean squared size of the rows' gradients, Z times slopes, in the metric of an inverse diagonal."""
+    squared = Z.multiply(Z).tocsr() if sp.issparse(Z) else Z * Z
+    return float(((times(squared, inverse[:-1]) + inverse[-1]) * slopes**2).sum(axis=1).mean())
+
+
 class Diagonal:
     """The diagonal alone."""
 
@@ -58,9 +64,7 @@ class Diagonal:
         return g / self.diagonal
 
     def squares(self, Z: Any, slopes: Floats) -> float:
-        squared = Z.multiply(Z).tocsr() if sp.issparse(Z) else Z * Z
-        inverse = 1.0 / self.diagonal
-        return float(((times(squared, inverse[:-1]) + inverse[-1]) * slopes**2).sum(axis=1).mean())
+        return squares_by(1.0 / self.diagonal, Z, slopes)
 
 
 class Hessian:
@@ -105,7 +109,7 @@ class Hessian:
         for k in range(1 if self.shared else outputs):
             H = data.gram(rows, np.ascontiguousarray(weight[:, k]), self.columns)
             full = (diagonal / self.multiple).max(axis=1)[at] if self.shared else diagonal[at, k]
-            self.matrices.append(_guarded(H, full, penalty))
+            self.matrices.append(guarded(H, full, penalty))
         self.ridge = _ridge(size, self.sample, whole=self.sample == data.n)
 
 
@@ -165,7 +169,7 @@ class Joint:
                 block = data.gram(rows, np.ascontiguousarray(product), columns)
                 H[:, k, :, m] = H[:, m, :, k] = block if k == m else -block
         penalty = np.broadcast_to(penalty_of(data), (d, K)).ravel()
-        self.scale, H = _guarded(H.reshape(d * K, -1), diagonal.ravel(), penalty)
+        self.scale, H = guarded(H.reshape(d * K, -1), diagonal.ravel(), penalty)
         self.factor = factor(H, _ridge(d, self.sample, whole=self.sample == data.n))
 
     def solve(self, g: Floats) -> Floats:
@@ -198,7 +202,7 @@ def _heaviest(diagonal: Floats, data: Data) -> NDArray[Any]:
     return np.sort(np.argpartition(-heavy, HEAVY)[:HEAVY]).astype(np.uint32)
 
 
-def _guarded(H: Floats, full: Floats, penalty: Floats) -> tuple[Floats, Floats]:
+def guarded(H: Floats, full: Floats, penalty: Floats) -> tuple[Floats, Floats]:
     """Scale to a diagonal of ones, which is that of all rows where they have more."""
     H = H + np.diag(penalty)
     diagonal = np.maximum(np.diag(H), np.where(np.isfinite(full), full, 0.0))

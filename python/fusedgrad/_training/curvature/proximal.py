@@ -80,9 +80,8 @@ class Proximal(Solver):
 
     def _moving(self) -> NDArray[np.bool_]:
         """Coordinates that may leave their place."""
-        near = self.penalty.violations(self.weights, self.gradient) > 0.0
         slope = -self.gradient if self.penalty.positive else np.abs(self.gradient)
-        near |= (self.weights != 0.0) | (slope > _NEAR * self.penalty.strength)
+        near = (self.weights != 0.0) | (slope > _NEAR * self.penalty.strength)
         near[-1] = self.data.intercept
         return near
 
