@@ -58,36 +58,60 @@ void fill_block(const Csr<T, I>& X, const WeightedRows& of, Index begin, Index c
     }
 }
 
-// sum (outputs, features + 1) += weight x^2 of row i; the weight itself in the last column.
+// sum (features + 1, outputs) += weight x^2 of rows from `begin` to `end`; the weights themselves in the last row.
 template <class T>
-FG_INLINE void add_squares(const Dense<T>& X, const WeightedRows& of, Index i, Index outputs, double* FG_RESTRICT sum) {
-    const T* FG_RESTRICT const x = X.sample(Index(of.rows[std::size_t(i)])).x;
-    const double *FG_RESTRICT const centre = of.centre, *FG_RESTRICT const unit = of.unit;
+void add_squares(const Dense<T>& X, const WeightedRows& of, Index begin, Index end, Index outputs, double* sum) {
+    const double *const centre = of.centre, *const unit = of.unit;
     const Index n = X.cols();
-    for (Index k = 0; k < outputs; ++k, sum += n + 1) {
-        const double weight = of.weight[i * outputs + k];
-        const auto add = [&](Index j, double from) {
-            const double apart = (double(x[j]) - from) * unit[j];
-            sum[j] += weight * apart * apart;
+    // f(feature, square) for the features of row i.
+    const auto each = [&](Index i, auto f) FG_INLINED {
+        const T* FG_RESTRICT const x = X.sample(Index(of.rows[std::size_t(i)])).x;
+        const auto all_from = [&](auto from) FG_INLINED {
+            for (Index j = 0; j < n; ++j) {
+                const double apart = (double(x[j]) - from(j)) * unit[j];
+                f(j, apart * apart);
+            }
         };
         if (centre)
-            for (Index j = 0; j < n; ++j) add(j, centre[j]);
+            all_from([&](Index j) FG_INLINED { return centre[j]; });
         else
-            for (Index j = 0; j < n; ++j) add(j, 0.0);
-        sum[n] += weight;
+            all_from([](Index) FG_INLINED { return 0.0; });
+    };
+    if (outputs == 1) {
+        double* FG_RESTRICT const to = sum;
+        for (Index i = begin; i < end; ++i) {
+            const double weight = of.weight[i];
+            each(i, [&](Index j, double square) FG_INLINED { to[j] += weight * square; });
+            to[n] += weight;
+        }
+        return;
+    }
+    constexpr Index block = 32;
+    RowMajor<double> squares(block, n + 1);
+    Eigen::Map<RowMajor<double>> sums(sum, n + 1, outputs);
+    for (; begin < end; begin += block) {
+        const Index count = std::min(block, end - begin);
+        for (Index i = 0; i < count; ++i) {
+            double* FG_RESTRICT const to = squares.data() + i * (n + 1);
+            each(begin + i, [&](Index j, double square) FG_INLINED { to[j] = square; });
+            to[n] = 1.0;
+        }
+        const Eigen::Map<const RowMajor<double>> weights(of.weight + begin * outputs, count, outputs);
+        sums.noalias() += squares.topRows(count).transpose() * weights;
     }
 }
 template <class T, class I>
-FG_INLINE void add_squares(const Csr<T, I>& X, const WeightedRows& of, Index i, Index outputs,
-                           double* FG_RESTRICT sum) {
-    const auto row = X.sample(Index(of.rows[std::size_t(i)]));
-    for (Index k = 0; k < outputs; ++k, sum += X.cols() + 1) {
-        const double weight = of.weight[i * outputs + k];
+void add_squares(const Csr<T, I>& X, const WeightedRows& of, Index begin, Index end, Index outputs,
+                 double* FG_RESTRICT sum) {
+    for (Index i = begin; i < end; ++i) {
+        const auto row = X.sample(Index(of.rows[std::size_t(i)]));
+        const double* FG_RESTRICT const weight = of.weight + i * outputs;
         for (Index e = 0; e < row.n; ++e) {
-            const double apart = double(row.x[e]) * of.unit[row.index[e]];
-            sum[Index(row.index[e])] += weight * apart * apart;
+            const double apart = double(row.x[e]) * of.unit[row.index[e]], square = apart * apart;
+            double* FG_RESTRICT const to = sum + Index(row.index[e]) * outputs;
+            for (Index k = 0; k < outputs; ++k) to[k] += weight[k] * square;
         }
-        sum[X.cols()] += weight;
+        for (Index k = 0; k < outputs; ++k) sum[X.cols() * outputs + k] += weight[k];
     }
 }
 
@@ -145,13 +169,9 @@ void weighted_squares(const View& X, const WeightedRows& of, Index outputs, int 
     const double entries = X.mean_length() * double(rows) * double(outputs);
     static TeamSize::Memory sizes;
     const Index chunks = Index(entries / std::max(8192.0, 4.0 * double(size)));
-    std::vector<double> sums(static_cast<std::size_t>(size));
-    detail::sum_by_chunks(sizes, rows, size, chunks, 1e-9 * entries, threads, sums.data(),
-                          [&](Index begin, Index end, double* sum) {
-                              for (Index i = begin; i < end; ++i) detail::add_squares(X, of, i, outputs, sum);
-                          });
-    Eigen::Map<RowMajor<double>>(out, X.cols() + 1, outputs) =
-        Eigen::Map<const RowMajor<double>>(sums.data(), outputs, X.cols() + 1).transpose();
+    detail::sum_by_chunks(
+        sizes, rows, size, chunks, 1e-9 * entries, threads, out,
+        [&](Index begin, Index end, double* sum) { detail::add_squares(X, of, begin, end, outputs, sum); });
 }
 
 }  // namespace fg

@@ -12,7 +12,8 @@ public:
     DensePass(const Dense<T>& X, PassRecipe<T> recipe)
         : Pass<T>(X.rows(), X.cols(), double(X.cols()), std::move(recipe)), X_(X) {
         const Index row = std::max<Index>(1, X.cols()) * Index(sizeof(T));
-        tile_ = std::clamp<Index>((16 << 10) / row, 4, this->tile);
+        // Several outputs read and write their gradient once a tile, which is more than the tile itself.
+        tile_ = this->width_ > 1 ? this->tile : std::clamp<Index>((16 << 10) / row, 4, this->tile);
         if (tile_ > 8) tile_ = tile_ / 8 * 8;
         // Chunks of 32 rows and 16,000 multiply-adds at least, whose gradients take 16 MB at most.
         const Index weights = (X.cols() + 1) * this->width_;

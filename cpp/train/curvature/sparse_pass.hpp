@@ -11,9 +11,9 @@ public:
     SparsePass(const Csr<T, I>& X, bool sorted, PassRecipe<T> recipe)
         : Pass<T>(X.rows(), X.cols(), X.mean_length(), std::move(recipe)), X_(X), sorted_(sorted) {
         // A gradient costs as much as a few entries a feature, so chunks have four a feature; but there are four chunks
-        // where there is work for them.
+        // where there is work for them, or a multiple of that, which teams share evenly.
         const double entries = this->length_ * double(this->rows());
-        const Index fit = std::max<Index>(4, Index(entries / (4.0 * double(X.cols() + 1))));
+        const Index fit = 4 * std::max<Index>(1, Index(entries / (16.0 * double(X.cols() + 1))));
         this->cut(std::min({fit, Index(64), Index(entries * double(this->width_) / 8192.0)}));
     }
 

@@ -13,7 +13,7 @@ from .preconditioners import FACTORED
 Floats = NDArray[np.float64]
 
 GROWTH = 4  # times as many rows in the next stage
-LARGE = 0.6  # a share of all rows for which all may be taken
+LARGE = 0.2  # a share of all rows, above which a stage takes all: it costs more than it spares
 NOISY = 512  # rows whose gradients tell the noise
 ARMIJO = 1e-4
 HALVINGS = 20
@@ -140,6 +140,7 @@ class Descent:
 
     def _prove(self, bound: float) -> None:
         """Take over a bound; what another point has proven still holds."""
+        self._newest = bound
         self._lowest = max(self._lowest, self.value - bound)
         self.bound = min(bound, self.value - self._lowest)
 

@@ -37,8 +37,8 @@ class Frame(NamedTuple):
 
     @classmethod
     def of(cls, X: Any, rows: NDArray[Any], *, centred: bool) -> Frame:
-        """As some of the rows tell, which need not be exact."""
-        some = X[rows[:_SAMPLE]]
+        """As these rows tell, which need not be exact."""
+        some = X[rows]
         if sp.issparse(X):
             return cls(None, np.append(_sparse_units(X), 1.0)[:, None])
         some = some.astype(np.float64)
@@ -92,16 +92,19 @@ class Data:
         listed = problem.shared.rows
         rows = np.arange(problem.shared.n, dtype=np.uint32) if listed is None else listed
         self.rows = rows  # in their order
-        self.mixed = rows[np.random.default_rng(task.seeds[0]).permutation(len(rows))]
-        self.frame = Frame.of(task.X, self.mixed, centred=not self.sparse and self.intercept)
+        self._seed = task.seeds[0]
+        self.frame = Frame.of(task.X, self.some(_SAMPLE), centred=not self.sparse and self.intercept)
 
     @property
     def n(self) -> int:
         return len(self.rows)
 
     def some(self, m: int) -> NDArray[Any]:
-        """The first m rows of a random order, in their own order."""
-        return self.rows if m >= self.n else np.sort(self.mixed[:m])
+        """m rows in their own order, one drawn from each of m stretches of the same length."""
+        if m >= self.n:
+            return self.rows
+        drawn = np.random.default_rng([self._seed, m]).random(m)
+        return self.rows[((np.arange(m) + drawn) * (self.n / m)).astype(np.intp).clip(max=self.n - 1)]
 
     def row_pass(self, rows: NDArray[Any]) -> Any:
         problem, task = self.problem, self.problem.task
@@ -216,7 +219,7 @@ class Objective:
             last = size
             if data.multinomial:
                 H = bends.reshape(data.outputs, -1)
-                step = np.linalg.lstsq(H + 1e-12 * np.trace(H) * np.eye(len(H)), slopes, rcond=None)[0]
+                step = np.linalg.lstsq(H, slopes, rcond=1e-9)[0]  # a shift of all classes changes nothing
             else:
                 step = np.where(bends > 0, slopes / np.where(bends > 0, bends, 1.0), 0.0)
             step = np.clip(step, -2 * data.problem.targets.scale, 2 * data.problem.targets.scale)

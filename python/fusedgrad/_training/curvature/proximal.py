@@ -147,5 +147,5 @@ class Proximal(Solver):
             objective = certificate.Composite(data.alpha, data.l1, data.positive)
             loss = smooth - l2_of(data.alpha, coef) - self.floor
             gradient = self.gradient[:-1] / unit[:-1] - data.alpha * coef
-            self._of_intercepts = certificate.of_intercepts(self.gradient[-1], data.problem.targets.scale)
+            self._of_intercepts = self._intercepts(self.gradient[-1])
             self._prove(objective.bound(loss, coef, gradient) + self._of_intercepts + self.slack)

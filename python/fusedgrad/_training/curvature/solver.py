@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 LONGEST = 8  # iterations of a stage
 SLOW = 0.3  # share of the bound that four iterations may leave
 MULTIPLE = 10.0  # of what the preconditioner says, at most, and one part in as many at least
+LOOSE = 2.0  # times the rest of a bound, above which the part of the intercepts makes it looser than it need be
 UNPROVEN = 1e-3  # share of the tolerance that an estimate must be below, where there is no bound
 
 
@@ -39,6 +40,7 @@ class Solver(Descent):
             self._sample = max(2048, 3 * d)  # one factor serves all classes
         self._widened = 0
         self._of_intercepts = 0.0  # part of the bound
+        self._blocked = False  # whether that part alone was in the way of a proof
         self._begin(self._first)
 
     def _begin(self, m: int) -> None:
@@ -123,20 +125,27 @@ class Solver(Descent):
     # ---- the end ----
 
     def _judge(self) -> None:
-        """Find the bound and the estimate; if they are within the tolerance, with the best intercepts."""
+        """Find the bound and the estimate, and whether they are within the tolerance."""
         self._measure()
         if self.tol is None or not self.whole:
             return
-        provable = self.bound - self._of_intercepts <= self.tol * self.size
-        if self.data.intercept and (provable or self._is_near()):
-            shift = self._objective.best_shift()
+        tolerance = self.tol * self.size
+        others = self._newest - self._of_intercepts  # the part of the bound that weights have
+        blocked = others <= tolerance < self.bound
+        again = blocked and self._blocked  # steps have not made the slopes of intercepts small
+        loose = self.bound <= tolerance and self._of_intercepts > LOOSE * others
+        if self.data.intercept and (again or loose):
             to = self.weights.copy()
-            to[-1] += shift
+            to[-1] += self._objective.best_shift()
             value, gradient = self._look(to)
             if np.isfinite(value) and value <= self._level + 1e-6 * abs(self._level):
                 self._keep(to, value, gradient)
                 self._measure()
+        self._blocked = blocked
         self.done = self._is_near()
+
+    def _intercepts(self, slopes: Floats) -> float:
+        return certificate.of_intercepts(slopes, self.data.problem.targets.scale)
 
     def _is_near(self) -> bool:
         assert self.tol is not None
@@ -148,9 +157,8 @@ class Solver(Descent):
 
     def _measure(self) -> None:
         data = self.data
-        scale = data.problem.targets.scale
-        self._of_intercepts = certificate.of_intercepts(self.gradient[-1], scale)
-        self._prove(certificate.bound(self.gradient, data.frame.unit, data.alpha, scale))
+        self._of_intercepts = self._intercepts(self.gradient[-1])
+        self._prove(certificate.bound(self.gradient, data.frame.unit, data.alpha, data.problem.targets.scale))
         self.estimate = 0.5 * dot(self.gradient, self._matrix.solve(self.gradient))
 
     def _is_slow(self) -> bool:
