@@ -21,6 +21,7 @@ from .search import Limits
 RESULTS = Path(__file__).parents[1] / "results" / "quality"
 LONG = Limits(fit=4.0, solver=20.0, finalists=3, rounds=5)
 LONG_QUICK = Limits(fit=0.5, solver=3.0, finalists=3, rounds=2)
+RESUMED = Limits(fit=4.0, solver=6.0, finalists=2, rounds=3)
 SHORT = Limits(fit=2.0, solver=3.0, finalists=1, rounds=3)
 SHORT_QUICK = Limits(fit=0.2, solver=0.3, finalists=1, rounds=1)
 QUICK_PROBLEMS = ("dense-logistic",)
@@ -31,12 +32,20 @@ def versions() -> dict[str, ModuleType]:
     return {name: solver for name, solver in discover("quality.solvers").items() if hasattr(solver, "VERSION")}
 
 
+def problems_of(path: Path | None) -> list[dict[str, Any]]:
+    """Return the problems of a report; none where there is no such file."""
+    return json.loads(path.read_text(encoding="utf-8"))["problems"] if path is not None and path.exists() else []
+
+
+def newest() -> Path | None:
+    """Return the newest report that is kept."""
+    return max(RESULTS.glob("*.json"), default=None)
+
+
 def race(*, quick: bool) -> dict[str, Any]:
     """Let all solvers race, who start with the settings of the newest long search; `quick`: on fewer problems."""
-    newest = max(RESULTS.glob("*.json"), default=None)
-    kept = json.loads(newest.read_text(encoding="utf-8"))["problems"] if newest is not None else []
     names = QUICK_PROBLEMS if quick else list(discover("quality.problems"))
-    return run(names, SHORT_QUICK if quick else SHORT, scale=0.1 if quick else 1.0, kept=kept)
+    return run(names, SHORT_QUICK if quick else SHORT, scale=0.1 if quick else 1.0, kept=problems_of(newest()))
 
 
 def run(
@@ -46,12 +55,14 @@ def run(
     scale: float,
     kept: Sequence[dict[str, Any]] = (),
     only: Sequence[str] = (),
+    beside: Sequence[dict[str, Any]] = (),
     keep: Callable[[dict[str, Any]], None] = lambda report: None,
 ) -> dict[str, Any]:
     """Let solvers race on the named problems, and return the report.
 
-    `kept` are the problems of an earlier report; `only` names peers that race with ours, where not all do; `keep` is
-    called with the report after every problem.
+    `kept` are the problems of an earlier report, whose settings solvers start with; `only` names peers that race with
+    ours, where not all do; `beside` are problems that were run before and stay in the report, unless they run again;
+    `keep` is called with the report after every problem.
     """
     problems, solvers = discover("quality.problems"), discover("quality.solvers")
     if only:
@@ -63,8 +74,8 @@ def run(
         "levels": search.LEVELS,
         "rounds": limits.rounds,
         "missing": [name for name, solver in solvers.items() if getattr(solver, "VERSION", "built in") is None],
-        "problems": [],
     }
+    done = {problem["problem"]: problem for problem in beside}
     for name in names:
         print(f"{name} ...", file=sys.stderr, flush=True)
         remark = getattr(problems[name], "REMARK", "")
@@ -72,11 +83,11 @@ def run(
         try:
             task = problems[name].make(scale)
         except FileNotFoundError as reason:
-            result["problems"].append({**described, "skipped": str(reason)})
+            done[name] = {**described, "skipped": str(reason)}
             continue
         patience = getattr(problems[name], "PATIENCE", 1)
         rows = search.race(task, solvers, limits.times(patience), earlier.get(name, []))
-        result["problems"].append({**described, "optimum": task.optimum, **report.verdict(rows), "rows": rows})
+        done[name] = {**described, "optimum": task.optimum, **report.verdict(rows), "rows": rows}
         del task  # before the next problem makes its data
-        keep(result)
-    return result
+        keep({**result, "problems": list(done.values())})
+    return {**result, "problems": [done[name] for name in problems if name in done]}

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench import discover, machine
 
-from . import LONG, LONG_QUICK, report, run, versions
+from . import LONG, LONG_QUICK, RESUMED, newest, problems_of, report, run, versions
 
 
 def main() -> None:
@@ -23,7 +23,13 @@ def main() -> None:
     peers = [name for name in discover("quality.solvers") if name not in report.OURS]
     parser.add_argument("--peers", nargs="+", metavar="NAME", choices=peers, default=[], help="peers to run beside us")
     parser.add_argument("--quick", action="store_true", help="a tenth of the synthetic data, and little time to search")
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the report here, and its picture beside it")
+    parser.add_argument("--short", action="store_true", help="search for seconds, from the settings of the last report")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="PATH",
+        help="write the report here, and its picture beside it; problems that it has and that do not run now stay",
+    )
     parser.add_argument("--table", type=Path, metavar="PATH", help="run nothing; print this report, draw its picture")
     arguments = parser.parse_args()
     path = arguments.table or arguments.json
@@ -36,7 +42,18 @@ def main() -> None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(json.dumps({"machine": described, **raced}, indent=1) + "\n", encoding="utf-8")
 
-        raced = run(arguments.only, limits, scale=scale, only=arguments.peers, keep=keep)
+        if arguments.short:
+            limits = RESUMED
+        beside = problems_of(path)
+        raced = run(
+            arguments.only,
+            limits,
+            scale=scale,
+            kept=[*problems_of(newest()), *beside] if arguments.short else (),
+            only=arguments.peers,
+            beside=beside,
+            keep=keep,
+        )
         keep(raced)
         result = {"machine": described, **raced}
     else:
