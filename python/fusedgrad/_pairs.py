@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _LEAST = 1e-12  # cosine between a step and the change of the gradient, below which they tell nothing
+_TINY = 1e-290  # product of the two, below which so do numbers that have lost their decimals
 
 
 def dot(a: Floats, b: Floats) -> float:
@@ -43,7 +44,7 @@ class Pairs:
     def add(self, s: Floats, y: Floats) -> None:
         """Keep a pair, if the gradient has grown along the step."""
         along = dot(s, y)
-        if along > _LEAST * np.sqrt(dot(s, s) * dot(y, y)):
+        if along > max(_TINY, _LEAST * np.sqrt(dot(s, s) * dot(y, y))):
             self.kept.append((s, y, 1.0 / along))
 
     def solve(self, g: Floats, inverse: Callable[[Floats], Floats], most: float = np.inf) -> Floats:
@@ -56,7 +57,8 @@ class Pairs:
         found = inverse(q)
         if self.kept:
             s, y, _ = self.kept[-1]
-            found *= min(most, max(1.0 / most, dot(s, y) / dot(y, inverse(y))))
+            expected = dot(y, inverse(y))  # zero where y is so small that it underflows
+            found *= min(most, max(1.0 / most, dot(s, y) / expected)) if expected > 0.0 else 1.0
         for (s, y, scale), share in zip(self.kept, reversed(shares), strict=True):
             found += s * (share - scale * dot(y, found))
         return found
