@@ -359,3 +359,39 @@ def test_solvers_are_descriptions():
         LBFGS(0)
     with pytest.raises(ValueError, match="optimizer"):
         SGDClassifier(optimizer="newton").fit([[0.0], [1.0]], [0, 1])
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"loss": "log_loss"},
+        {"loss": "log_loss", "multi_class": "multinomial"},
+        {"loss": "log_loss", "penalty": "l1"},
+        {"loss": "hinge"},
+        {"loss": "hinge", "penalty": "elasticnet"},
+    ],
+    ids=str,
+)
+def test_sparse_matrices_are_as_good_as_sparse_arrays(params, index):
+    rng = np.random.default_rng(0)
+    X = sp.random_array((20_000, 30), density=0.2, format="csr", rng=rng)  # rows enough for samples that grow
+    X = sp.csr_array((X.data, X.indices.astype(index), X.indptr.astype(index)), shape=X.shape)
+    y = np.argmax(X @ rng.normal(size=(30, 3)) + rng.gumbel(size=(20_000, 3)), axis=1)
+    model = SGDClassifier(optimizer="auto", tol=1e-2, random_state=0, **params)
+    of_array, of_matrix = (clone(model).fit(A, y) for A in (X, sp.csr_matrix(X)))
+    np.testing.assert_array_equal(of_matrix.coef_, of_array.coef_)
+    np.testing.assert_array_equal(of_matrix.intercept_, of_array.intercept_)
+    assert of_matrix.score(sp.csr_matrix(X), y) == of_array.score(X, y) > 0.4
+
+
+def test_intercepts_of_a_softmax_sum_to_zero():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 5)) + 3
+    y = rng.integers(0, 4, size=400)
+    weight = rng.integers(0, 3, size=400)
+    fit = SGDClassifier("log_loss", multi_class="multinomial", optimizer="auto", tol=0, alpha=1e-2)
+    weighted = clone(fit).fit(X, y, sample_weight=weight)
+    repeated = clone(fit).fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+    assert abs(weighted.intercept_.sum()) < 1e-12
+    np.testing.assert_allclose(weighted.decision_function(X), repeated.decision_function(X), rtol=1e-6, atol=1e-8)

@@ -118,15 +118,16 @@ def check_X(estimator: BaseEstimator, X: Any, *, dtypes: tuple[Any, ...] = FLOAT
 
 
 def _for_core(X: Any) -> Any:
-    """X in aligned arrays; the two of a CSR matrix that hold indices in one type."""
+    """X in aligned arrays; sparse X as a CSR array, whose `*` multiplies numbers, with all indices in one type."""
     if not sp.issparse(X):
         return aligned(X)
+    X = sp.csr_array(X)  # a container of its own for the same numbers
     parts = X.data, X.indices, X.indptr
     if X.indices.dtype == X.indptr.dtype and all(part.flags.aligned for part in parts):
         return X
     index = X.indices.dtype if X.indices.dtype == X.indptr.dtype else np.dtype(np.int64)
-    # A container of its own: the one that was given stays as it is.
-    return type(X)((aligned(X.data), *(aligned(part.astype(index, copy=False)) for part in parts[1:])), shape=X.shape)
+    rows = [aligned(part.astype(index, copy=False)) for part in parts[1:]]
+    return sp.csr_array((aligned(X.data), *rows), shape=X.shape)
 
 
 def as_core(X: Any) -> Any:

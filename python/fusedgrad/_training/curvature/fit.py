@@ -124,8 +124,10 @@ class Fit:
         """Coefficients (n_outputs, n_features) in the dtype of the model, and intercepts of rows from zero."""
         frame = self.data.frame
         plain = weights * frame.unit
-        centre = 0.0 if frame.centre is None else np.einsum("j,jk->k", frame.centre, plain[:-1])
-        return np.ascontiguousarray(plain[:-1].T, dtype=self.task.start.coef.dtype), plain[-1] - centre
+        intercept = plain[-1] - (0.0 if frame.centre is None else np.einsum("j,jk->k", frame.centre, plain[:-1]))
+        if self.data.multinomial and self.data.intercept:  # a softmax does not see what they have in common
+            intercept -= intercept.mean()
+        return np.ascontiguousarray(plain[:-1].T, dtype=self.task.start.coef.dtype), intercept
 
     def iterate(self) -> None:
         """One iteration, and what it means."""
