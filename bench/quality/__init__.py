@@ -21,7 +21,7 @@ from .search import Limits
 RESULTS = Path(__file__).parents[1] / "results" / "quality"
 LONG = Limits(fit=4.0, solver=20.0, finalists=3, rounds=5)
 LONG_QUICK = Limits(fit=0.5, solver=3.0, finalists=3, rounds=2)
-RESUMED = Limits(fit=4.0, solver=6.0, finalists=2, rounds=3)
+RESUMED = Limits(fit=3.0, solver=4.0, finalists=1, rounds=3)
 SHORT = Limits(fit=2.0, solver=3.0, finalists=1, rounds=3)
 SHORT_QUICK = Limits(fit=0.2, solver=0.3, finalists=1, rounds=1)
 QUICK_PROBLEMS = ("dense-logistic",)

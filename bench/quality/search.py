@@ -20,6 +20,7 @@ from .task import Task, Weights
 
 GOAL = 1e-3  # the gap to reach
 LEVELS = (GOAL, 1e-2, 1e-4, 1e-6)  # all gaps that are raced for, in the order of the search
+FAR = 3.0  # times the fastest, whose settings run once in the final: more runs would not change who is first
 BUDGETS = (1, 2, 3, 5, 8, 12, 18, 27, 40, 60, 90, 135, 200, 300, 450, 700, 1000)
 
 
@@ -82,8 +83,8 @@ class Limits:
     """How long the search may take: the seconds of a fit that is the last one of its way, and of a solver's search.
 
     `finalists` is how many settings of a solver go to the final, which has so many `rounds`, each with another seed;
-    fewer for settings whose runs have taken longer than a solver's search may. Levels other than the goal, which start
-    from what was found for it, have half the time and one finalist.
+    fewer for settings whose runs have taken longer than a solver's search may, and one for those that are far behind.
+    Levels other than the goal, which start from what was found for it, have half the time and one finalist.
     """
 
     fit: float
@@ -115,15 +116,26 @@ def race(
             found[name], finalists = _levels(runner, solver.ways(task), name, kept, limits)
             finals[name] = {level: [[point] for point in points] for level, points in finalists.items()}
     for seed in range(limits.rounds):
+        fastest = {level: _fastest(finals, level) for level in LEVELS}
         for levels in finals.values():
-            for runs in (runs for each in levels.values() for runs in each):
+            for level, runs in ((level, runs) for level, each in levels.items() for runs in each):
                 point, *timed = runs
-                if sum(run.seconds for run in timed) <= limits.solver:
+                if not timed or (timed[0].seconds <= FAR * fastest[level] and _total(timed) <= limits.solver):
                     runs.append(runner(point.way, point.budget, seed, point.threads))
     return [
         {"solver": name, **(_row(finals[name], found[name]) if name in found else {"skipped": solver.why_not(task)})}
         for name, solver in solvers.items()
     ]
+
+
+def _fastest(finals: dict[str, Finals], level: float) -> float:
+    """The seconds of the fastest run of the final, so far, that arrived at a level."""
+    runs = (point for levels in finals.values() for each in levels.get(level, []) for point in each[1:])
+    return min((point.seconds for point in runs if point.arrived(level)), default=np.inf)
+
+
+def _total(points: Sequence[Point]) -> float:
+    return sum(point.seconds for point in points)
 
 
 def _levels(
@@ -276,6 +288,7 @@ def _reached(finals: Finals, points: list[Point], level: float) -> dict[str, Any
         "seconds": median(seconds),
         "spread": [min(seconds), max(seconds)],
         "gap": max(point.gap for point in runs),
+        "runs": len(seconds),
     }
 
 
