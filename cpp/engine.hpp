@@ -48,6 +48,13 @@ struct Numbers {
     Index size = 0;
 };
 
+// A column of a table, its numbers in one piece.
+enum class ColumnType { float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64 };
+struct Column {
+    ColumnType type = ColumnType::float64;
+    const void* values = nullptr;
+};
+
 // ---- the sequential engine ----
 
 struct SequentialOutput {
@@ -357,6 +364,9 @@ public:
     // Of a dense X: see kernel/column_moments.hpp; `listed` without data: all rows.
     virtual void column_moments(const Matrix& X, std::span<const std::uint32_t> listed, const double* shift,
                                 int threads, double* out) const = 0;
+    // out (rows, columns), in C order and of the dtype, of columns with so many rows each.
+    virtual void rows_of_columns(std::span<const Column> columns, Index rows, Dtype dtype, void* out,
+                                 int threads) const = 0;
     // out (cols, outputs) = X' S of a dense X and S (rows, outputs).
     virtual void transposed_product(const Matrix& X, const double* S, Index outputs, double* out) const = 0;
     // out (cols, cols) = X' diag(factor) X / rows of a dense X in float64.

@@ -50,6 +50,7 @@ ROOMS = {
     "_validation": ("_core", "_threads"),
     "_parts": ("_validation",),
     "_pairs": (),
+    "data": ("_core",),
     "losses": ("_core", "_validation", "_parts"),
     "schedules": ("_validation", "_parts"),
     "layers": ("_core", "_validation", "_parts"),
@@ -66,7 +67,7 @@ ROOMS = {
         *("exceptions", "_atomic", "_threads", "_validation", "losses", "schedules", "layers", "optimizers"),
         *("_training", "_estimator"),
     ),
-    "_public": ("losses", "schedules", "layers", "optimizers", "linear_model", "neural_network"),
+    "_public": ("data", "losses", "schedules", "layers", "optimizers", "linear_model", "neural_network"),
 }
 COMPILED = {"_bindings"}
 FRONT = ("", "__main__")  # the package itself and its command, which may import everything

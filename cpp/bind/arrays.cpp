@@ -1,6 +1,8 @@
 // What is asked of arrays between steps.
 #include "bind/arrays.hpp"
 
+#include <vector>
+
 #include "bind/gil.hpp"
 
 namespace fg {
@@ -47,6 +49,39 @@ py::array_t<double> column_moments(const py::array& X, const py::object& rows, c
     double* const to = out.mutable_data();
     const WithoutGil unlocked;
     engine().column_moments(x, listed, from, threads, to);
+    return out;
+}
+
+ColumnType column_type_of(const py::array& column) {
+    using enum ColumnType;
+    const bool plain = column.ndim() == 1 && (column.strides(0) == column.itemsize() || column.size() <= 1) &&
+                       (column.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) && column.dtype().byteorder() != '>';
+    const int step = column.itemsize() == 1 ? 0 : column.itemsize() == 2 ? 1 : column.itemsize() == 4 ? 2 : 3;
+    constexpr ColumnType whole[] = {int8, int16, int32, int64}, natural[] = {uint8, uint16, uint32, uint64};
+    const char kind = column.dtype().kind();
+    require(
+        plain && (kind == 'i' || kind == 'u' || (kind == 'f' && (step == 3 || step == 2) && column.itemsize() <= 8)),
+        "columns: expected aligned one-dimensional arrays in one piece, of float32, float64 or integers");
+    if (kind == 'f') return step == 2 ? float32 : float64;
+    return kind == 'i' ? whole[step] : natural[step];
+}
+
+py::array rows_of_columns(const py::list& columns, const py::dtype& dtype, int threads) {
+    require(dtype.kind() == 'f' && (dtype.itemsize() == 4 || dtype.itemsize() == 8), "dtype: float32 or float64");
+    require(!columns.empty(), "columns: there is none");
+    const Index rows = py::cast<py::array>(columns[0]).size();
+    std::vector<py::array> kept;
+    std::vector<Column> given;
+    for (const auto& each : columns) {
+        kept.push_back(py::cast<py::array>(each));
+        given.push_back({column_type_of(kept.back()), kept.back().data()});
+        require(kept.back().size() == rows, "columns: they must have the same number of rows");
+    }
+    const Dtype to = dtype.itemsize() == 4 ? Dtype::float32 : Dtype::float64;
+    auto out = empty(to, {rows, Index(given.size())});
+    void* const values = out.mutable_data();
+    const WithoutGil unlocked;
+    engine().rows_of_columns(given, rows, to, values, threads);
     return out;
 }
 
@@ -132,6 +167,8 @@ void bind_arrays(py::module_& m) {
           "Of the mean of factor (x, one)'(x, one) over the rows x, by the power method from (start, 1).");
     m.def("column_moments", &column_moments, py::arg("X"), py::arg("rows"), py::arg("shift"), py::arg("threads") = 1,
           "(4, d): least, largest, sum of x - shift and of its square, of the columns of a dense X; rows None: all.");
+    m.def("rows_of_columns", &rows_of_columns, py::arg("columns"), py::arg("dtype"), py::arg("threads") = 1,
+          "(rows, columns), in C order, of a list of one-dimensional arrays of numbers.");
     m.def("transposed_product", &transposed_product, py::arg("X"), py::arg("S"), "X' S of a dense X, in float64.");
     m.def("weighted_gram", &weighted_gram, py::arg("X"), py::arg("factor"), "X' diag(factor) X / n of X (n, d).");
     m.def("solve_positive", &solve_positive, py::arg("H"), py::arg("g"),

@@ -10,6 +10,7 @@
 #include "engine/kernel_engine.hpp"
 #include "kernel/column_moments.hpp"
 #include "kernel/linear_algebra.hpp"
+#include "kernel/rows_of_columns.hpp"
 #include "kernel/scores.hpp"
 
 namespace fg {
@@ -53,6 +54,33 @@ bool all_finite_of(const T* x, Index n, int threads) {
     return finite;
 }
 
+template <class T>
+detail::ColumnReader<T> reader_of(ColumnType type) {
+    switch (type) {
+        case ColumnType::float32:
+            return detail::read_column<T, float>;
+        case ColumnType::float64:
+            return detail::read_column<T, double>;
+        case ColumnType::int8:
+            return detail::read_column<T, std::int8_t>;
+        case ColumnType::int16:
+            return detail::read_column<T, std::int16_t>;
+        case ColumnType::int32:
+            return detail::read_column<T, std::int32_t>;
+        case ColumnType::int64:
+            return detail::read_column<T, std::int64_t>;
+        case ColumnType::uint8:
+            return detail::read_column<T, std::uint8_t>;
+        case ColumnType::uint16:
+            return detail::read_column<T, std::uint16_t>;
+        case ColumnType::uint32:
+            return detail::read_column<T, std::uint32_t>;
+        case ColumnType::uint64:
+            return detail::read_column<T, std::uint64_t>;
+    }
+    throw BadArgument("columns: no such type");
+}
+
 }  // namespace
 
 void KernelEngine::check_sparse(const Matrix& X, int threads) const {
@@ -86,6 +114,16 @@ void KernelEngine::column_moments(const Matrix& X, std::span<const std::uint32_t
         using T = decltype(number);
         const Index rows = listed.data() ? Index(listed.size()) : X.rows;
         fg::column_moments(static_cast<const T*>(X.values), X.cols, listed.data(), rows, shift, threads, out);
+    });
+}
+
+void KernelEngine::rows_of_columns(std::span<const Column> columns, Index rows, Dtype dtype, void* out,
+                                   int threads) const {
+    with_type(dtype, [&](auto number) {
+        using T = decltype(number);
+        std::vector<ReadColumn<T>> read;
+        for (const auto& column : columns) read.push_back({column.values, reader_of<T>(column.type)});
+        fg::rows_of_columns(std::span<const ReadColumn<T>>(read), rows, static_cast<T*>(out), threads);
     });
 }
 

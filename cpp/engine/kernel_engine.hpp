@@ -55,6 +55,8 @@ public:
     void product(const Matrix& X, const void* W, Index outputs, void* out, int threads) const override;
     void column_moments(const Matrix& X, std::span<const std::uint32_t> listed, const double* shift, int threads,
                         double* out) const override;
+    void rows_of_columns(std::span<const Column> columns, Index rows, Dtype dtype, void* out,
+                         int threads) const override;
     void transposed_product(const Matrix& X, const double* S, Index outputs, double* out) const override;
     void weighted_gram(const Matrix& X, const double* factor, double* out) const override;
     void solve_positive(const double* H, Index size, const double* g, double* out) const override;

@@ -25,6 +25,7 @@ from ._bindings import (
     outputs_width,
     product,
     row_order,
+    rows_of_columns,
     rule_catalog,
     rule_slots,
     score_margins,

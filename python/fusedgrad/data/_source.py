@@ -1,0 +1,150 @@
+"""What a source of rows is."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from ._block import Block
+from ._map import MappedReader, arguments_of, function_identity
+from ._reader import Reader
+
+_FRAMES = (None, "pandas", "polars", "pyarrow")
+
+
+def _short(value: Any) -> str:
+    """A value in a repr: arrays by shape and dtype, functions by name."""
+    if isinstance(value, np.ndarray) or sp.issparse(value):
+        return f"<{value.shape} {value.dtype}>"
+    if callable(value):
+        return getattr(value, "__qualname__", type(value).__qualname__)
+    return repr(value)
+
+
+class Source(ABC):
+    """Rows that are read block by block: what `fit` takes in place of arrays where data do not fit into memory.
+
+    A source describes where rows are. It holds no open file, never changes, and can be read as often as wanted.
+
+    See Also
+    --------
+    Parquet, CSV, Arrow, SVMLight, Npy : Files.
+    Array, Batches : What is in memory, and what a function makes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fusedgrad.data import Array
+    >>> source = Array(np.arange(6.0).reshape(3, 2), np.array([0, 1, 0]), group=2)
+    >>> [block.X.tolist() for block in source.map(np.square)]
+    [[[0.0, 1.0], [4.0, 9.0]], [[16.0, 25.0]]]
+    """
+
+    @abstractmethod
+    def open(self) -> Reader:
+        """Open the source, to read it.
+
+        Returns
+        -------
+        reader : Reader
+            A context manager.
+
+        Raises
+        ------
+        FileNotFoundError
+            If a file is not there.
+        ValueError
+            If files are broken, empty, or not alike.
+        """
+
+    @property
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """What is read, in terms of JSON: paths, sizes, times of change, options. Equal if the rows are the same."""
+
+    def map(self, function: Callable[..., Any], *, frame: str | None = None) -> Source:
+        """Change rows while they are read.
+
+        Parameters
+        ----------
+        function : callable
+            ``function(X)`` returns another X with as many rows, such as the ``transform`` of a fitted scaler;
+            ``function(X, y)`` returns ``(X, y)`` or ``(X, y, weight)``. The arguments that it must be given decide
+            which. X is an array or a csr_array of some rows; it may be read-only.
+        frame : {None, 'pandas', 'polars', 'pyarrow'}, default=None
+            Hand the columns of X over as a data frame of this library, with their names and types: strings, dates and
+            categories, too. Of sources with columns only. None: X in numbers.
+
+        Returns
+        -------
+        source : Source
+            The rows as the function returns them.
+
+        Raises
+        ------
+        TypeError
+            If the function takes other arguments.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fusedgrad.data import Array
+        >>> from sklearn.preprocessing import StandardScaler
+        >>> source = Array(np.arange(6.0).reshape(3, 2))
+        >>> scaler = StandardScaler()
+        >>> for block in source:
+        ...     scaler = scaler.partial_fit(block.X)
+        >>> [block.X.round(2).tolist() for block in source.map(scaler.transform)]
+        [[[-1.22, -1.22], [0.0, 0.0], [1.22, 1.22]]]
+        """
+        if frame not in _FRAMES:
+            raise ValueError(f"frame must be None, 'pandas', 'polars' or 'pyarrow', not {frame!r}.")
+        arguments_of(function)
+        return Mapped(self, function, frame)
+
+    def __iter__(self) -> Iterator[Block]:
+        with self.open() as reader:
+            yield from reader
+
+    def __repr__(self) -> str:
+        shown = []
+        for field in fields(self):  # type: ignore[arg-type]  # every source is a dataclass
+            value = getattr(self, field.name)
+            required = field.default is MISSING
+            changed = value is not None if field.default is None else required or value != field.default
+            if field.repr and changed:
+                shown.append(_short(value) if required else f"{field.name}={_short(value)}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Mapped(Source):
+    """A source whose rows a function changes; see `Source.map`."""
+
+    source: Source
+    function: Callable[..., Any]
+    frame: str | None = None
+
+    def open(self) -> Reader:
+        return MappedReader(self.source.open(), self.function, self.frame)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        function = function_identity(self.function)
+        return {"kind": "Mapped", "source": self.source.identity, "function": function, "frame": self.frame}
+
+    def __repr__(self) -> str:
+        frame = f", frame={self.frame!r}" if self.frame else ""
+        return f"{self.source!r}.map({_short(self.function)}{frame})"
+
+
+def as_path(path: str | os.PathLike[str]) -> str:
+    """An absolute path, so that a source means the same wherever the process goes."""
+    return str(Path(path).expanduser().absolute())
