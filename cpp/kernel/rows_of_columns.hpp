@@ -2,9 +2,10 @@
 //
 // Reading rows of far columns and writing columns of long rows both fight over the same sets of the cache where the
 // distances are powers of two. So a tile of some rows of some columns goes through a buffer that stays in the nearest
-// cache: columns are read in their order, then each row's piece is written in one go.
+// cache: columns are read and converted one after another, then turned into pieces of rows.
 #pragma once
 
+#include <Eigen/Core>
 #include <algorithm>
 #include <cstdint>
 #include <span>
@@ -17,7 +18,7 @@ namespace fg {
 
 namespace detail {
 
-inline constexpr Index tile_rows = 64, tile_columns = 32;
+inline constexpr Index tile_rows = 256, tile_columns = 32;
 
 // Rows from `row` on of one column, as numbers of type T.
 template <class T>
@@ -25,9 +26,35 @@ using ColumnReader = void (*)(const void* column, Index row, Index rows, T* to);
 
 template <class T, class From>
 void read_column(const void* column, Index row, Index rows, T* FG_RESTRICT to) {
-    const From* const from = static_cast<const From*>(column) + row;
-    for (Index i = 0; i < rows; ++i) to[i * tile_columns] = T(from[i]);
+    const From* const FG_RESTRICT from = static_cast<const From*>(column) + row;
+    for (Index i = 0; i < rows; ++i) to[i] = T(from[i]);
 }
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wignored-attributes"  // of registers as arguments of templates, as Eigen has them
+
+// out (rows, columns; rows `stride` apart) = the transpose of a tile, whose columns are tile_rows apart. Squares as
+// wide as a register are turned in registers.
+template <class T>
+void write_rows(const T* FG_RESTRICT tile, Index rows, Index columns, T* FG_RESTRICT out, Index stride) {
+    using Packet = typename Eigen::internal::packet_traits<T>::type;
+    constexpr Index side = Eigen::internal::unpacket_traits<Packet>::size;
+    for (Index i = 0; i < rows; i += side) {
+        const Index height = std::min(side, rows - i);
+        Index j = 0;
+        for (; height == side && j + side <= columns; j += side) {
+            Eigen::internal::PacketBlock<Packet, side> square;
+            for (Index k = 0; k < side; ++k)
+                square.packet[k] = Eigen::internal::ploadu<Packet>(tile + (j + k) * tile_rows + i);
+            Eigen::internal::ptranspose(square);
+            for (Index k = 0; k < side; ++k) Eigen::internal::pstoreu(out + (i + k) * stride + j, square.packet[k]);
+        }
+        for (; j < columns; ++j)
+            for (Index k = i; k < i + height; ++k) out[k * stride + j] = tile[j * tile_rows + k];
+    }
+}
+
+#pragma GCC diagnostic pop
 
 }  // namespace detail
 
@@ -54,10 +81,9 @@ void rows_of_columns(std::span<const ReadColumn<T>> columns, Index rows, T* out,
                 const Index count = std::min(tile_columns, width - j);
                 for (Index k = 0; k < count; ++k) {
                     const auto& column = columns[std::size_t(j + k)];
-                    column.read(column.values, first, height, tile + k);
+                    column.read(column.values, first, height, tile + k * tile_rows);
                 }
-                for (Index i = 0; i < height; ++i)
-                    std::copy_n(tile + i * tile_columns, count, out + (first + i) * width + j);
+                detail::write_rows(tile, height, count, out + first * width + j, width);
             }
         }
     });
