@@ -265,7 +265,7 @@ def test_other_wrong_columns(tmp_path):
         Parquet(tmp_path / "a.parquet", dtype="int8")
     twice = pa.Table.from_arrays([pa.array([1.0]), pa.array([2.0])], names=["x", "x"])
     write(tmp_path / "b.arrow", twice, 9)
-    with pytest.raises(ValueError, match="b.arrow: 2 columns are called 'x'"):
+    with pytest.raises(ValueError, match="b.arrow: there are 2 columns 'x'"):
         Arrow(tmp_path / "b.arrow").open()
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ._block import Block
+from ._cache import open_cache
 from ._map import MappedReader, arguments_of, function_identity
 from ._reader import Reader
 
@@ -109,6 +110,42 @@ class Source(ABC):
         arguments_of(function)
         return Mapped(self, function, frame)
 
+    def cache(self, path: str | os.PathLike[str]) -> Source:
+        """Write the rows once, as they are trained on, and map them into memory from then on.
+
+        Parameters
+        ----------
+        path : path
+            A folder, which the first `open` writes: the bytes of X in rows (dense or CSR), targets and weights. It is
+            there as a whole or not at all, and is written anew when what the source reads has changed.
+
+        Returns
+        -------
+        source : Source
+            The same rows in the same groups. Groups that the source knows only by reading are known from then on.
+
+        Raises
+        ------
+        FileExistsError
+            When it is opened: if something else is at this place.
+        OSError
+            When it is opened: if the rows cannot be written, because the disk is full, say.
+
+        Notes
+        -----
+        Of functions, it is known whether their code has changed, and of `Batches` only the function.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from fusedgrad.data import Array
+        >>> source = Array(np.ones((3, 2))).map(np.exp).cache(tempfile.mkdtemp() + "/rows")
+        >>> [block.X.shape for block in source]
+        [(3, 2)]
+        """
+        return Cached(self, as_path(path))
+
     def __iter__(self) -> Iterator[Block]:
         with self.open() as reader:
             yield from reader
@@ -143,6 +180,24 @@ class Mapped(Source):
     def __repr__(self) -> str:
         frame = f", frame={self.frame!r}" if self.frame else ""
         return f"{self.source!r}.map({_short(self.function)}{frame})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Cached(Source):
+    """A source whose rows are written once; see `Source.cache`."""
+
+    source: Source
+    path: str
+
+    def open(self) -> Reader:
+        return open_cache(self.path, self.source.identity, self.source.open)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {"kind": "Cached", "source": self.source.identity}
+
+    def __repr__(self) -> str:
+        return f"{self.source!r}.cache({self.path!r})"
 
 
 def as_path(path: str | os.PathLike[str]) -> str:
