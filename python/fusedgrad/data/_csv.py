@@ -120,8 +120,7 @@ class CSVReader(TableReader):
         self.wanted = self._first_columns(stamps[0])
         self.names = self.wanted.features
         for each in stamps[1:]:
-            with self._lines(each, None) as lines:
-                names = lines.schema.names
+            names = self._header(each).names
             for name in self.wanted.names:
                 if name not in names:
                     raise ValueError(
@@ -131,34 +130,36 @@ class CSVReader(TableReader):
 
     def _first_columns(self, file: Stamp) -> Wanted:
         """The columns to read, and their types, by the first piece of the first file."""
-        pa = library("pyarrow")
-        with self._lines(file, None) as lines:
-            schema = lines.schema
-        guessed = self._source._wish.of(schema, file.path)
-        for name in guessed.names:
-            type_ = guessed.types[name]
-            numbers = pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_null(type_)
-            if numbers and name not in self._types and (name in guessed.features or not pa.types.is_integer(type_)):
-                self._types[name] = pa.float64()
+        types = library("pyarrow").types
+        guessed = self._source._wish.of(self._header(file), file.path)
+        for name, type_ in guessed.types.items():
+            numbers = types.is_integer(type_) or types.is_floating(type_) or types.is_null(type_)
+            if numbers and name not in self._types and (name in guessed.features or not types.is_integer(type_)):
+                self._types[name] = library("pyarrow").float64()
             self._types.setdefault(name, type_)
         wanted = [(name, self._types[name]) for name in guessed.names]
-        return self._source._wish.of(pa.schema(wanted), file.path)
+        return self._source._wish.of(library("pyarrow").schema(wanted), file.path)
 
-    def _lines(self, file: Stamp, names: list[str] | None, threads: bool = True) -> Any:
-        """An open file, of which so many columns are read."""
-        csv = library("pyarrow.csv")
+    def _header(self, file: Stamp) -> Any:
+        """The columns of a file, with types by its first piece."""
         try:
-            return csv.open_csv(
-                file.path,
-                read_options=csv.ReadOptions(use_threads=threads, column_names=self._source.names),
-                parse_options=csv.ParseOptions(delimiter=self._source.delimiter, newlines_in_values=False),
-                convert_options=csv.ConvertOptions(column_types=self._types, include_columns=names),
-            )
-        except (library("pyarrow").ArrowException, OSError, KeyError) as error:
-            raise ValueError(f"{file.path}: {_in_lines(str(error))}") from error
+            with self._lines(file, {}, []) as lines:
+                return lines.schema
+        except (library("pyarrow").ArrowException, OSError) as error:
+            raise ValueError(f"{file.path}: {_named(str(error), [])}") from error
+
+    def _lines(self, file: Stamp, types: dict[str, Any], names: list[str], threads: bool = True) -> Any:
+        """An open file, of which some columns are read; without names: all."""
+        csv = library("pyarrow.csv")
+        return csv.open_csv(
+            file.path,
+            read_options=csv.ReadOptions(use_threads=threads, column_names=self._source.names),
+            parse_options=csv.ParseOptions(delimiter=self._source.delimiter),
+            convert_options=csv.ConvertOptions(column_types=types, include_columns=names),
+        )
 
     def _pieces(self, file: Stamp, course: Course, threads: bool) -> Iterator[Any]:
-        with self._lines(file, self.wanted.names, threads) as lines:
+        with self._lines(file, self._types, self.wanted.names, threads) as lines:
             while True:
                 file.check(course.now)
                 try:

@@ -173,10 +173,19 @@ def _reader(obj: Any, wish: Wish) -> Reader:
         pieces = _row_groups(obj)
         if pieces is not None:
             return RowGroups(pieces, obj.schema, wish)
-        return Stream(obj.schema, wish, lambda names: obj.to_batches(columns=names, batch_readahead=2))
+        return Stream(obj.schema, wish, lambda names: obj.to_batches(columns=names, **_sparing(obj)))
     if isinstance(obj, Once):
         return Stream(obj.schema, wish, lambda names: _selected(obj.take(), names))
     return Stream(_schema(obj), wish, lambda names: _selected(pa.RecordBatchReader.from_stream(obj), names))
+
+
+def _sparing(dataset: Any) -> dict[str, Any]:
+    """How a data set is read with little memory: it reads far ahead by itself."""
+    ds = library("pyarrow.dataset")
+    options: dict[str, Any] = {"batch_readahead": 1, "fragment_readahead": 1}
+    if isinstance(getattr(dataset, "format", None), ds.ParquetFileFormat):
+        options["fragment_scan_options"] = ds.ParquetFragmentScanOptions(pre_buffer=False)
+    return options
 
 
 def _selected(reader: Any, names: list[str]) -> Iterator[Any]:
