@@ -47,16 +47,14 @@ def test_a_folder_in_place_of_a_file(tmp_path, suffix):
         type(source_of(tmp_path))([tmp_path / f"a{suffix}"]).open()
 
 
-@pytest.mark.parametrize("length", [1, 4, 100, -1, -8, -200])
+@pytest.mark.parametrize("length", [1, 4, 100, -1, -9, -200])  # a stream may lack its last 8 bytes
 @pytest.mark.parametrize("suffix", [".parquet", ".arrow", ".arrows"])
 def test_a_truncated_file(tmp_path, suffix, length):
     path = tmp_path / f"a{suffix}"
     write(path, TABLE, 10)
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(ValueError, match=rf"a{suffix}[:,]"):
-        found = list(source_of(path, target="y"))
-        assert sum(map(len, found)) == 100  # an Arrow stream may lack its end
-        pytest.skip("all rows are there")
+        list(source_of(path, target="y"))
 
 
 def test_a_damaged_row_group(tmp_path):
@@ -206,6 +204,11 @@ def test_wrong_options_of_a_csv(options, message):
 def test_a_quoted_comma_is_no_delimiter(tmp_path):
     (tmp_path / "a.csv").write_text('a,y\n1,"yes, please"\n2,no\n')
     check(CSV(tmp_path / "a.csv", "y"), np.array([[1.0], [2]]), np.array(["yes, please", "no"]))
+
+
+def test_addresses_are_no_paths():
+    with pytest.raises(ValueError, match=r"s3://bucket/a.parquet: only files of this machine.*pyarrow.dataset"):
+        Parquet("s3://bucket/a.parquet")
 
 
 def test_pyarrow_is_asked_for_where_it_is_missing(monkeypatch):

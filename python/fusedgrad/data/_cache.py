@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ._block import Block, Group
 from ._folder import written
+from ._maps import mapped
 from ._reader import Found, Reader
 
 FORMAT = 1
@@ -129,9 +130,7 @@ class CacheReader(Reader):
     def _map(self, name: str, dtype: Any, begin: int, shape: tuple[int, ...]) -> NDArray[Any]:
         """Numbers of a file, of which those of earlier groups are `begin`."""
         dtype = np.dtype(dtype)
-        if not all(shape):
-            return np.empty(shape, dtype)
-        return np.asarray(np.memmap(self._files[name], dtype, "r", begin * dtype.itemsize, shape))
+        return mapped(self._files[name], dtype, begin * dtype.itemsize, shape)
 
     def find(self, k: int) -> Found:
         about = self._about

@@ -12,7 +12,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _LOCK = "lock"
@@ -93,7 +93,8 @@ def written(path: Path, is_as_good: Callable[[], bool]) -> Iterator[Path]:
     folder = _beside(path, "new")
     try:
         with open(folder / _LOCK, "wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            with suppress(OSError):  # on file systems without locks, what is abandoned stays
+                fcntl.flock(lock, fcntl.LOCK_EX)
             yield folder
             for file in folder.iterdir():
                 _sync(file)

@@ -97,8 +97,7 @@ def source_of(obj: Any, target: Names | None = None, weight: str | None = None) 
 def _with_columns(source: Source, target: Names | None, weight: str | None) -> Source:
     """A source of columns whose target and weight were not named yet."""
     changes = {name: value for name, value in (("target", target), ("weight", weight)) if value is not None}
-    has = {field.name for field in dataclasses.fields(source)}  # type: ignore[arg-type]  # every source is a dataclass
-    if not {"target", "columns"} <= has:
+    if not (dataclasses.is_dataclass(source) and hasattr(source, "target") and hasattr(source, "columns")):
         raise ValueError(
             f"{source!r} has no columns from which to take {', '.join(map(repr, changes.values()))}: its rows come "
             "with their targets and weights. Name columns where the file is named: Parquet(path, target=...)."
@@ -106,7 +105,7 @@ def _with_columns(source: Source, target: Names | None, weight: str | None) -> S
     for name, value in changes.items():
         if getattr(source, name) is not None:
             raise ValueError(f"{source!r} has the {name} {getattr(source, name)!r} already; {value!r} is one too many.")
-    return dataclasses.replace(source, **changes)  # type: ignore[type-var]
+    return dataclasses.replace(source, **changes)
 
 
 class Once:

@@ -5,6 +5,7 @@ Only what is in use is mapped: pages of a mapping count as the process's memory 
 
 from __future__ import annotations
 
+import mmap
 import struct
 import zipfile
 from dataclasses import dataclass
@@ -12,6 +13,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+def mapped(file: Any, dtype: np.dtype[Any], offset: int, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Numbers of an open file, read-only. Their pages are mapped at once, by whoever reads, not where they are used."""
+    if 0 in shape:
+        return np.empty(shape, dtype)
+    count = int(np.prod(shape))
+    begin = offset - offset % mmap.ALLOCATIONGRANULARITY
+    pages = mmap.mmap(
+        file.fileno(),
+        offset - begin + count * dtype.itemsize,
+        flags=mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0),
+        prot=mmap.PROT_READ,
+        offset=begin,
+    )
+    return np.frombuffer(pages, dtype, count, offset - begin).reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -30,14 +47,13 @@ class ArrayOnDisk:
 
     def rows(self, begin: int, end: int) -> NDArray[Any]:
         """Rows begin, ..., end - 1, read-only."""
-        count, inner = end - begin, self.shape[1:]
-        if count <= 0 or 0 in inner:
-            return np.empty((max(0, count), *inner), self.dtype)
-        if self.fortran and inner:
+        inner = self.shape[1:]
+        if self.fortran and inner and 0 not in inner:
             whole = np.memmap(self.path, self.dtype, "r", self.offset, self.shape, order="F")
             return np.asarray(whole[begin:end])
         row = int(np.prod(inner)) * self.dtype.itemsize
-        return np.asarray(np.memmap(self.path, self.dtype, "r", self.offset + begin * row, (count, *inner)))
+        with open(self.path, "rb") as file:
+            return mapped(file, self.dtype, self.offset + begin * row, (end - begin, *inner))
 
 
 def _header(file: Any, path: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

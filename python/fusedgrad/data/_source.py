@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -151,8 +151,9 @@ class Source(ABC):
             yield from reader
 
     def __repr__(self) -> str:
-        shown = []
-        for field in fields(self):  # type: ignore[arg-type]  # every source is a dataclass
+        shown: list[str] = []
+        described: Any = fields(self) if is_dataclass(self) else ()
+        for field in described:
             value = getattr(self, field.name)
             required = field.default is MISSING
             changed = value is not None if field.default is None else required or value != field.default
@@ -201,5 +202,16 @@ class Cached(Source):
 
 
 def as_path(path: str | os.PathLike[str]) -> str:
-    """An absolute path, so that a source means the same wherever the process goes."""
+    """An absolute path, so that a source means the same wherever the process goes.
+
+    Raises
+    ------
+    ValueError
+        If it is an address of something else than a file of this machine.
+    """
+    if "://" in str(path):
+        raise ValueError(
+            f"{path}: only files of this machine are read by their path. Hand over a data set of pyarrow: "
+            "pyarrow.dataset.dataset(...) reads S3 and others."
+        )
     return str(Path(path).expanduser().absolute())
