@@ -112,6 +112,18 @@ def test_identity_of_a_query_follows_its_file(path):
     assert source_of(frame, "y").identity != before
 
 
+def test_identity_of_rows_in_memory():
+    pl = pytest.importorskip("polars")
+    other = TABLE.set_column(0, "a", pa.array(X[:, 0] + 1))
+    assert source_of(TABLE).identity == source_of(pa.table(TABLE)).identity
+    assert source_of(TABLE).identity != source_of(other).identity
+    labels = [pa.table({"y": pa.array(values).dictionary_encode()}) for values in (["a", "b"], ["a", "c"])]
+    assert source_of(labels[0]).identity != source_of(labels[1]).identity
+    assert source_of(TABLE.to_batches()[0]).identity != source_of(other.to_batches()[0]).identity
+    assert source_of(pl.from_arrow(TABLE).lazy()).identity != source_of(pl.from_arrow(other).lazy()).identity
+    assert source_of(TABLE.to_reader()).identity != source_of(TABLE.to_reader()).identity
+
+
 def test_partitions_of_a_data_set_are_columns(tmp_path):
     for year in (2020, 2021):
         (tmp_path / f"year={year}").mkdir()

@@ -172,6 +172,7 @@ def test_columns_are_chosen(tmp_path, suffix):
         ({"target": "Y"}, "Did you mean 'y'"),
         ({"columns": ["a", "c"]}, "there is no column 'c'"),
         ({"weight": "w"}, "there is no column 'w'"),
+        ({"columns": ["a", "b", "a"]}, "'a' is named more than once"),
         ({"target": ["a", "b", "y", "z"]}, "no column is left for X"),
         ({"target": "a", "columns": ["a", "b"]}, "'a' cannot be a feature and a target"),
     ]:

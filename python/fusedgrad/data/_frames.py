@@ -6,6 +6,8 @@ import dataclasses
 import hashlib
 import os
 import re
+import secrets
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -86,11 +88,11 @@ def source_of(obj: Any, target: Names | None = None, weight: str | None = None) 
     dataset = _library(obj) == "pyarrow" and hasattr(obj, "get_fragments")
     if not lazy and not dataset and not hasattr(obj, "__arrow_c_stream__"):
         return None
-    if _library(obj) == "pyarrow" and type(obj).__name__ in ("ChunkedArray", "RecordBatchReader"):
-        if type(obj).__name__ == "ChunkedArray":
-            return None
+    pa = library("pyarrow")
+    if isinstance(obj, pa.ChunkedArray):
+        return None
+    if isinstance(obj, pa.RecordBatchReader):
         obj = Once(obj)
-    library("pyarrow")
     return Frame(obj, Wish(as_names(target), None, weight))
 
 
@@ -114,6 +116,7 @@ class Once:
     def __init__(self, stream: Any):
         self.stream: Any = stream
         self.schema = stream.schema
+        self.token = secrets.token_hex(8)  # no other stream has the same rows
 
     def take(self) -> Any:
         """The stream.
@@ -138,13 +141,30 @@ def _identity(obj: Any) -> dict[str, Any]:
         plan = obj.explain(optimized=False)
         listed = re.findall(r"SCAN \[([^\]]*)\]", plan)
         paths = [path for text in listed for path in text.split(", ") if os.path.isfile(path)]
-        return {"plan": hashlib.sha256(plan.encode()).hexdigest(), "files": [stamp(path).identity for path in paths]}
+        whole = obj.serialize() if "DF [" in plan else plan.encode()  # with the rows that are in memory
+        return {"plan": hashlib.sha256(whole).hexdigest(), "files": [stamp(path).identity for path in paths]}
     if hasattr(obj, "sql_query"):
         return {"query": obj.sql_query()}
     known = {"schema": str(_schema(obj))}
     if getattr(obj, "files", None):
         return {**known, "files": [stamp(path).identity for path in obj.files if os.path.isfile(path)]}
-    return {**known, "rows": obj.num_rows} if hasattr(obj, "num_rows") else known
+    if isinstance(obj, Once):
+        return {**known, "stream": obj.token}
+    if hasattr(obj, "num_rows") and hasattr(obj, "columns"):
+        return {**known, "rows": obj.num_rows, "crc32": _check_sum(obj)}
+    return known
+
+
+def _check_sum(table: Any) -> int:
+    """A number that changes with the numbers of a table."""
+    summed = 0
+    for column in table.columns:
+        for chunk in getattr(column, "chunks", [column]):
+            parts = [chunk, chunk.dictionary] if hasattr(chunk, "dictionary") else [chunk]
+            summed = zlib.crc32(repr([(len(part), part.offset) for part in parts]).encode(), summed)
+            for buffer in (buffer for part in parts for buffer in part.buffers() if buffer is not None):
+                summed = zlib.crc32(buffer, summed)
+    return summed
 
 
 def _schema(obj: Any) -> Any:
@@ -198,7 +218,7 @@ def _selected(reader: Any, names: list[str]) -> Iterator[Any]:
 def _of_polars(frame: Any, names: list[str]) -> Iterator[Any]:
     """A LazyFrame, piece by piece."""
     if not hasattr(frame, "collect_batches"):
-        raise ImportError("Reading a LazyFrame piece by piece takes polars 1.34 or newer: pip install -U polars")
+        raise ImportError("This polars cannot hand over LazyFrames in pieces, a newer one can: pip install -U polars")
     for piece in frame.select(names).collect_batches(maintain_order=True, lazy=True):
         yield piece.to_arrow()
 

@@ -133,7 +133,8 @@ class Source(ABC):
 
         Notes
         -----
-        Of functions, it is known whether their code has changed, and of `Batches` only the function.
+        Of functions, it is known whether their code has changed; of `Batches` only the function; of queries and streams
+        of other libraries their text or their columns. Remove the folder where what lies behind them has changed.
 
         Examples
         --------

@@ -77,6 +77,8 @@ class Wish:
                 raise ValueError(
                     f"{place}: there are {names.count(name)} columns {name!r}. Names must tell them apart."
                 )
+            if features.count(name) > 1:
+                raise ValueError(f"{place}: {name!r} is named more than once among the columns of X.")
         both = sorted(set(others) & set(features))
         if both:
             raise ValueError(f"{place}: {both[0]!r} cannot be a feature and a target or weight at once.")
