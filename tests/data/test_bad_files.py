@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from fusedgrad.data import CSV, Arrow, Parquet
+from fusedgrad.data import CSV, Arrow, Parquet, _optional
 
 from .blocks import check
 from .test_tables import source_of, write
@@ -218,6 +218,7 @@ def test_pyarrow_is_asked_for_where_it_is_missing(monkeypatch):
         raise ImportError(f"No module named {name!r}")
 
     monkeypatch.setattr(importlib, "import_module", missing)
+    _optional.library.cache_clear()
     for kind in (Parquet, CSV, Arrow):
         with pytest.raises(ImportError, match=r"pyarrow, which is not installed: pip install fusedgrad\[data\]"):
             kind("a")

@@ -26,7 +26,7 @@ def names(folder):
     return sorted(path.name for path in Path(folder).iterdir())
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(arrays())
 def test_the_cache_has_the_bits_of_the_source(tmp_path, arrays):
     X, y, weight = arrays

@@ -22,7 +22,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.integers(1, 30), st.integers(1, 5), st.sampled_from(DTYPES), st.sampled_from("CF"), st.integers(1, 40), st.data()
 )

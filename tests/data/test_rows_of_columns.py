@@ -24,7 +24,7 @@ def extremes(dtype, rows, random):
     return numbers
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.lists(st.sampled_from(DTYPES), min_size=1, max_size=70),
     st.sampled_from([0, 1, 3, 7, 8, 9, 255, 256, 257, 600]),

@@ -13,7 +13,7 @@ from sklearn.datasets import dump_svmlight_file
 from .blocks import check
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.integers(1, 60),
     st.integers(1, 8),

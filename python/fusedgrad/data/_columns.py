@@ -6,6 +6,7 @@ user knows what a string or a date is to mean.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -74,19 +75,31 @@ def _plain(column: Any) -> Any:
     return column
 
 
+@lru_cache(maxsize=1024)
+def _way(type_: Any) -> str:
+    """How numbers are made of a type of Arrow; empty: they are not."""
+    types = library("pyarrow").types
+    if types.is_boolean(type_):
+        return "boolean"
+    if types.is_decimal(type_):
+        return "decimal"
+    if types.is_float16(type_):
+        return "half"
+    return "as it is" if types.is_integer(type_) or types.is_floating(type_) else ""
+
+
 def _numbers(column: Any) -> NDArray[Any] | None:
     """A column without missing values as an array in one piece, of integers, float32 or float64; None: it has none."""
-    pa = library("pyarrow")
-    types, type_ = pa.types, column.type
-    if types.is_boolean(type_):
-        return np.asarray(_plain(column).cast(pa.uint8()).to_numpy())
-    if types.is_decimal(type_):
-        return np.asarray(_plain(column).cast(pa.float64(), safe=False).to_numpy())
-    if types.is_float16(type_):
-        return _plain(column).to_numpy().astype(np.float32)
-    if types.is_integer(type_) or types.is_floating(type_):
-        return np.asarray(_plain(column).to_numpy())
-    return None
+    way = _way(column.type)
+    if not way:
+        return None
+    column = _plain(column)
+    if way == "boolean":
+        column = column.cast(library("pyarrow").uint8())
+    elif way == "decimal":
+        column = column.cast(library("pyarrow").float64(), safe=False)
+    numbers = column.to_numpy()
+    return numbers.astype(np.float32) if way == "half" else numbers
 
 
 def feature(column: Any, name: str, place: str) -> NDArray[Any]:
@@ -100,7 +113,7 @@ def feature(column: Any, name: str, place: str) -> NDArray[Any]:
     numbers = None
     if not column.null_count:
         numbers = _numbers(column)
-    elif _numbers(column.slice(0, 0)) is not None:
+    elif _way(column.type):
         _missing(column, name, place, "X")
     if numbers is None:
         what, remedy = _kind(column.type)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from functools import cache
 from typing import Any
 
 
+@cache
 def library(name: str) -> Any:
     """A module of pyarrow.
 

@@ -16,6 +16,7 @@ from ._source import Source
 from ._tables import Names, TableReader, Wanted, Wish, settle_wish, wish_identity
 
 _OPEN_FILES = 4
+_ENOUGH = 1_000_000  # values of a row group for which waking threads pays
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -138,11 +139,16 @@ class ParquetReader(TableReader):
         place = self.place(k)
         self._stamps[number].check(place)
         try:
-            table = self._file(number).read_row_group(row_group, columns=self.wanted.names)
+            table = self._file(number).read_row_group(row_group, self.wanted.names, use_threads=self._is_large(k))
         except (library("pyarrow").ArrowException, OSError) as error:
             self._stamps[number].check(place)
             raise ValueError(f"{place}: the row group cannot be read, the file may be damaged: {error}") from error
         return self.wanted.found(table, place)
+
+    def _is_large(self, k: int) -> bool:
+        """Whether several threads read a group sooner than one."""
+        assert self.groups is not None
+        return self.groups[k].rows * len(self.wanted.names) > _ENOUGH
 
     def place(self, k: int) -> str:
         number, row_group = self._places[k]
