@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 from fusedgrad.data import CSV, Arrow, Parquet, _optional
+from sklearn.preprocessing import StandardScaler
 
 from .blocks import check
 from .test_tables import source_of, write
@@ -35,7 +36,9 @@ def test_a_file_without_rows_beside_others(tmp_path, suffix):
     for k, table in enumerate([TABLE.slice(0, 0), TABLE, TABLE.slice(0, 0)]):
         write(tmp_path / f"{k}{suffix}", table, 60)
     X = np.column_stack([TABLE["a"].to_numpy(), TABLE["b"].to_numpy()])
-    check(source_of(tmp_path / f"*{suffix}", target="y"), X, TABLE["y"].to_numpy())
+    source = source_of(tmp_path / f"*{suffix}", target="y")
+    check(source, X, TABLE["y"].to_numpy())
+    check(source.map(StandardScaler().fit(X).transform), StandardScaler().fit_transform(X), TABLE["y"].to_numpy())
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

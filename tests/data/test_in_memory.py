@@ -11,6 +11,7 @@ from fusedgrad import data
 from fusedgrad.data import Array, Batches, Block, concatenate
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.preprocessing import StandardScaler
 
 from .blocks import check, same
 
@@ -183,6 +184,10 @@ def test_batches_need_a_function():
 def test_batches_without_rows_are_left_out():
     source = Batches(lambda: [np.ones((0, 3)), np.ones((2, 3)), np.ones((0, 3))])
     check(source, np.ones((2, 3)), sizes=[2])
+    check(
+        source.map(StandardScaler().fit(np.eye(3)).transform),
+        StandardScaler().fit(np.eye(3)).transform(np.ones((2, 3))),
+    )
 
 
 def test_an_iterator_is_closed_with_its_reader():

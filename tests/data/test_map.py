@@ -61,6 +61,18 @@ def test_a_fitted_scaler():
     assert SOURCE.map(scaler.transform).identity == SOURCE.map(StandardScaler().fit(X).transform).identity
 
 
+def test_an_identity_follows_what_functions_hold():
+    def scaled(by):
+        return SOURCE.map(lambda X: X * by).identity
+
+    assert scaled(2.0) == scaled(2.0)
+    assert scaled(2.0) != scaled(3.0)
+    add = [SOURCE.map(functools.partial(np.add, k)).identity for k in (1.0, 1.0, 2.0)]
+    assert add[0] == add[1] != add[2]
+    assert SOURCE.map(lambda X, k=1: X).identity != SOURCE.map(lambda X, k=2: X).identity
+    assert SOURCE.map(lambda X: open).identity == SOURCE.map(lambda X: open).identity
+
+
 def test_texts_become_sparse_rows():
     texts = ["a b", "b c d", "a", "d"]
     source = Batches(lambda: ((texts[k : k + 2], [k, k + 1]) for k in (0, 2)))

@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import gzip
 import pickle
 
 import numpy as np
@@ -110,6 +111,12 @@ def test_csv_whose_numbers_change_far_down(tmp_path):
     assert whole.X[-1] == [0.5]
     assert whole.y.dtype == np.int64
     assert len(whole) == 200_001
+
+
+def test_csv_that_is_compressed(tmp_path):
+    with gzip.open(tmp_path / "a.csv.gz", "wt") as file:
+        file.write("a,y\n1,0\n2,1\n")
+    check(CSV(tmp_path / "a.csv.gz", "y"), np.array([[1.0], [2]]), np.array([0, 1]))
 
 
 def test_csv_without_a_header(tmp_path):

@@ -125,10 +125,10 @@ class ArrowFiles(TableReader):
                 raise ValueError(f"{each.path}: this is no Arrow file, or a truncated one: {error}") from error
             wanted = wanted or found
             wanted.alike(found, each.path, stamps[0].path)
-            self._places += [(number, k) for k in range(len(counts))]
-            rows += counts
+            self._places += [(number, k) for k, count in enumerate(counts) if count]
+            rows += [count for count in counts if count]
         assert wanted is not None
-        if not sum(rows):
+        if not rows:
             raise ValueError(f"{stamps[0].path}: there are no rows{' in these files' if len(stamps) > 1 else ''}.")
         self.wanted, self.names = wanted, wanted.features
         self.groups = [Group(count, count * wanted.row_bytes) for count in rows]

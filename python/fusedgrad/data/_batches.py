@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ._convert import rows_of
 from ._map import function_identity
 from ._reader import Found, Reader
 from ._source import Source
@@ -74,7 +75,8 @@ class BatchesReader(Reader):
                 batch = (batch,)
             if not 1 <= len(batch) <= 3:
                 raise ValueError(f"{self.place(k)}: expected X, (X, y) or (X, y, weight), not {len(batch)} values.")
-            yield batch[0], *(*batch[1:], None, None)[:2]
+            if rows_of(batch[0]):
+                yield batch[0], *(*batch[1:], None, None)[:2]
 
     def numbers(self, X: Any, k: int) -> Any:
         return X

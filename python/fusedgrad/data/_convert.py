@@ -13,6 +13,11 @@ from ._block import Block
 _TARGETS = "biufUO"  # kinds of dtypes
 
 
+def rows_of(X: Any) -> int:
+    """How many rows an array, a table or a list has."""
+    return int(X.shape[0]) if hasattr(X, "shape") else len(X)
+
+
 def float_type(dtype: Any) -> np.dtype[Any]:
     """float32 for float32, of any byte order; float64 for all other numbers."""
     dtype = np.dtype(dtype)

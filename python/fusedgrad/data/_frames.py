@@ -282,11 +282,11 @@ class RowGroups(TableReader):
 
     def __init__(self, pieces: list[Any], schema: Any, wish: Wish):
         super().__init__()
-        self._pieces, self._schema = pieces, schema
+        self._pieces, self._schema = [piece for piece in pieces if piece.row_groups[0].num_rows], schema
         self.wanted = wish.of(schema, "the data set")
         self.names = self.wanted.features
-        rows = [piece.row_groups[0].num_rows for piece in pieces]
-        if not sum(rows):
+        rows = [piece.row_groups[0].num_rows for piece in self._pieces]
+        if not rows:
             raise ValueError("The data set has no rows.")
         self.groups = [Group(count, count * self.wanted.row_bytes) for count in rows]
         paths = {piece.path for piece in pieces}

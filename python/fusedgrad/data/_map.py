@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 import pickle
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from types import CodeType
 from typing import Any
 
+from ._convert import rows_of
 from ._reader import Found, Reader
 
 
@@ -38,19 +40,29 @@ def _code(code: CodeType) -> str:
     return f"{code.co_code.hex()} {code.co_names} {constants}"
 
 
-def function_identity(function: Callable[..., Any]) -> str:
-    """A function's name, and a digest of what it is made of as far as that can be told."""
-    name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
-    digest = hashlib.sha256()
+def _parts(function: Any) -> Iterator[bytes]:
+    """What a function is made of, as far as that can be told."""
+    if isinstance(function, functools.partial):
+        yield from _parts(function.func)
     code = getattr(function, "__code__", None)
     if code is not None:
-        digest.update(_code(code).encode())
+        yield _code(code).encode()
     try:
-        digest.update(pickle.dumps(function, protocol=4))
+        yield pickle.dumps(function, protocol=4)
     except Exception:  # lambdas, functions within functions, and what cannot be pickled
         cells = getattr(function, "__closure__", None) or ()
-        digest.update(repr([type(cell.cell_contents).__qualname__ for cell in cells]).encode())
-    return f"{name}#{digest.hexdigest()[:16]}"
+        held = [getattr(cell, "cell_contents", None) for cell in cells] + [getattr(function, "__defaults__", None)]
+        for each in held:
+            try:
+                yield pickle.dumps(each, protocol=4)
+            except Exception:
+                yield type(each).__qualname__.encode()
+
+
+def function_identity(function: Callable[..., Any]) -> str:
+    """A function's name, and a digest of its code and of what it holds."""
+    name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+    return f"{name}#{hashlib.sha256(b'|'.join(_parts(function))).hexdigest()[:16]}"
 
 
 def _frame_of(X: Any, frame: str) -> Any:
@@ -85,11 +97,11 @@ class MappedReader(Reader):
             X, y, weight = (*result, *(X, y, weight)[len(result) :])
         else:
             X = result
-        rows = [each.shape[0] if hasattr(each, "shape") else len(each) for each in (found[0], X)]
-        if rows[0] != rows[1]:
+        before, after = rows_of(found[0]), rows_of(X)
+        if before != after:
             raise ValueError(
-                f"{self.place(k)}: map's function was given {rows[0]} rows and returned {rows[1]}. It must return a "
-                "row for each; to leave rows out, give them the weight 0."
+                f"{self.place(k)}: map's function was given {before} rows and returned {after}. It must return a row "
+                "for each; to leave rows out, give them the weight 0."
             )
         return X, y, weight
 

@@ -110,13 +110,14 @@ class ParquetReader(TableReader):
                 if wanted is None:
                     wanted = found
                 wanted.alike(found, path, paths[0])
-                self._places += [(number, k) for k in range(file.num_row_groups)]
-                rows += [file.metadata.row_group(k).num_rows for k in range(file.num_row_groups)]
+                counts = [file.metadata.row_group(k).num_rows for k in range(file.num_row_groups)]
+                self._places += [(number, k) for k, count in enumerate(counts) if count]
+                rows += [count for count in counts if count]
         except BaseException:
             self.close()
             raise
         assert wanted is not None
-        if not sum(rows):
+        if not rows:
             raise ValueError(f"{paths[0]}: there are no rows{' in these files' if len(paths) > 1 else ''}.")
         self.wanted, self.names = wanted, wanted.features
         self.groups = [Group(count, count * wanted.row_bytes) for count in rows]

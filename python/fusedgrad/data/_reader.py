@@ -72,9 +72,7 @@ class Reader:
 
     def __iter__(self) -> Iterator[Block]:
         for k, found in enumerate(self.stream()):
-            block = self._alike.check(self.convert(found, k), self.place(k))
-            if len(block) or self.groups is not None:
-                yield block
+            yield self._alike.check(self.convert(found, k), self.place(k))
 
     def close(self) -> None:
         """Let go of files and memory. Blocks that were handed over stay valid."""
