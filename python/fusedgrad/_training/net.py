@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._validation.arrays import as_core
+from .._validation.warn import warn
 from ..layers import Layer, Shape, assemble
 
 Arrays = list[NDArray[Any]]
@@ -161,10 +161,9 @@ class Net:
                 f"{text}: there is no step to learn from. Drop them, or say with {wanted} that they are sequences of "
                 "no steps."
             )
-        warnings.warn(
+        warn(
             f"{text}: there is no step to speak of, and the prediction is that for a state of zero. With {wanted} this "
-            "is no reason to warn.",
-            stacklevel=4,
+            "is no reason to warn."
         )
 
     def fresh(self, rng: np.random.RandomState, dtype: Any) -> tuple[Arrays, Arrays]:

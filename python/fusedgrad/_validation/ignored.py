@@ -6,11 +6,11 @@ Warnings are about what is fusedgrad's own: where scikit-learn's estimator silen
 from __future__ import annotations
 
 import inspect
-import sys
-import warnings
 from collections.abc import Callable
 from functools import cache
 from typing import Any
+
+from .warn import warn
 
 Reason = Callable[[Any], str]  # estimator -> what makes a parameter idle; "" where it is used
 
@@ -43,10 +43,7 @@ def message(name: str, value: object, reason: str) -> str:
 def warn_of(estimator: Any, table: dict[str, Reason]) -> None:
     """Warn the caller of the package of each parameter that was set in vain."""
     for name, reason in unused(estimator, table).items():
-        level, frame = 2, sys._getframe(1)
-        while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("fusedgrad."):
-            level, frame = level + 1, frame.f_back
-        warnings.warn(message(name, getattr(estimator, name), reason), UserWarning, stacklevel=level)
+        warn(message(name, getattr(estimator, name), reason))
 
 
 def shown(estimator: Any, name: str) -> str:

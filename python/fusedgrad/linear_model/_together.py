@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +20,7 @@ from .._training.records import Task
 from .._training.stopping import DROPPED, MAX_ITER
 from .._validation import ignored
 from .._validation.arrays import aligned, check_finite, check_X_y
+from .._validation.warn import warn
 from .._validation.weights import check_not_negative, check_weights
 from ._base import NEGATIVE_POWER
 from ._supervised import Supervised, classes_of
@@ -113,21 +113,20 @@ def fit_many(estimators: Sequence[Any], X: Any, y: ArrayLike, sample_weights: Ar
 def warn_of(models: Sequence[Any], names: Sequence[str], owed: Mapping[int, str]) -> None:
     """The warnings that finished fits owe, once for all; `owed`: what some of them say of how training ended."""
     if any(model.power_t < 0 for model in models):
-        warnings.warn(NEGATIVE_POWER, FutureWarning, stacklevel=3)
+        warn(NEGATIVE_POWER, FutureWarning)
     idle: dict[str, list[str]] = {}
     for model, name in zip(models, names, strict=True):
         for parameter, reason in ignored.unused(model, model._idle).items():
             text = ignored.message(parameter, getattr(model, parameter), reason)
             idle.setdefault(text, []).append(name)
     for text, affected in idle.items():
-        warnings.warn(f"{text} (Models: {_few(affected)}.)", UserWarning, stacklevel=3)
+        warn(f"{text} (Models: {_few(affected)}.)", UserWarning)
     if owed:
         affected = [names[k] for k in owed]
-        warnings.warn(
+        warn(
             f"Training ended where it should not in {len(owed)} of {len(models)} models: {_few(affected)}. Of the "
             f"first: {next(iter(owed.values()))}",
             ConvergenceWarning,
-            stacklevel=3,
         )
     late = [
         name
@@ -135,12 +134,11 @@ def warn_of(models: Sequence[Any], names: Sequence[str], owed: Mapping[int, str]
         if model.tol is not None and model.stop_reason_ == MAX_ITER
     ]
     if late:
-        warnings.warn(
+        warn(
             f"Maximum number of iteration reached before convergence by {len(late)} of {len(models)} models: "
             f"{_few(late)}. Consider increasing max_iter to improve the "
             "fit.",
             ConvergenceWarning,
-            stacklevel=3,
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +10,10 @@ import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
 
 from .._training.callbacks import Epochs
-from .._training.network import Result, Training
+from .._training.network import Training
+from .._training.network_records import Result
 from .._training.stopping import CONVERGED, DIVERGED, INTERRUPTED, MAX_ITER, STALLED
+from .._validation.warn import warn
 
 _MOST = 2**31 - 1  # that SciPy counts
 
@@ -60,7 +61,7 @@ def lbfgs(
             reason = MAX_ITER
         elif found.status != 0:
             reason = STALLED
-            warnings.warn(f"lbfgs stopped early: {found.message}", ConvergenceWarning, stacklevel=9)
+            warn(f"lbfgs stopped early: {found.message}", ConvergenceWarning)
     except KeyboardInterrupt:  # between two iterations the weights are those of a trial
         steps, training.flat[:] = reached
         if steps == 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from .._training import ends
-from .._training.network import Result
+from .._training.network_records import Result
 from .._training.stopping import DIVERGED, STALLED
 from ..exceptions import DivergedError
 

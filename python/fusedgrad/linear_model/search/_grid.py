@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ..._validation import ignored
+from ..._validation.warn import warn
 from .._classifier import has_probabilities
 from .._ignored import GRID
 from ._rules import OWN_OF_CELLS
@@ -64,11 +64,11 @@ def warn_of_unused(search: Any) -> None:
         if not all(reasons):
             continue
         if own == name:
-            warnings.warn(ignored.message(name, getattr(search, name), reasons[0]), UserWarning, stacklevel=4)
+            warn(ignored.message(name, getattr(search, name), reasons[0]), UserWarning)
         else:
             count = len({*values_of(search)[name]})
             text = f"{own} has {count} value{'s' * (count > 1)}, but {reasons[0]}."
-            warnings.warn(text, UserWarning, stacklevel=4)
+            warn(text, UserWarning)
 
 
 def short(value: Any) -> str:

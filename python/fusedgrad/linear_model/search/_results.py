@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 
+from ..._validation.warn import warn
 from ._training import Search
 
 
@@ -77,21 +77,17 @@ def warn_of_fits(search: Search, error_score: float | str) -> None:
     fits = f"{search.scores.size} fits ({len(search.cells)} cells x {len(search.splits)} folds)"
     if search.errors:
         error = next(iter(search.errors.values()))
-        warnings.warn(
-            f"{len(search.errors)} of {fits} failed; their score is {error_score}. The first, {error}",
-            FitFailedWarning,
-            stacklevel=4,
+        warn(
+            f"{len(search.errors)} of {fits} failed; their score is {error_score}. The first, {error}", FitFailedWarning
         )
     if search.astray:
-        warnings.warn(
+        warn(
             f"Training ended where it should not in {len(search.astray)} of {fits}. Of the first: {search.astray[0]}",
             ConvergenceWarning,
-            stacklevel=4,
         )
     if search.unfinished:
-        warnings.warn(
+        warn(
             f"Maximum number of iteration reached before convergence in {search.unfinished} of {fits}. Consider "
             "increasing max_iter to improve the fit.",
             ConvergenceWarning,
-            stacklevel=4,
         )
