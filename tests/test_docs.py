@@ -9,7 +9,7 @@ from pathlib import Path
 
 import fusedgrad
 import pytest
-from fusedgrad import data, exceptions, layers, linear_model, losses, neural_network, optimizers, schedules
+from fusedgrad import callbacks, data, exceptions, layers, linear_model, losses, neural_network, optimizers, schedules
 
 LINEAR = [found for name in linear_model.__all__ if inspect.isclass(found := getattr(linear_model, name))]
 NEURAL = [getattr(neural_network, name) for name in neural_network.__all__]
@@ -17,7 +17,7 @@ ESTIMATORS = LINEAR + NEURAL
 ROOT = Path(__file__).parents[1]
 
 
-MODULES = [fusedgrad, data, exceptions, layers, linear_model, losses, neural_network, optimizers, schedules]
+MODULES = [fusedgrad, callbacks, data, exceptions, layers, linear_model, losses, neural_network, optimizers, schedules]
 
 
 def examples_of(module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from types import ModuleType
 
-from . import data, layers, linear_model, losses, neural_network, optimizers, schedules
+from . import callbacks, data, layers, linear_model, losses, neural_network, optimizers, schedules
 
 MODULES = (layers, linear_model, losses, neural_network, optimizers, schedules)
 
@@ -23,7 +23,7 @@ def _own(module: ModuleType) -> list[type]:
 
 def publish() -> None:
     """Give classes and functions the path by which users import them."""
-    for module in (data, *MODULES):
+    for module in (callbacks, data, *MODULES):
         functions = [f for f in vars(module).values() if inspect.isfunction(f)]
         for found in [*_own(module), *functions]:
             if found.__module__.startswith(f"{module.__name__}."):

@@ -32,6 +32,11 @@ class Epochs:
     To be made in a method with the decorator `with_callbacks`, which ends what is open when training fails. That method
     runs before what was trained is settled on the user's estimator: if a callback fails, that stays as it is.
 
+    Attributes
+    ----------
+    keepers : list of Checkpoint
+        Those among the callbacks.
+
     Parameters
     ----------
     estimator : CallbackSupport
@@ -44,6 +49,8 @@ class Epochs:
 
     def __init__(self, estimator: BaseEstimator, max_epochs: int, X: Any, y: Any, sample_weight: Any):
         self._fit: Any = None
+        listeners = getattr(estimator, "_skl_callbacks", None) or []
+        self.keepers = [each for each in listeners if hasattr(each, "offer")]  # checkpoints
         # The name that `sklearn.base.clone` carries over; callbacks cannot be asked for in another way.
         if not getattr(estimator, "_skl_callbacks", None):
             return

@@ -13,8 +13,11 @@ from .._validation.arrays import as_core
 from .callbacks import Epochs
 from .minibatch_shared import Shared
 from .minibatch_training import RETREATS, Training
-from .records import Result, Task
+from .records import Progress, Result, Task
+from .resuming import Resumable
 from .stopping import EARLY_STOPPING, INTERRUPTED
+from .streams.epoch import blocks_of_epoch
+from .streams.shared import StreamShared
 
 _SHUFFLES = {False: 0, True: 1, "rows": 2}
 
@@ -27,8 +30,11 @@ def run(
     check: Callable[[], None],
     threads: int = 1,
     verbose: int = 0,
+    resumable: Resumable | None = None,
 ) -> Result:
     """Train, in place of `task.start`. As `sequential.run`, for a task with `batches`.
+
+    `resumable` knows where to go on from, and hears how training stands.
 
     X need not have been searched for NaN and infinity, because the first epoch reads all of it, and its loss is finite
     only if X is. If it is not, `check` is to raise the error.
@@ -40,6 +46,10 @@ def run(
     """
     together = Pass([task], check=check, threads=threads, verbose=[verbose])
     (training,) = together.trainings
+    if resumable is not None:
+        together.resumable = resumable
+        if resumable.saved is not None:
+            together.progress = training.restore(resumable.saved)
     while not training.ended:
         epochs.begin()
         try:
@@ -54,6 +64,8 @@ def run(
         interrupted = training.stop_reason == INTERRUPTED
         if epochs.end(None if interrupted else lambda: fitted(training.result())):
             training.stop_reason = EARLY_STOPPING
+        if not training.ended:
+            together.offer(None)
     return training.result()
 
 
@@ -100,7 +112,7 @@ class Pass:
         verbose: Sequence[int] = (),
         names: Sequence[str] = (),
     ):
-        shared = Shared(tasks[0], check, threads)
+        shared = (Shared if tasks[0].stream is None else StreamShared)(tasks[0], check, threads)
         self.task, self.shared, self.threads = tasks[0], shared, threads
         self.trainings = [Training(task, shared) for task in tasks]
         for training, level in zip(self.trainings, verbose, strict=False):
@@ -109,6 +121,15 @@ class Pass:
             training.name = f"{name}: "
         self._engines: dict[tuple[int, ...], Any] = {}
         self._stopped = False
+        self.resumable: Resumable | None = None
+        self.progress: Progress | None = None  # of an epoch that goes on where it was stopped
+
+    def offer(self, progress: Progress | None) -> None:
+        """Let checkpoints be written of the only training; `progress` is that of an epoch on its way."""
+        if self.resumable is not None:
+            (training,) = self.trainings
+            rows = self.shared.rows_counted * training.state.epoch + (0 if progress is None else progress.rows)
+            self.resumable.offer(rows, training.state.epoch, lambda: training.snapshot(progress))
 
     @property
     def ended(self) -> bool:
@@ -149,12 +170,11 @@ class Pass:
         """One epoch of all who train, then what it means to each. Those whose rates were far too large try again."""
         trainings = [training for training in self.trainings if not training.ended]
         for training in trainings:
-            training.save_weights()
+            if self.progress is None:
+                training.save_weights()
         attempt = 0
         while trainings:
-            batches, rows, interrupted, outcomes = self._engine(trainings).epoch(
-                trainings[0].state.epoch, [training.begin_epoch() for training in trainings], self.threads
-            )
+            batches, rows, interrupted, outcomes = self._learn(trainings)
             again = []
             for training, (loss, penalty, carry, finite) in zip(trainings, outcomes, strict=True):
                 objective = (loss / max(rows, 1) + penalty) / training.shares
@@ -163,6 +183,30 @@ class Pass:
                 elif training.retries_after_overflow(first=attempt == 0, last=attempt == RETREATS):
                     again.append(training)
             trainings, attempt = again, attempt + 1
+
+    def _learn(self, trainings: list[Training]) -> tuple[int, int, bool, list[tuple[float, float, float, bool]]]:
+        """Batches and rows of an epoch, whether it was interrupted, and of each loss, penalty, carry, finiteness."""
+        if self.task.stream is None:
+            begun = [training.begin_epoch() for training in trainings]
+            of_epoch: Any = self._engine(trainings).epoch(trainings[0].state.epoch, begun, self.threads)
+            return of_epoch
+        (training,) = trainings
+        progress, self.progress = self.progress, None
+        return blocks_of_epoch(
+            self.task,
+            training,
+            shuffle=_SHUFFLES[self.task.shuffle],
+            threads=self.threads,
+            keep=self._keep,
+            progress=progress,
+            offer=self.offer,
+        )
+
+    def _keep(self, engine: Any) -> None:
+        """Take the engine of a block as the one that `stop` interrupts."""
+        self._engines = {(): engine}
+        if self._stopped:
+            engine.stop()
 
     def run(self, epochs: int | None = None) -> None:
         """Train to the end, or for so many epochs at most.

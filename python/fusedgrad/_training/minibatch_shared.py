@@ -98,6 +98,15 @@ class Shared:
             self._totals[key] = np.bincount(codes, weights=weight, minlength=max(2, len(self.task.labels)))
         return self._totals[key]
 
+    def mean_weight(self, weight: NDArray[Any]) -> float:
+        """Of the rows."""
+        return float(self.of_rows(weight).mean(dtype=np.float64))
+
+    @property
+    def tells(self) -> bool:
+        """Whether the optimum of the rows at hand is that of all."""
+        return True
+
     def scorer(self, task: Task, multinomial: bool) -> Scorer:
         """Of the validation rows; copies of them are shared."""
         self._scorer = Scorer(task, multinomial, self.threads, like=self._scorer)

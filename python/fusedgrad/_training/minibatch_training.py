@@ -16,7 +16,8 @@ from . import ends, rates
 from .arrays import aligned_empty, aligned_zeros
 from .minibatch_shared import Shared
 from .problem import Problem
-from .records import LinearState, LinearWeights, Result, Task
+from .records import LinearState, LinearWeights, Progress, Result, Task
+from .snapshots import plain_of, set_plain
 from .stopping import CONVERGED, DIVERGED, INTERRUPTED, MAX_ITER, RUNNING, STALLED, Stopping
 
 EVERY_ETA0 = 0.01  # the default of `eta0`
@@ -25,6 +26,7 @@ NEAR = 0.001  # share of the objective above its optimum down to which automatic
 ENOUGH = 0.01  # share of the objective above its optimum at which training has converged
 BOLD = 15  # epochs at least at high rates
 SMALL = 1e-3  # share of what a poor prediction costs, below which an objective counts as that
+_CHANGING = ("curve", "scores", "validation_curve", "before", "nearest", "best", "lowest", "excess")
 
 
 class Training:
@@ -210,6 +212,36 @@ class Training:
         for each, attributes in objects:
             vars(each).update(attributes)
         self.stop_reason = INTERRUPTED
+
+    def snapshot(self, progress: Progress | None) -> dict[str, Any]:
+        """All that changes while training goes on; `progress` is that of an epoch on its way."""
+        return {
+            "arrays": self._arrays,
+            "changing": {name: getattr(self, name) for name in _CHANGING},
+            "counts": [self.state.step, self.state.epoch, self.state.carry],
+            "objects": [plain_of(each) for each in self._objects],
+            "progress": progress,
+        }
+
+    def restore(self, saved: dict[str, Any]) -> Progress | None:
+        """Stand as when `snapshot` was taken, with the progress of then."""
+        for array, values in zip(self._arrays, saved["arrays"], strict=True):
+            array[:] = values
+        for name, value in saved["changing"].items():
+            setattr(self, name, value)
+        objective, excess, weights = saved["changing"]["nearest"]
+        self.nearest = objective, excess, None if weights is None else LinearWeights(**weights)
+        best = saved["changing"]["best"]
+        self.best = None if best is None else LinearWeights(**best)
+        step, epoch, carry = saved["counts"]
+        self.state = replace(self.state, step=step, epoch=epoch, carry=carry)
+        for each, values in zip(self._objects, saved["objects"], strict=True):
+            set_plain(each, values)
+        return None if saved["progress"] is None else Progress(*saved["progress"])
+
+    @property
+    def _objects(self) -> tuple[Any, ...]:
+        return self.source, self.stopping, self.task.start
 
     def save_weights(self) -> None:
         """Remember what an epoch with automatic rates may have to go back to."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,145 +12,22 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._validation.arrays import as_core
-from ..optimizers import Optimizer
 from .arrays import aligned_zeros, batch_sizes
 from .callbacks import Epochs
 from .net import Arrays, Net
-from .rates import Source
-from .records import OptimizerState
-from .stopping import DIVERGED, EARLY_STOPPING, INTERRUPTED, MAX_ITER, RUNNING, Stopping, StoppingRule
+from .network_records import Goal, NetworkState, Result, Settings, Weights
+from .records import Progress
+from .resuming import Resumable
+from .snapshots import digest, plain_of, set_plain
+from .stopping import DIVERGED, EARLY_STOPPING, INTERRUPTED, MAX_ITER, RUNNING, Stopping
 
+_CHANGING = ("curve", "scores", "validation_curve", "best", "t", "largest_rate")
 _MOST_ORDERS = 1 << 22  # row numbers drawn ahead, in epochs that are certain to happen
 
 
 def row_order(n: int, seed: int, epoch: int) -> NDArray[np.uint32]:
     """Return a shuffled order of n rows: a function of its arguments alone."""
     return _core.row_order(n, 1, 1.0, 2, seed, epoch)
-
-
-@dataclass(frozen=True)
-class NetworkState(OptimizerState[Arrays]):
-    """Of networks: a slot has an array for each array of parameters.
-
-    Attributes
-    ----------
-    learning_rate : float
-        The rate of the last step.
-    """
-
-    learning_rate: float = math.nan
-
-    def fits(self, optimizer: Optimizer, weights: Arrays) -> bool:
-        """Whether another optimizer can go on from here, for weights of these shapes."""
-        shapes = [w.shape for w in weights]
-        return self.optimizer == optimizer and all([a.shape for a in slot] == shapes for slot in self.slots)
-
-
-@dataclass
-class Weights:
-    """Everything that training changes. Arrays are the task's own."""
-
-    trained: Arrays
-    kept: Arrays
-    average: Arrays | None = None
-
-    @property
-    def for_prediction(self) -> Arrays:
-        """The parameters to predict with."""
-        return self.trained if self.average is None else self.average
-
-
-@dataclass
-class Goal:
-    """What is to be predicted: class codes (`coded`), or one number an output; and the loss.
-
-    `factor` turns the core's sums over outputs into the loss that is reported; `constants` (one a row) are added to it.
-    """
-
-    y: NDArray[Any]
-    outputs: int
-    loss: str
-    parameters: dict[str, float] = field(default_factory=dict)
-    coded: bool = False
-    multinomial: bool = False
-    smoothing: float = 0.0
-    factor: float = 1.0
-    constants: NDArray[np.float64] | None = None
-
-
-@dataclass
-class Settings:
-    """How to train.
-
-    Attributes
-    ----------
-    optimizer : Optimizer
-        The update rule, with clipping and decay.
-    source : Source
-        The learning rates.
-    batch_size, max_epochs : int
-        Rows of a batch; epochs at most.
-    l2 : float
-        Strength of the penalty on weights; divided by the weight of the batch if `l2_of_batch`.
-    order : callable or None
-        ``(epoch, n) -> row numbers`` of an epoch; None: as they are.
-    average : float or None
-        Decay of the running mean of the weights.
-    tol, patience, by_score, relative
-        When to stop, see `StoppingRule`.
-    """
-
-    optimizer: Optimizer
-    source: Source
-    batch_size: int
-    max_epochs: int
-    l2: float
-    l2_of_batch: bool
-    tol: float | None
-    patience: float
-    order: Callable[[int], NDArray[np.uint32]] | None
-    seed: int
-    decay: float = 0.0  # decoupled, besides the optimizer's own
-    clip_norm: float | None = None
-    average: float | None = None
-    restore_best: bool = False
-    by_score: bool = False
-    relative: bool = False
-    t: float = 0.0  # rows seen before
-    idle: int = 0  # idle epochs before, and the best loss and score
-    best_loss: float = np.inf
-    best_score: float = -np.inf
-    report: Callable[[int, float, float | None], None] | None = None
-
-    def rule(self) -> StoppingRule:
-        return StoppingRule(
-            max_epochs=self.max_epochs,
-            tol=self.tol,
-            patience=self.patience,
-            by_score=self.by_score,
-            relative=self.relative,
-            judged=True,
-        )
-
-
-@dataclass
-class Result:
-    """How training ended. The weights stand in the task's `Weights`; `largest_rate` is that of any step,
-    `restored` says that they are the best, not the last.
-    """
-
-    n_iter: int
-    stop_reason: str
-    loss_curve: list[float]
-    scores: list[float] | None
-    validation_loss_curve: list[float] | None
-    best_loss: float
-    best_score: float
-    idle: int
-    state: NetworkState
-    t: float
-    largest_rate: float = math.nan
-    restored: bool = False
 
 
 Validate = Callable[[Weights], tuple[float, float]]
@@ -204,7 +81,7 @@ class Training:
             state = NetworkState(settings.optimizer)
         self.state = state
         self._lay_out()
-        self.engine = self._engine()
+        self.engine = self._engine(X, goal, sample_weight, int(self.sizes[0]))
         self.workspace = self.engine.workspace
         reports = validate is not None or settings.tol is not None or settings.report is not None
         self.watched = reports or not settings.source.steady
@@ -220,6 +97,7 @@ class Training:
         self.t = settings.t
         self.largest_rate = math.nan
         self.weights_ahead = False  # of what is recorded here
+        self.resumable: Resumable | None = None
         self.unrecorded: tuple[Any, ...] | None = None  # epochs that the core has made and `_record` has not seen
 
     def _lay_out(self) -> None:
@@ -252,18 +130,19 @@ class Training:
         elif self.average_slot >= 0:
             self.average_parts = self.slot_parts[self.average_slot]
 
-    def _engine(self) -> _core.NetworkTraining:
-        settings, goal, optimizer = self.settings, self.goal, self.settings.optimizer
+    def _engine(self, X: Any, goal: Goal, weight: NDArray[Any] | None, batch: int) -> _core.NetworkTraining:
+        """The core's, for these rows."""
+        settings, optimizer = self.settings, self.settings.optimizer
         rule, fields = optimizer.rule
         return _core.NetworkTraining(
             nodes=self.net.plan.nodes,
             masking=self.net.plan.masking,
-            X=as_core(self.X),
+            X=as_core(X),
             y=goal.y,
             coded=goal.coded,
             outputs=goal.outputs,
             side_weight=[1.0] * (2 * goal.outputs),
-            sample_weight=self.sample_weight,
+            sample_weight=weight,
             loss=goal.loss,
             loss_parameters=goal.parameters,
             multinomial=goal.multinomial,
@@ -277,7 +156,7 @@ class Training:
             clip_value=optimizer.clip_value,
             clip_norm=optimizer.clip_norm if settings.clip_norm is None else settings.clip_norm,
             average_share=0.0 if settings.average is None else 1.0 - settings.average,
-            batch_size=int(self.sizes[0]),
+            batch_size=batch,
             seed=settings.seed,
             weights=self.flat,
             slots=self.slots,
@@ -285,10 +164,62 @@ class Training:
             kept=self.flat_kept,
         )
 
+    # ---- checkpoints ----
+
+    def data(self) -> list[Any]:
+        """What tells the rows from others."""
+        return digest((self.X, self.goal.y, self.sample_weight))
+
+    def snapshot(self, progress: Progress | None) -> dict[str, Any]:
+        """All that changes while training goes on; `progress` is that of an epoch on its way."""
+        state = self.state
+        return {
+            "arrays": self._arrays,
+            "changing": {name: getattr(self, name) for name in _CHANGING},
+            "counts": [state.step, state.epoch, state.carry, state.learning_rate],
+            "objects": [plain_of(each) for each in (self.settings.source, self.stopping)],
+            "progress": progress,
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Stand as when `snapshot` was taken."""
+        for array, values in zip(self._arrays, saved["arrays"], strict=True):
+            array[:] = values
+        for name, value in saved["changing"].items():
+            setattr(self, name, value)
+        step, epoch, carry, rate = saved["counts"]
+        self.state = replace(self.state, step=step, epoch=epoch, carry=carry, learning_rate=rate)
+        for each, values in zip((self.settings.source, self.stopping), saved["objects"], strict=True):
+            set_plain(each, values)
+        self._skip_orders(epoch)
+        # An engine begins with the weights that it finds when it is made.
+        self.engine = self._engine(self.X, self.goal, self.sample_weight, int(self.sizes[0]))
+
+    def _skip_orders(self, epochs: int) -> None:
+        """Draw the orders of epochs that are over: each may depend on the one before."""
+        if self.settings.order is not None:
+            for epoch in range(epochs):
+                self.settings.order(epoch)
+
+    @property
+    def _arrays(self) -> list[NDArray[Any]]:
+        average = [] if self.flat_average is None else [self.flat_average]
+        return [self.flat, self.flat_kept, *self.slots, *average]
+
+    def _offer(self, progress: Progress | None) -> None:
+        """Let checkpoints be written; `progress` is that of an epoch on its way."""
+        if self.resumable is not None:
+            rows = self.n * self.state.epoch + (0 if progress is None else progress.rows)
+            self.resumable.offer(rows, self.state.epoch, lambda: self.snapshot(progress))
+
     # ---- epochs ----
 
-    def run(self, epochs: Epochs, fitted: Callable[[Result], dict[str, Any]]) -> Result:
+    def run(
+        self, epochs: Epochs, fitted: Callable[[Result], dict[str, Any]], resumable: Resumable | None = None
+    ) -> Result:
         """Train to the end, telling callbacks after each epoch what was `fitted`.
+
+        `resumable` knows where to go on from, and hears how training stands.
 
         Ctrl-C ends training with the weights reached so far, whether the core hears of it or Python does.
 
@@ -299,6 +230,9 @@ class Training:
         KeyboardInterrupt
             If it comes before the first epoch, within a callback, or in the moment in which an epoch is recorded.
         """
+        self.resumable = resumable
+        if resumable is not None and resumable.saved is not None:
+            self.restore(resumable.saved)
         first = self.state.step
         while self.stop_reason == RUNNING:
             epochs.begin()
@@ -313,6 +247,8 @@ class Training:
             interrupted = self.stop_reason == INTERRUPTED
             if epochs.end(None if interrupted else lambda: fitted(self.result())) and not interrupted:
                 self.stop_reason = EARLY_STOPPING
+            if self.stop_reason == RUNNING:
+                self._offer(None)
         if self.stop_reason not in (DIVERGED, INTERRUPTED) and not self.is_finite():  # the last step was too long
             self.stop_reason = DIVERGED
         return self.result(ended=True)
@@ -340,6 +276,10 @@ class Training:
         rates = source.tables(state.step, self.sizes, self.t + 1, count)
         before, self.weights_ahead = len(self.curve), True
         outcome = self.engine.train(count, order, rates, state.step + 1, state.carry, self.threads)
+        self._take(order, rates, before, outcome)
+
+    def _take(self, order: NDArray[np.uint32] | None, rates: NDArray[Any], before: int, outcome: Any) -> None:
+        """Take over what the core has made of some epochs, and judge them."""
         self.unrecorded = order, rates, before, outcome
         self._record()
         finite, interrupted = outcome[-2:]
@@ -355,7 +295,8 @@ class Training:
         assert self.unrecorded is not None
         order, rates, before, (made, steps, losses, penalties, carry, finite, _) = self.unrecorded
         state, goal = self.state, self.goal
-        constants = np.array([self._constant(None if order is None else order[k * self.n :]) for k in range(made)])
+        orders = [None if order is None else order[k * self.n :] for k in range(made)]
+        constants = np.array([self._constant(goal, self.sample_weight, self.sizes, each) for each in orders])
         values = (goal.factor * np.array(losses) + constants + np.array(penalties)).tolist()
         self.curve[before:] = values if finite else [*values, math.nan]
         learning_rate = float(rates[steps - 1]) if steps else state.learning_rate
@@ -365,18 +306,21 @@ class Training:
         )
         self.state, self.t, self.unrecorded, self.weights_ahead = state, self.t + made * self.n, None, False
 
-    def _constant(self, order: NDArray[np.uint32] | None) -> float:
+    @staticmethod
+    def _constant(
+        goal: Goal, weight: NDArray[Any] | None, sizes: NDArray[np.int64], order: NDArray[np.uint32] | None
+    ) -> float:
         """Mean over the batches of an epoch, as the loss is, of what the core leaves out."""
-        values, weight = self.goal.constants, self.sample_weight
+        values, n = goal.constants, int(sizes.sum())
         if values is None:
             return 0.0
         if weight is None:
             return float(values.mean())
-        rows = slice(None) if order is None else order[: self.n]
-        starts = np.cumsum(self.sizes) - self.sizes
+        rows = slice(None) if order is None else order[:n]
+        starts = np.cumsum(sizes) - sizes
         totals = np.add.reduceat(weight[rows].astype(np.float64), starts)
         sums = np.add.reduceat(weight[rows] * values[rows], starts)
-        return float(np.sum(self.sizes * sums / np.where(totals > 0, totals, 1.0)) / self.n)
+        return float(np.sum(sizes * sums / np.where(totals > 0, totals, 1.0)) / n)
 
     def _judge(self, epoch: int, loss: float) -> None:
         """Look at an epoch that has ended: score the validation rows, keep the best weights, stop if it is time."""
@@ -443,7 +387,8 @@ class Training:
     def loss_gradient(self, gradient: NDArray[Any]) -> tuple[float, float]:
         """Return loss and penalty over all rows, and write the gradient; for weights as they stand in `flat`."""
         loss, penalty = self.engine.evaluate(gradient, self.threads)
-        return self.goal.factor * loss + self._constant(None), penalty
+        constant = self._constant(self.goal, self.sample_weight, self.sizes, None)
+        return self.goal.factor * loss + constant, penalty
 
 
 def _copy(values: Arrays, into: Arrays) -> None:

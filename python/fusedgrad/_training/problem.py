@@ -64,7 +64,7 @@ class Problem:
         if not self.batches.normalise or (weight is None and np.all(side == 1.0)):
             return side
         if self.task.labels[0] < 0:
-            return side if weight is None else side / self.shared.of_rows(weight).mean(dtype=np.float64)
+            return side if weight is None else side / self.shared.mean_weight(weight)
         total, n = self.shared.totals(weight), self.shared.n
         if self.batches.multinomial:
             return side / (total @ side[:, 1] / n)
@@ -232,7 +232,7 @@ class Problem:
 
     def excess(self, weights: tuple[Any, Floats], threads: int) -> Excess | None:
         """Of the objective, mean over the outputs, less its floor; None where there are too few rows to tell."""
-        if self._count() < FEWEST:
+        if self._count() < FEWEST or not self.shared.tells:
             return None
         task, given, listed = self.task, self.task.objective, self.shared.rows
         coded, y = task.labels[0] >= 0, task.y

@@ -16,6 +16,7 @@ from scipy.sparse import csr_array
 
 from ..optimizers import Optimizer, Solver
 from .stopping import StoppingRule
+from .streams.stream import Stream
 
 Floats: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float32 | np.float64]]"
 Matrix: TypeAlias = csr_array  # or an array in C order: SciPy has no types, so this is whatever the core takes
@@ -200,6 +201,8 @@ class Task(NamedTuple):
         None: one sample a step.
     rows : ndarray of int or None
         The rows to train on, of mini-batches; None: all.
+    stream : Stream or None
+        Where all rows come from, if X, y and `sample_weight` are only some of them.
     """
 
     objective: Objective
@@ -218,6 +221,27 @@ class Task(NamedTuple):
     validation: Validation | None = None
     batches: Batches | None = None
     rows: NDArray[np.intp] | None = None
+    stream: Stream | None = None
+
+
+class Progress(NamedTuple):
+    """An epoch of a stream on its way: what its first blocks came to.
+
+    Attributes
+    ----------
+    blocks, batches, rows : int
+    loss, penalty : float
+        Sums over the rows, and over the batches.
+    carry : float
+        Of the rule.
+    """
+
+    blocks: int = 0
+    batches: int = 0
+    rows: int = 0
+    loss: float = 0.0
+    penalty: float = 0.0
+    carry: float = 1.0
 
 
 @dataclass(slots=True)

@@ -10,8 +10,20 @@ from ._csv import CSV
 from ._frames import source_of as source_of
 from ._npy import Npy
 from ._parquet import Parquet
+from ._progressive import ProgressiveScores, progressive_validation
 from ._reader import Reader as Reader
 from ._source import Source
 from ._svmlight import SVMLight
 
-__all__ = ["CSV", "Array", "Arrow", "Batches", "Npy", "Parquet", "SVMLight", "Source"]
+__all__ = [
+    "CSV",
+    "Array",
+    "Arrow",
+    "Batches",
+    "Npy",
+    "Parquet",
+    "ProgressiveScores",
+    "SVMLight",
+    "Source",
+    "progressive_validation",
+]

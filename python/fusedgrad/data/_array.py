@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from ._block import csr_rows, groups_of
+from ._block import Block, csr_rows, groups_of
 from ._checks import check_group
 from ._convert import float_type, targets_of, weights_of
 from ._reader import Found, Reader
@@ -95,6 +95,10 @@ class Array(Source):
 
     def open(self) -> Reader:
         return ArrayReader(self)
+
+    def whole(self) -> Block | None:
+        with replace(self, group=self.X.shape[0]).open() as reader:
+            return reader.group(0)
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -133,9 +133,28 @@ class CacheReader(Reader):
         return mapped(self._files[name], dtype, begin * dtype.itemsize, shape)
 
     def find(self, k: int) -> Found:
+        return self._between(k, k + 1)
+
+    def whole(self) -> Block:
+        """All rows."""
+        return self.convert(self._between(0, len(self._rows) - 1), 0)
+
+    def _pointers(self, k: int, last: int) -> NDArray[Any]:
+        """Those of the rows of some groups; each group's begin at 0 in the file."""
+        begin, index = int(self._rows[k]), self._about["index"]
+        found = self._map("indptr", index, begin + k, (int(self._rows[last]) - begin + last - k,))
+        if last == k + 1:
+            return found
+        ends = self._rows[k + 1 : last + 1] - begin + np.arange(last - k)  # where each group's last pointer is
+        firsts = np.append(0, ends[:-1] + 1)
+        shifts = np.repeat(self._stored[k:last] - self._stored[k], np.diff(np.append(firsts, len(found))))
+        return np.delete(found + shifts, firsts[1:]).astype(np.int64 if self._stored[last] >= 2**31 else index)
+
+    def _between(self, k: int, last: int) -> Found:
+        """Rows of the groups k, ..., last - 1."""
         about = self._about
-        first, rows = int(self._rows[k]), int(self._rows[k + 1] - self._rows[k])
-        begin, stored = int(self._stored[k]), int(self._stored[k + 1] - self._stored[k])
+        first, rows = int(self._rows[k]), int(self._rows[last] - self._rows[k])
+        begin, stored = int(self._stored[k]), int(self._stored[last] - self._stored[k])
         columns = about["columns"]
         if about["index"] is None:
             X = self._map("X", about["dtype"], begin, (rows, columns))
@@ -143,7 +162,7 @@ class CacheReader(Reader):
             parts = (
                 self._map("data", about["dtype"], begin, (stored,)),
                 self._map("indices", about["index"], begin, (stored,)),
-                self._map("indptr", about["index"], first + k, (rows + 1,)),
+                self._pointers(k, last),
             )
             X = sp.csr_array(parts, shape=(rows, columns))
         y: Any = None
@@ -224,7 +243,7 @@ def _filled(path: Path, identity: dict[str, Any], opened: Callable[[], Reader]) 
         raise OSError(error.errno, what, str(path)) from error
 
 
-def open_cache(path: str, identity: dict[str, Any], opened: Callable[[], Reader]) -> Reader:
+def open_cache(path: str, identity: dict[str, Any], opened: Callable[[], Reader]) -> CacheReader:
     """A reader of the cache of a source, which is written where it is missing or out of date.
 
     Parameters

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ._array import digest
-from ._block import groups_of
+from ._block import Block, groups_of
 from ._checks import check_group
 from ._convert import float_type
 from ._files import Stamp, opened, stamp
@@ -90,6 +90,11 @@ class Npy(Source):
 
     def open(self) -> Reader:
         return NpyReader(self, *(self._located(name) for name in ("X", "y", "weight")))
+
+    def whole(self) -> Block | None:
+        rows = self._located("X").shape[0]
+        with replace(self, group=max(rows, 1)).open() as reader:
+            return reader.group(0)
 
     @property
     def identity(self) -> dict[str, Any]:

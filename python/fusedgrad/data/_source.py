@@ -70,6 +70,10 @@ class Source(ABC):
     def identity(self) -> dict[str, Any]:
         """What is read, in terms of JSON: paths, sizes, times of change, options. Equal if the rows are the same."""
 
+    def whole(self) -> Block | None:
+        """All rows, where they are in memory or can be mapped into it without being read; else None."""
+        return None
+
     def map(self, function: Callable[..., Any], *, frame: str | None = None) -> Source:
         """Change rows while they are read.
 
@@ -193,6 +197,10 @@ class Cached(Source):
 
     def open(self) -> Reader:
         return open_cache(self.path, self.source.identity, self.source.open)
+
+    def whole(self) -> Block | None:
+        with open_cache(self.path, self.source.identity, self.source.open) as reader:
+            return reader.whole()
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import functools
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import losses, optimizers
 from .._estimator import Estimator
-from .._training import minibatch, sequential
+from .._training import minibatch, sequential, snapshots
 from .._training.callbacks import CallbackSupport, Epochs, with_callbacks
 from .._training.curvature import fit as curvature
 from .._training.records import (
@@ -25,6 +25,7 @@ from .._training.records import (
     Result,
     Task,
 )
+from .._training.resuming import Resumable
 from .._training.stopping import INTERRUPTED, MAX_ITER, StoppingRule
 from .._validation import ignored
 from .._validation.arrays import FLOATS, check_finite, check_X
@@ -37,6 +38,7 @@ from .._validation.parameters import (
     OneOf,
     check_parameters,
 )
+from .._validation.warn import warn
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -50,6 +52,10 @@ NEGATIVE_POWER = (
     "Negative values for `power_t` are deprecated in version 1.8 and will raise an error in 1.10. Use values in the "
     "range [0.0, inf) instead."
 )
+_NO_CHECKPOINTS = (
+    "Checkpoints are for training in mini-batches (batch_size larger than 1): one sample a step, and the few passes of "
+    "a solver ('auto', 'lbfgs'), have none. Set batch_size=256 and an optimizer that steps, or fit without them."
+)
 RATES = ("constant", "optimal", "invscaling", "adaptive", "pa1", "pa2")
 
 
@@ -60,6 +66,15 @@ def loss_functions(*names: str) -> dict[str, tuple[Any, ...]]:
 
 def _can_hold(old: Any, coef: Any) -> bool:
     return isinstance(old, np.ndarray) and (old.shape, old.dtype) == (coef.shape, coef.dtype) and old.flags.writeable
+
+
+def _data_of(task: Task) -> list[Any]:
+    """What tells the data of a task from others."""
+    validation = task.validation
+    given = [] if validation is None else snapshots.digest((validation.X, validation.y, validation.sample_weight))
+    if task.stream is not None:
+        return [task.stream.source.identity, given]
+    return [snapshots.digest((task.X, task.y, task.sample_weight)), given]
 
 
 class Trained(NamedTuple):
@@ -310,12 +325,20 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         partial: bool,
         threads: int = 1,
         names: tuple[str, ...] = ("",),
+        resume: Any = None,
     ) -> Trained:
         """Run the task and take over its weights and its history.
 
-        `raw` are X and y as the user gave them, for callbacks. Returns what `_take` does.
+        `raw` are X and y as the user gave them, for callbacks; `resume` is a checkpoint to go on from. Returns what
+        `_take` does.
         """
+        if partial and task.batches is not None and task.sample_weight is not None and not task.sample_weight.any():
+            still = Result(0, MAX_ITER, [], None, None, optimizer_state=task.batches.state)
+            return self._take(task, still, partial=True, whole=False)  # rows that weigh nothing are no rows
         epochs = Epochs(self, task.stopping.max_epochs, *raw, task.sample_weight)
+        stepped = task.batches is not None and task.batches.solver is None
+        refusal = "" if stepped else _NO_CHECKPOINTS
+        resumable = Resumable(self, epochs.keepers, resume, lambda: _data_of(task), refusal)
 
         def fitted(result: Result) -> dict[str, Any]:
             return {**self._fitted(task.start, result), **self._longer_curves(result, partial=partial)}
@@ -324,7 +347,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         if task.batches is None:
             result = sequential.run(task, epochs=epochs, fitted=fitted, threads=threads, verbose=verbose, names=names)
         else:
-            train = minibatch.run if task.batches.solver is None else curvature.run
+            train = functools.partial(minibatch.run, resumable=resumable) if stepped else curvature.run
             result = train(
                 task,
                 epochs=epochs,
@@ -396,16 +419,15 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
     def _warn(self, warning: str) -> None:
         """The warnings that a finished `fit` owes; `warning` is what training itself says."""
         if self.tol is not None and self.stop_reason_ == MAX_ITER:
-            warnings.warn(
+            warn(
                 "Maximum number of iteration reached before convergence. Consider increasing max_iter to improve "
                 "the fit.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         if warning:
-            warnings.warn(warning, ConvergenceWarning, stacklevel=3)
+            warn(warning, ConvergenceWarning)
         if self.power_t < 0:
-            warnings.warn(NEGATIVE_POWER, FutureWarning, stacklevel=3)
+            warn(NEGATIVE_POWER, FutureWarning)
         ignored.warn_of(self, self._idle)
 
     def _raise_if_interrupted(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +15,9 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from .._atomic import settle_all, shallow_copy
 from .._estimator import available_if
+from .._sources import Scores, by_blocks, takes_sources
 from .._training.records import Validation
+from .._training.streams.survey import Streamed
 from .._validation.arrays import check_X_y
 from .._validation.parameters import Either, Instance, OneOf
 from .._validation.weights import balanced_weights, check_weights
@@ -42,7 +45,7 @@ def has_probabilities(estimator: SGDClassifier) -> bool:
     return True
 
 
-class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc]
+class SGDClassifier(Scores, ClassifierMixin, WithPath, Supervised):  # type: ignore[misc]
     """Linear classifiers (SVM, logistic regression and others) trained by stochastic gradient descent.
 
     One sample or mini-batch, one step: for targets y in {-1, 1} (or {0, 1} for the log loss) and predictions
@@ -340,10 +343,11 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
     def _shape_coef(self, coef: Any) -> Any:
         return coef
 
+    @takes_sources
     def fit(
         self,
         X: Any,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         coef_init: ArrayLike | None = None,
         intercept_init: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
@@ -351,13 +355,15 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
+        resume: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Train from the start, or with `warm_start` from the weights of the last fit.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
+            Training rows; or a source of them (`fusedgrad.data`, tables of polars, pyarrow and DuckDB), which need not
+            fit in memory. y and weights are then named, as columns, or are the source's own.
         y : array-like of shape (n_samples,)
             Class labels: numbers, strings or booleans.
         coef_init : array-like of shape (n_classes, n_features), or (1, n_features) or (n_features,) for two classes
@@ -368,6 +374,8 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
             Weights of the samples' gradients, at least 0, multiplied with `class_weight`.
         X_val, y_val, sample_weight_val : default=None
             Validation rows: scored after every epoch, and used by `early_stopping` in place of a split.
+        resume : path-like, default=None
+            A file that `fusedgrad.callbacks.Checkpoint` wrote in a fit like this one, to go on from.
 
         Returns
         -------
@@ -381,22 +389,53 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         KeyboardInterrupt
             After Ctrl-C. The weights reached so far are kept.
         """
+        return self._fit(X, y, coef_init, intercept_init, sample_weight, (X_val, y_val, sample_weight_val), resume)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        coef_init: Any,
+        intercept_init: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any],
+        resume: Any = None,
+        streamed: Streamed | None = None,
+    ) -> Self:
+        """Fit to rows, or to the source that they are a sample of."""
         self._check_parameters()
-        model, raw = shallow_copy(self), (X, y)
+        model, raw = shallow_copy(self), (X, y) if streamed is None else (streamed.source, None)
         keep = model._continues(coef_init, intercept_init)
         coef_init, intercept_init = model._initial_weights(coef_init, intercept_init)
         X, y = check_X_y(model, X, y, reset=True, finite=not model._is_checked_in_training())
         model.classes_ = classes_of(y)
-        given = model._given_validation(X, X_val, y_val, sample_weight_val)
+        given = model._given_validation(X, *validation)
         model._check_validation_rows(given)
-        trained = model._learn(X, y, coef_init, intercept_init, sample_weight, given, raw=raw, keep=keep, partial=False)
+        trained = model._learn(
+            X,
+            y,
+            coef_init,
+            intercept_init,
+            sample_weight,
+            given,
+            raw=raw,
+            keep=keep,
+            partial=False,
+            resume=resume,
+            streamed=streamed,
+        )
         model._warn(trained.warning)
         settle_all([(self, vars(model))])
         self._raise_if_interrupted()
         return self
 
+    @takes_sources
     def partial_fit(
-        self, X: Any, y: ArrayLike, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 
@@ -462,17 +501,22 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         raw: tuple[Any, Any],
         keep: bool,
         partial: bool,
+        resume: Any = None,
+        streamed: Streamed | None = None,
     ) -> Trained:
-        sample_weight = check_weights(sample_weight, X, zeros=self.early_stopping and given is None and not partial)
+        sample_weight = check_weights(sample_weight, X, zeros=partial or (self.early_stopping and given is None))
         codes = self._targets(y, X.dtype, "y")
         if given is not None:
             given.y = self._targets(given.y, X.dtype, "y_val")
         task = self._task(X, codes, coef_init, intercept_init, sample_weight, given, keep=keep, partial=partial)
+        if streamed is not None:
+            task = self._streaming(task, streamed)
         return self._train(
             task,
             raw=raw,
             partial=partial,
             threads=self._threads(task),
+            resume=resume,
             names=("",) if len(self.classes_) == 2 else tuple(f" (class {label})" for label in self.classes_),
         )
 
@@ -514,6 +558,9 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
             )
         return list(balanced_weights(codes, n_classes, sample_weight).tolist())
 
+    def _side_weights_of_stream(self, totals: Any) -> list[tuple[float, float]]:
+        return self._side_weights(np.arange(len(totals)), totals)
+
     def _targets(self, y: Any, dtype: Any, name: str) -> Any:
         """Class codes 0, 1, ... in X's dtype."""
         if len(self.classes_) < 2:
@@ -534,6 +581,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
             )
         return codes
 
+    @by_blocks
     def decision_function(self, X: Any) -> Any:
         """Return the raw predictions w·x + b, positive for ``classes_[1]``.
 
@@ -548,6 +596,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         scores = self._raw_prediction(X) + self.intercept_
         return scores.ravel() if scores.shape[1] == 1 else scores
 
+    @by_blocks
     def predict(self, X: Any) -> Any:
         """Return the class of each row.
 
@@ -563,6 +612,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         return self.classes_[(scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)]
 
     @available_if(has_probabilities)
+    @by_blocks
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class; for the losses 'log_loss' and 'modified_huber'.
 
@@ -590,6 +640,7 @@ class SGDClassifier(ClassifierMixin, WithPath, Supervised):  # type: ignore[misc
         return positive / total
 
     @available_if(has_probabilities)
+    @by_blocks
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithm of `predict_proba`; -inf where that is 0.
 

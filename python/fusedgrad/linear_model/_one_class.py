@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import OutlierMixin
 
 from .._atomic import settle_all, shallow_copy
+from .._sources import by_blocks, takes_sources
 from .._training.records import Task
 from .._validation.arrays import check_X
 from .._validation.parameters import Number, OneOf
@@ -157,6 +158,7 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
 
     _from_intercept = _to_intercept
 
+    @takes_sources
     def fit(
         self,
         X: Any,
@@ -170,7 +172,8 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
+            Training rows; or a source of them (`fusedgrad.data`, tables of polars, pyarrow and DuckDB), which need not
+            fit in memory.
         y : ignored
             Present for the sake of pipelines.
         coef_init : array-like of shape (n_features,), default=None
@@ -201,6 +204,7 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         self._raise_if_interrupted()
         return self
 
+    @takes_sources
     def partial_fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 
@@ -240,7 +244,7 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         raw: tuple[Any, Any],
         partial: bool,
     ) -> Trained:
-        sample_weight = check_weights(sample_weight, X)
+        sample_weight = check_weights(sample_weight, X, zeros=partial)
         start = self._start(X, 1, coef_init, offset_init, keep=partial)
         return self._train(
             Task(
@@ -261,6 +265,7 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
             partial=partial,
         )
 
+    @by_blocks
     def score_samples(self, X: Any) -> Any:
         """Return w·x, the score before the offset.
 
@@ -274,6 +279,7 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         """
         return np.ravel(self._raw_prediction(X))
 
+    @by_blocks
     def decision_function(self, X: Any) -> Any:
         """Return the signed distance w·x - rho: negative for outliers.
 
@@ -287,6 +293,7 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
         """
         return self.score_samples(X) - self.offset_
 
+    @by_blocks
     def predict(self, X: Any) -> Any:
         """Return 1 for inliers and -1 for outliers.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._atomic import shallow_copy
+from .._sources import takes_sources
 from ._together import Together, warn_of
 
 MOST_ALPHAS = 1_000_000  # of a path or a grid, where a number of them is asked for
@@ -18,8 +19,14 @@ MOST_ALPHAS = 1_000_000  # of a path or a grid, where a number of them is asked 
 class WithPath:
     """What the estimators have besides `fit`."""
 
+    @takes_sources
     def path(
-        self, X: Any, y: ArrayLike, *, alphas: int | ArrayLike = 100, sample_weight: ArrayLike | None = None
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        *,
+        alphas: int | ArrayLike = 100,
+        sample_weight: ArrayLike | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[Any], NDArray[np.float64]]:
         """Return the coefficients for many strengths of the penalty, to be plotted against them.
 

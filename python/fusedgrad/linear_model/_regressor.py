@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,7 +11,9 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
 from .._atomic import settle_all, shallow_copy
+from .._sources import Scores, by_blocks, takes_sources
 from .._training.records import Validation
+from .._training.streams.survey import Streamed
 from .._validation.arrays import aligned, check_X_y
 from .._validation.parameters import Number, OneOf
 from .._validation.weights import check_weights
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
+class SGDRegressor(Scores, RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
     """Linear regression trained by stochastic gradient descent.
 
     One sample or mini-batch, one step, on
@@ -248,10 +251,11 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
     def _shape_coef(self, coef: Any) -> Any:
         return coef if self._y_ndim > 1 else coef.ravel()
 
+    @takes_sources
     def fit(
         self,
         X: Any,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         coef_init: ArrayLike | None = None,
         intercept_init: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
@@ -259,13 +263,15 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
+        resume: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Train from the start, or with `warm_start` from the weights of the last fit.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
+            Training rows; or a source of them (`fusedgrad.data`, tables of polars, pyarrow and DuckDB), which need not
+            fit in memory. y and weights are then named, as columns, or are the source's own.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Targets; several a row with the mini-batch engine. A column is one target a row (with a
             DataConversionWarning).
@@ -277,6 +283,8 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
             Weights of the samples' gradients, at least 0.
         X_val, y_val, sample_weight_val : default=None
             Validation rows: scored after every epoch, and used by `early_stopping` in place of a split.
+        resume : path-like, default=None
+            A file that `fusedgrad.callbacks.Checkpoint` wrote in a fit like this one, to go on from.
 
         Returns
         -------
@@ -290,22 +298,49 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         KeyboardInterrupt
             After Ctrl-C. The weights reached so far are kept.
         """
+        return self._fit(X, y, coef_init, intercept_init, sample_weight, (X_val, y_val, sample_weight_val), resume)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        coef_init: Any,
+        intercept_init: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any],
+        resume: Any = None,
+        streamed: Streamed | None = None,
+    ) -> Self:
+        """Fit to rows, or to the source that they are a sample of."""
         self._check_parameters()
-        model, raw = shallow_copy(self), (X, y)
+        model, raw = shallow_copy(self), (X, y) if streamed is None else (streamed.source, None)
         keep = model._continues(coef_init, intercept_init)
         coef_init, intercept_init = model._initial_weights(coef_init, intercept_init)
         several, finite = model._is_batched(), not model._is_checked_in_training()
         X, y = check_X_y(model, X, y, reset=True, multi_output=several, finite=finite)
         model._y_ndim = np.ndim(y)
-        given = model._given_validation(X, X_val, y_val, sample_weight_val)
+        given = model._given_validation(X, *validation)
         model._check_validation_rows(given)
-        trained = model._learn(X, y, coef_init, intercept_init, sample_weight, given, raw=raw, keep=keep, partial=False)
+        trained = model._learn(
+            X,
+            y,
+            coef_init,
+            intercept_init,
+            sample_weight,
+            given,
+            raw=raw,
+            keep=keep,
+            partial=False,
+            resume=resume,
+            streamed=streamed,
+        )
         model._warn(trained.warning)
         settle_all([(self, vars(model))])
         self._raise_if_interrupted()
         return self
 
-    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    @takes_sources
+    def partial_fit(self, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 
         Parameters
@@ -349,13 +384,17 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
         raw: tuple[Any, Any],
         keep: bool,
         partial: bool,
+        resume: Any = None,
+        streamed: Streamed | None = None,
     ) -> Trained:
         y = self._targets(y, X.dtype, "y")
         if given is not None:
             given.y = self._targets(given.y, X.dtype, "y_val")
-        sample_weight = check_weights(sample_weight, X)
+        sample_weight = check_weights(sample_weight, X, zeros=partial)
         task = self._task(X, y, coef_init, intercept_init, sample_weight, given, keep=keep, partial=partial)
-        return self._train(task, raw=raw, partial=partial, threads=self._threads(task))
+        if streamed is not None:
+            task = self._streaming(task, streamed)
+        return self._train(task, raw=raw, partial=partial, threads=self._threads(task), resume=resume)
 
     def _labels(self, targets: Any) -> list[int]:
         return [-1] * (1 if targets.ndim == 1 else targets.shape[1])
@@ -369,6 +408,9 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
     def _side_weights(self, targets: Any, sample_weight: Any) -> list[tuple[float, float]]:
         return [(1.0, 1.0)] * len(self._labels(targets))
 
+    def _side_weights_of_stream(self, totals: Any) -> None:
+        return None
+
     def _targets(self, y: Any, dtype: Any, name: str) -> Any:
         y = aligned(np.ascontiguousarray(y, dtype=dtype))
         least = {"poisson": ">= 0", "gamma": "> 0"}.get(self.loss)
@@ -379,6 +421,7 @@ class SGDRegressor(RegressorMixin, WithPath, Supervised):  # type: ignore[misc]
             )
         return y
 
+    @by_blocks
     def predict(self, X: Any) -> Any:
         """Return the predictions: w·x + b, or exp(w·x + b) with ``loss='poisson'`` and 'gamma'.
 

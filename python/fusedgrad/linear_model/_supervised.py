@@ -14,9 +14,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from .. import losses, optimizers, schedules
 from .._threads import threads_for
 from .._training.records import LinearWeights, Result, Task, Validation
+from .._training.streams.stream import Encoded, Stream
+from .._training.streams.survey import Streamed, survey
 from .._validation.arrays import check_X_y
 from .._validation.parameters import BOOLEAN, Either, Instance, Number, OneOf, check_n_jobs
 from .._validation.validation_set import check_validation
+from ..data import Block, Source
 from . import _ignored
 from ._base import RATES, SGD
 
@@ -150,6 +153,48 @@ class Supervised(SGD):
     def _check_parameters(self, *, partial: bool = False) -> None:
         super()._check_parameters(partial=partial)
         check_n_jobs(self.n_jobs)
+
+    # ---- rows that do not fit in memory ----
+
+    def _streams(self, given: dict[str, Any]) -> bool:
+        """Whether a source is read in blocks: mini-batches are, unless `fit` must keep rows aside."""
+        split = self.early_stopping and given.get("X_val") is None
+        return self._is_batched() and not self._is_solved() and self.batch_size != "full" and not split
+
+    def _fit_stream(
+        self,
+        source: Source,
+        coef_init: Any = None,
+        intercept_init: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        resume: Any = None,
+    ) -> Any:
+        self._check_parameters()
+        threads = threads_for(self.n_jobs, None, np.inf)
+        rows = survey(source, classes=self._classification, threads=threads)
+        sample, validation = rows.sample, (X_val, y_val, sample_weight_val)
+        streamed = Streamed(source, rows)
+        return self._fit(sample.X, sample.y, coef_init, intercept_init, sample.weight, validation, resume, streamed)
+
+    def _streaming(self, task: Task, streamed: Streamed) -> Task:
+        """The task for all rows of a source, in place of that for a sample of them."""
+        dtype = task.X.dtype
+
+        def encode(block: Block) -> Encoded:
+            X = block.X.astype(dtype, copy=False) if sp.issparse(block.X) else np.ascontiguousarray(block.X, dtype)
+            weight = None if block.weight is None else np.ascontiguousarray(block.weight, dtype)
+            return Encoded(X, self._targets(block.y, dtype, "y"), weight)
+
+        weights = self._side_weights_of_stream(streamed.survey.totals)
+        return task._replace(
+            stream=Stream(*streamed, encode), side_weights=task.side_weights if weights is None else weights
+        )
+
+    def _side_weights_of_stream(self, totals: Any) -> list[tuple[float, float]] | None:
+        """`_side_weights`, where the classes of all rows have these weights; None: they do not matter."""
+        raise NotImplementedError
 
     # ---- validation rows ----
 

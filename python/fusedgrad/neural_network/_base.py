@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
-import warnings
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn import get_config
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -22,24 +20,31 @@ from .._threads import threads_for
 from .._training import rates
 from .._training.callbacks import CallbackSupport, Epochs, with_callbacks
 from .._training.net import Net
-from .._training.network import Goal, NetworkState, Result, Settings, Training, Weights
+from .._training.network import Training
+from .._training.network_records import Goal, NetworkState, Result, Settings, Weights
+from .._training.resuming import Resumable
 from .._training.stopping import DIVERGED, INTERRUPTED, MAX_ITER, STALLED
+from .._training.streams.network import StreamTraining
+from .._training.streams.survey import Streamed
 from .._validation import ignored
 from .._validation.arrays import FLOATS, check_X, check_X_y
 from .._validation.parameters import BOOLEAN, Either, Instance, Number, OneOf, check_n_jobs, check_parameters
 from .._validation.validation_set import check_validation
+from .._validation.warn import warn
 from .._validation.weights import check_weights
 from . import _defaults, _messages
+from ._features import Features
 from ._history import Growth, History, copied
 from ._scaling import Units, standardised, units_of
 from ._split import Rows, set_aside
+from ._streams import FromSources
 
 ENDLESS = 2**62  # the core counts in 64 bits
 _KNOWN_ENDS = (DIVERGED, INTERRUPTED)  # of which more need not be said
 HISTORIES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
 
 
-class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):  # type: ignore[misc]
+class Neural(FromSources, CallbackSupport, Features, Estimator):  # type: ignore[misc]
     """What all neural estimators share. What a network is made of, and where its weights stand, they say themselves.
 
     Training works on a draft, an estimator of its own with the same attributes. Only when all is done does the real one
@@ -87,7 +92,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """The attributes that hold the weights."""
         raise NotImplementedError
 
-    def _settings(self, X: Any, goal: Goal, rng: Any, *, partial: bool, going_on: bool) -> Settings:
+    def _settings(self, n: int, goal: Goal, rng: Any, *, partial: bool, going_on: bool) -> Settings:
         raise NotImplementedError
 
     def _history(self, result: Result, *, going_on: bool) -> dict[str, Any]:
@@ -171,13 +176,25 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         own = {name: copied(state[name]) for name in HISTORIES if name in state}
         return {**state, **own}
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> Any:
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        X_val: Any,
+        y_val: Any,
+        sample_weight_val: Any,
+        resume: Any = None,
+        streamed: Streamed | None = None,
+    ) -> Any:
+        """Fit to rows, or to the source that they are a sample of."""
         self._check_parameters()
         draft = shallow_copy(self)
         first = not draft.warm_start or draft._fitted_by not in draft.__dict__
-        result = draft._learn_all(X, y, sample_weight, (X_val, y_val, sample_weight_val), first=first)
+        validation = X_val, y_val, sample_weight_val
+        result = draft._learn_all(X, y, sample_weight, validation, first=first, resume=resume, streamed=streamed)
         for warning in filter(None, (draft._convergence_warning(result), draft._score_warning(result))):
-            warnings.warn(warning, ConvergenceWarning, stacklevel=3)
+            warn(warning, ConvergenceWarning)
         ignored.warn_of(draft, draft._idle)
         self._take_over(draft)
         if self.stop_reason_ == INTERRUPTED:
@@ -188,9 +205,17 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         return self
 
     def _learn_all(
-        self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any, Any], *, first: bool
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any],
+        *,
+        first: bool,
+        resume: Any,
+        streamed: Streamed | None,
     ) -> Result:
-        raw = X, y
+        raw = (X, y) if streamed is None else (streamed.source, None)
         X, y = self._check_data(X, y, reset=first)
         y, given = self._check_y(y), self._given_rows(X, *validation)
         if first:
@@ -198,7 +223,9 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             self._learn_targets(y)
         else:
             self._check_same_classes(y)
-        return self._learn(X, y, sample_weight, given, raw=raw, partial=False, first=first)
+        return self._learn(
+            X, y, sample_weight, given, raw=raw, partial=False, first=first, resume=resume, streamed=streamed
+        )
 
     def _partial(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Any:
         self._check_parameters(partial=True)
@@ -257,10 +284,13 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         raw: tuple[Any, Any],
         partial: bool,
         first: bool,
+        resume: Any = None,
+        streamed: Streamed | None = None,
     ) -> Result:
         """Train on checked rows; `first`: from new weights."""
+        n = X.shape[0] if streamed is None else streamed.survey.rows
         early = self._splits() and given is None and not partial
-        sample_weight = check_weights(sample_weight, X, zeros=early)
+        sample_weight = check_weights(sample_weight, X, zeros=early or partial)
         if self._restores_best() and given is None and not self.early_stopping:
             raise ValueError(
                 "restore_best_weights=True needs a validation set: give X_val and y_val to fit, or set "
@@ -268,40 +298,33 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             )
         if first:
             self._sparse_y = sp.issparse(raw[1])
-            self._rows_first = X.shape[0]
+            self._rows_first = n
         rng = check_random_state(self.random_state)
         self._net = self._make_net(X)
         self._net.check(X)
         if given is not None:
             self._net.check(given.X, "X_val")
-        if first:
-            weights = self._fresh(self._net, rng, X.dtype)
-        else:
-            now = self._weights()
-            self._check_same_shapes(now)
-            weights = Weights(
-                [np.asarray(w, X.dtype) for w in now.trained],
-                [np.asarray(w, X.dtype) for w in now.kept],
-                None if now.average is None else [np.asarray(w, X.dtype) for w in now.average],
-            )
+        weights = self._fresh(self._net, rng, X.dtype) if first else self._weights_so_far(X.dtype)
         if early:
             X, y, sample_weight, given = self._split(X, y, sample_weight, rng)
+            n = X.shape[0]
         sample_weight = self._weights_of(y, sample_weight, X.dtype)
-        if sample_weight is not None and not np.any(sample_weight):
+        if sample_weight is not None and not partial and not np.any(sample_weight):
             raise ValueError(
                 "Every row to train on has the weight zero, so there is nothing to learn. Give some a positive weight "
                 "(sample_weight, class_weight), or choose the validation rows yourself (X_val)."
             )
+        idle = sample_weight is not None and not np.any(sample_weight)  # rows that weigh nothing are no rows
         if first:
-            self._learn_units(X, y, sample_weight, partial=partial)
+            self._learn_units(X, y, None if idle else sample_weight, partial=partial)
         if given is not None:
             self._goal(given.y, X.dtype, "y_val")  # raises for labels that are unknown
             given = Rows(self._in_units(given.X), given.y, given.weight)
         goal = self._goal(y, X.dtype)
         self.out_activation_ = self._link
         goal.constants = self._constants(y)
-        settings = self._settings(X, goal, rng, partial=partial, going_on=not first)
-        self._net.check_batches(min(settings.batch_size, X.shape[0]))
+        settings = self._settings(n, goal, rng, partial=partial, going_on=not first)
+        self._net.check_batches(min(settings.batch_size, n))
         if given is not None and (settings.by_score or settings.restore_best):
             self._check_scores(given)
         state = self.__dict__.get("_optimizer") if not first and (partial or self._carries_on()) else None
@@ -312,7 +335,10 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             raw = self._net.predict(now.for_prediction, now.kept, given.X, layer=-1, threads=threads)
             return self._score_loss(raw, given.y, given.weight)
 
-        training = Training(
+        make: Any = Training
+        if streamed is not None:
+            make = functools.partial(StreamTraining, stream=self._streaming(streamed, goal, X.dtype))
+        training = make(
             self._net,
             weights,
             self._in_units(X),
@@ -323,8 +349,20 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             validate=None if given is None else validate,
             threads=threads,
         )
+        if idle:
+            training.stop_reason = MAX_ITER
         self._batch_rows, self._batch_bytes = int(training.sizes[0]), training.workspace
-        return self._train(training, raw=raw, weight=sample_weight, going_on=not first, partial=partial)
+        return self._train(training, raw=raw, weight=sample_weight, going_on=not first, partial=partial, resume=resume)
+
+    def _weights_so_far(self, dtype: Any) -> Weights:
+        """Where training goes on."""
+        now = self._weights()
+        self._check_same_shapes(now)
+        return Weights(
+            [np.asarray(w, dtype) for w in now.trained],
+            [np.asarray(w, dtype) for w in now.kept],
+            None if now.average is None else [np.asarray(w, dtype) for w in now.average],
+        )
 
     def _learn_units(self, X: Any, y: Any, weight: Any, *, partial: bool) -> None:
         """Learn in which units to train, for this and all later calls: those of codes and of padding are their own."""
@@ -373,8 +411,12 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         return set_aside(X, y, weight, self._strata(y), float(self.validation_fraction), rng)
 
     @with_callbacks  # type: ignore[untyped-decorator]
-    def _train(self, training: Training, *, raw: tuple[Any, Any], weight: Any, going_on: bool, partial: bool) -> Result:
+    def _train(
+        self, training: Training, *, raw: tuple[Any, Any], weight: Any, going_on: bool, partial: bool, resume: Any
+    ) -> Result:
         epochs = Epochs(self, training.settings.max_epochs, *raw, weight)
+        refusal = "" if self._steps() else "Checkpoints are for training by steps: solver='lbfgs' has none."
+        resumable = Resumable(self, epochs.keepers, resume, training.data, refusal)
 
         def fitted(result: Result) -> dict[str, Any]:
             weights = self._keep_weights(training.weights)
@@ -384,7 +426,7 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             """The same with histories in one piece, for callbacks."""
             return {name: v.whole() if isinstance(v, Growth) else v for name, v in fitted(result).items()}
 
-        result = self._minimise(training, epochs) or training.run(epochs, shown)
+        result = self._minimise(training, epochs) or training.run(epochs, shown, resumable)
         lost = training.best is None and not training.is_finite()
         if result.stop_reason == INTERRUPTED and (partial or lost):
             raise KeyboardInterrupt  # part of an epoch would be neither the old model nor the new
@@ -429,65 +471,3 @@ class Neural(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         X = self._in_units(X)
         threads = threads_for(self.n_jobs, None, float(X.shape[0]) * self._net.work)
         return self._net.predict(weights.for_prediction, weights.kept, X, layer=layer, threads=threads)
-
-    def transform(self, X: Any, layer: int | str = -2) -> Any:
-        """Return what a layer makes of each row: hidden features. (`fit_transform` fits, then returns them.)
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-        layer : int or str, default=-2
-            Which layer: -1 is the output layer (before softmax, sigmoid or exp), -2 the last hidden one, 0 the first
-            one; or the label of a layer.
-
-        Returns
-        -------
-        features : ndarray of shape (n_samples, ...), of the layer's shape
-            After ``set_output(transform="pandas")`` or "polars" a frame, with the names of `get_feature_names_out`.
-
-        Raises
-        ------
-        ValueError
-            If there is no such layer, or if a frame is wanted of another layer than the last hidden one.
-        """
-        check_is_fitted(self)
-        place = self._place(layer)
-        features = self._raw(X, place)
-        shape = self._net.place(place)[1]
-        container = self.__dict__.get("_sklearn_output_config", {}).get("transform", get_config()["transform_output"])
-        if container != "default" and shape != self._net.place(self._place(-2))[1]:
-            raise ValueError(
-                f"set_output(transform={container!r}) makes frames of the last hidden layer alone, whose features have "
-                f"names; layer {layer!r} has rows of shape {shape}. Use set_output(transform='default') for it."
-            )
-        return features.reshape(len(features), *shape)
-
-    def _place(self, layer: int | str) -> int | str:
-        """A layer as users count them, as the network does."""
-        if isinstance(layer, str):
-            return layer
-        layers = self._stages()
-        if isinstance(layer, bool) or not isinstance(layer, Integral) or not -len(layers) <= layer < len(layers):
-            raise ValueError(
-                f"layer must be a whole number from {-len(layers)} to {len(layers) - 1}: the network has "
-                f"{len(layers)} layers; or a label. Got {layer!r}."
-            )
-        return layers[int(layer)]
-
-    @property
-    def _n_features_out(self) -> int:
-        """How many features `transform` gives, which `get_feature_names_out` needs."""
-        if "_net" not in self.__dict__:
-            raise AttributeError("the network is not made before the first fit")
-        return math.prod(self._net.place(self._place(-2))[1])
-
-    def _stages(self) -> list[int]:
-        """The layers that users count, as numbers of the network's."""
-        return list(range(len(self._net.layers)))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags

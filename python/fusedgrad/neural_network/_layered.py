@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from .. import layers as layer_types
 from .. import optimizers, schedules
 from .._training.net import Arrays
-from .._training.network import Goal, Result, Settings, Weights, row_order
+from .._training.network import row_order
+from .._training.network_records import Goal, Result, Settings, Weights
 from .._validation.arrays import FLOATS, aligned, check_finite, is_plain, numbers_of
 from .._validation.parameters import BOOLEAN, Either, Number, OneOf
 from ..layers import checked, walk
@@ -175,8 +176,7 @@ class Layered(Neural):
         """Whether rates decay to nothing by themselves, so that the last epoch is the end."""
         return _defaults.is_auto(self.learning_rate) and self._rule().learning_rate is None
 
-    def _settings(self, X: Any, goal: Goal, rng: Any, *, partial: bool, going_on: bool) -> Settings:
-        n = X.shape[0]
+    def _settings(self, n: int, goal: Goal, rng: Any, *, partial: bool, going_on: bool) -> Settings:
         optimizer = self._rule()
         self._check_optimizer(optimizer)
         before = self.__dict__ if going_on else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -15,9 +14,11 @@ from .. import layers, optimizers, schedules
 from .._training import rates
 from .._training.callbacks import Epochs
 from .._training.net import Arrays, Net
-from .._training.network import Goal, Result, Settings, Training, Weights
+from .._training.network import Training
+from .._training.network_records import Goal, Result, Settings, Weights
 from .._training.stopping import MAX_ITER, STALLED
 from .._validation.parameters import BOOLEAN, Either, InvalidParameterError, Number, OneOf
+from .._validation.warn import warn
 from . import _defaults, _ignored
 from ._base import ENDLESS, Neural
 from ._history import extended
@@ -196,6 +197,9 @@ class MLP(Neural):
                     "restore_best_weights=True needs epochs, which solver='lbfgs' does not have: use another solver."
                 )
 
+    def _steps(self) -> bool:
+        return not self._is_lbfgs()
+
     def _is_lbfgs(self) -> bool:
         return isinstance(self.solver, str) and self.solver == "lbfgs"
 
@@ -252,8 +256,7 @@ class MLP(Neural):
             return _defaults.batch_rows(n) if self._is_auto() else min(200, n)
         return int(self.batch_size)
 
-    def _settings(self, X: Any, goal: Goal, rng: Any, *, partial: bool, going_on: bool) -> Settings:
-        n = X.shape[0]
+    def _settings(self, n: int, goal: Goal, rng: Any, *, partial: bool, going_on: bool) -> Settings:
         optimizer = self._rule()
         self._check_optimizer(optimizer)
         before = self.__dict__ if going_on else {}
@@ -263,9 +266,7 @@ class MLP(Neural):
             goal.factor = 1.0 if self._is_lbfgs() else 1.0 / goal.outputs  # scikit-learn reports the mean over targets
         size = self._batch_size(n)
         if size > n:
-            warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=6
-            )
+            warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
         if isinstance(rate, str) and rate == "invscaling" and optimizer.learning_rate is None:
             source: Any = rates.InverseScaling(float(self.learning_rate_init), float(self.power_t))
         else:

@@ -11,6 +11,7 @@ from sklearn.base import ClassifierMixin
 
 from .. import optimizers
 from .._estimator import available_if
+from .._sources import Scores, takes_sources
 from .._validation.parameters import Either, Instance, Number, OneOf
 from ._mlp import MLP, is_stochastic
 from ._targets import Classification
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
+class MLPClassifier(Scores, ClassifierMixin, Classification, MLP):  # type: ignore[misc]
     """Multi-layer perceptron: fully connected layers, trained on the cross-entropy.
 
     scikit-learn's estimator of this name with its parameters, defaults and results, several times faster; and, keyword
@@ -288,8 +289,13 @@ class MLPClassifier(ClassifierMixin, Classification, MLP):  # type: ignore[misc]
         self.n_jobs = n_jobs
 
     @available_if(is_stochastic)
+    @takes_sources
     def partial_fit(
-        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
     ) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 

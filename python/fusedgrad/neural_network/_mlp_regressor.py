@@ -11,6 +11,7 @@ from sklearn.base import RegressorMixin
 
 from .. import losses, optimizers
 from .._estimator import available_if
+from .._sources import Scores, takes_sources
 from .._validation.parameters import Either, Instance, OneOf
 from ._mlp import MLP, is_stochastic
 from ._targets import REGRESSION_LOSSES, Regression
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
+class MLPRegressor(Scores, RegressorMixin, Regression, MLP):  # type: ignore[misc]
     """Multi-layer perceptron for regression: fully connected layers, trained on one of several losses.
 
     scikit-learn's estimator of this name with its parameters, defaults and results, several times faster; and, keyword
@@ -250,7 +251,8 @@ class MLPRegressor(RegressorMixin, Regression, MLP):  # type: ignore[misc]
         self.n_jobs = n_jobs
 
     @available_if(is_stochastic)
-    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    @takes_sources
+    def partial_fit(self, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 
         Parameters

@@ -11,6 +11,7 @@ from sklearn.base import ClassifierMixin
 
 from .. import layers as layer_types
 from .. import optimizers
+from .._sources import Scores, takes_sources
 from .._validation.parameters import Either, Instance, Number, OneOf
 from ._layered import Layered
 from ._targets import Classification
@@ -24,7 +25,7 @@ def _has_two_scores(layer: layer_types.Layer) -> bool:
     return isinstance(layer, layer_types.Dense) and layer.units == 2 and layer.activation in (None, "identity")
 
 
-class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignore[misc]
+class NeuralClassifier(Scores, ClassifierMixin, Classification, Layered):  # type: ignore[misc]
     """A classifier that is a network of any layers, trained on the cross-entropy.
 
     The objective is ``mean(loss) + alpha / 2 * sum of ||W||²``; in each batch the mean is weighted by the sample
@@ -260,8 +261,13 @@ class NeuralClassifier(ClassifierMixin, Classification, Layered):  # type: ignor
             made[-1] = layer_types.Dense(last.units, bias=last.bias, init=last.init, bias_init=last.bias_init)
         return made
 
+    @takes_sources
     def partial_fit(
-        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
     ) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 

@@ -11,6 +11,7 @@ from sklearn.base import RegressorMixin
 
 from .. import layers as layer_types
 from .. import losses, optimizers
+from .._sources import Scores, takes_sources
 from .._validation.parameters import Either, Instance, OneOf
 from ._layered import Layered
 from ._targets import REGRESSION_LOSSES, Regression
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc]
+class NeuralRegressor(Scores, RegressorMixin, Regression, Layered):  # type: ignore[misc]
     """A regression that is a network of any layers.
 
     The objective is ``mean(loss) + alpha / 2 * sum of ||W||²``, with the losses of several targets summed; in each
@@ -211,7 +212,8 @@ class NeuralRegressor(RegressorMixin, Regression, Layered):  # type: ignore[misc
     def _loss(self) -> losses.Loss:
         return losses.get("squared_error") if isinstance(self.loss, str) and self.loss == "auto" else super()._loss
 
-    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    @takes_sources
+    def partial_fit(self, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch on these rows, starting from the weights so far.
 
         Parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,11 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from .. import losses
+from .._atomic import shallow_copy
+from .._sources import by_blocks, takes_sources
 from .._training.net import Net
-from .._training.network import Goal
+from .._training.network_records import Goal
+from .._training.streams.survey import Survey
 from .._validation.arrays import numbers_of
 from .._validation.weights import balanced_weights
 from ..layers import Dense
@@ -126,6 +130,21 @@ class Classification:
         weights = self._class_weights(y, sample_weight).astype(dtype)
         return weights if sample_weight is None else weights * sample_weight
 
+    def _of_stream(self, survey: Survey) -> Any:
+        if self.class_weight != "balanced":
+            return self
+        if survey.labels is None:
+            raise ValueError(
+                "class_weight='balanced' of an indicator matrix needs all rows in memory. Give a list of dicts, one a "
+                "column, for a source that is larger."
+            )
+        model, weights = (
+            shallow_copy(self),
+            balanced_weights(np.arange(len(survey.labels)), len(survey.labels), survey.totals),
+        )
+        model.class_weight = dict(zip(survey.labels.tolist(), weights.tolist(), strict=True))
+        return model
+
     def _class_weights(self, y: Any, sample_weight: Any) -> Any:
         """The weight of each row's class; of several labels a row, the product of their weights."""
         weights = np.ones(len(y))
@@ -209,28 +228,33 @@ class Classification:
 
     # ---- what users call ----
 
+    @takes_sources
     def fit(
         self,
         X: Any,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
+        resume: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Train from the start, or with `warm_start` from the last fit.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
-            Training rows.
+            Training rows; or a source of them (`fusedgrad.data`, tables of polars, pyarrow and DuckDB), which need not
+            fit in memory. y and weights are then named, as columns, or are the source's own.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels; or an indicator matrix (0 and 1), for several labels a row.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples, relative to those of their batch.
         X_val, y_val, sample_weight_val : default=None
             Validation rows: scored after every epoch, and used by `early_stopping` in place of a split.
+        resume : path-like, default=None
+            A file that `fusedgrad.callbacks.Checkpoint` wrote in a fit like this one, to go on from.
 
         Returns
         -------
@@ -245,8 +269,9 @@ class Classification:
         KeyboardInterrupt
             After Ctrl-C, when the weights reached so far are kept; see the notes.
         """
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, resume)
 
+    @by_blocks
     def predict(self, X: Any) -> Any:
         """Return the class of each row; of an indicator matrix, its labels.
 
@@ -263,6 +288,7 @@ class Classification:
         sparse = self._y_kind == "multilabel" and self.__dict__.get("_sparse_y", False)
         return sp.csr_matrix(labels) if sparse else labels
 
+    @by_blocks
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class; of an indicator matrix, of each label by itself.
 
@@ -276,6 +302,7 @@ class Classification:
         """
         return self._probabilities(self._raw(X))
 
+    @by_blocks
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithm of `predict_proba`; -inf where that is 0.
 
@@ -405,15 +432,17 @@ class Regression:
 
     # ---- what users call ----
 
+    @takes_sources
     def fit(
         self,
         X: Any,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
+        resume: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Train from the start, or with `warm_start` from the last fit.
 
@@ -427,6 +456,8 @@ class Regression:
             Weights of the samples, relative to those of their batch.
         X_val, y_val, sample_weight_val : default=None
             Validation rows: scored after every epoch, and used by `early_stopping` in place of a split.
+        resume : path-like, default=None
+            A file that `fusedgrad.callbacks.Checkpoint` wrote in a fit like this one, to go on from.
 
         Returns
         -------
@@ -441,8 +472,9 @@ class Regression:
         KeyboardInterrupt
             After Ctrl-C, when the weights reached so far are kept; see the notes.
         """
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, resume)
 
+    @by_blocks
     def predict(self, X: Any) -> Any:
         """Return the prediction for each row.
 

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..._atomic import settle_all, shallow_copy
 from ..._estimator import Estimator
+from ..._sources import takes_sources
 from ..._validation.arrays import check_X_y
 from ..._validation.parameters import check_parameters
 from ..._validation.weights import check_weights
@@ -35,15 +36,22 @@ class GridCV(Estimator):
     _rules: dict[str, Any]
     _default_scoring: str
 
+    @takes_sources
     def fit(
-        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, *, groups: ArrayLike | None = None
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Train every cell on every fold, choose the best by its mean score, and train it on all rows.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
+            Training rows; or a source of them (`fusedgrad.data`, tables of polars, pyarrow and DuckDB), which need not
+            fit in memory. y and weights are then named, as columns, or are the source's own.
         y : array-like of shape (n_samples,), for regressors also (n_samples, n_targets)
             Class labels or targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -130,7 +138,8 @@ class GridCV(Estimator):
         check_is_fitted(self)
         return self.best_estimator_.predict(X)
 
-    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    @takes_sources
+    def score(self, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
         """Return the score of the best model, with the scorer of `scoring`.
 
         Parameters

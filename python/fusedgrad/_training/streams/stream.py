@@ -1,0 +1,78 @@
+"""Rows that do not fit in memory, as training sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from ...data import Block, Source
+from .ahead import Ahead
+from .order import Order
+from .survey import Survey
+
+DEPTH = 1  # blocks that are read before they are needed
+
+Made = TypeVar("Made", covariant=True)
+
+
+class Encoded(NamedTuple):
+    """A block in the dtypes that the core takes."""
+
+    X: csr_array  # or an array in C order
+    y: NDArray[np.float32 | np.float64]
+    weight: NDArray[np.float32 | np.float64] | None
+
+
+class Stream(NamedTuple):
+    """A source, what one pass has told of it, and how its blocks become those of the core.
+
+    Attributes
+    ----------
+    source : Source
+    survey : Survey
+    encode : callable
+        Of a block.
+    """
+
+    source: Source
+    survey: Survey
+    encode: Callable[[Block], Encoded]
+
+
+class Encodes(Protocol[Made]):
+    """A source, what is known of it, and what becomes of its blocks."""
+
+    @property
+    def source(self) -> Source: ...
+    @property
+    def survey(self) -> Survey: ...
+    @property
+    def encode(self) -> Callable[[Block], Made]: ...
+
+
+def read(stream: Encodes[Made], order: Order, epoch: int, first: int = 0, before: int = 0) -> Ahead[Made]:
+    """The blocks of an epoch, read ahead, beginning with number `first`; `before` rows come before it.
+
+    Raises
+    ------
+    ValueError
+        While they are read, if there are not as many rows as the survey has found.
+    """
+
+    def blocks() -> Iterator[Made]:
+        rows = before
+        with stream.source.open() as reader:
+            for block in order.blocks(reader, epoch, first):
+                rows += len(block)
+                yield stream.encode(block)
+        if rows != stream.survey.rows:
+            raise ValueError(
+                f"{stream.source} had {stream.survey.rows} rows when it was first read, and {rows} in epoch "
+                f"{epoch + 1}. It must stay as it is while it is read."
+            )
+
+    return Ahead(blocks, DEPTH)

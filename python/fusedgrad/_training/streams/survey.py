@@ -1,0 +1,199 @@
+"""What one pass over a source tells: how many rows there are, of which classes, and some of them to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from ... import _core
+from ...data import Block, Reader, Source, concatenate
+from .ahead import Ahead
+
+SAMPLE = 65_536  # rows that are kept
+SAMPLE_BYTES = 64 << 20  # bytes that they take, about
+_SEED = 0x5EED  # of the sample: the same whatever the fit
+
+
+class Streamed(NamedTuple):
+    """A source, and what is known of it."""
+
+    source: Source
+    survey: Survey
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known of all rows.
+
+    Attributes
+    ----------
+    rows : int
+    names : list of str or None
+        Names of the columns.
+    sample : Block
+        Rows drawn at random, in the order of the source: all of them where they are few.
+    labels : ndarray or None
+        The classes, sorted; None: not asked for.
+    totals : ndarray
+        Weight of the rows of each class, or of all rows.
+    weighted : bool
+        Whether rows have weights.
+    row_bytes : float
+        What the numbers of a row take, on the mean; of sparse rows with indices of 32 bits, whatever they have.
+    """
+
+    rows: int
+    names: list[str] | None
+    sample: Block
+    labels: NDArray[Any] | None
+    totals: NDArray[np.float64]
+    weighted: bool
+    row_bytes: float
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the sample is all there is."""
+        return len(self.sample) == self.rows
+
+
+def survey(source: Source, *, classes: bool, threads: int) -> Survey:
+    """Read a source once.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows or no targets, if numbers are not finite, or groups do not go together.
+    """
+    names: list[list[str] | None] = [None]
+
+    def groups() -> Iterator[Block]:
+        with source.open() as reader:
+            names[0] = reader.names
+            yield from _all(reader)
+
+    sample, totals = _Sample(), _Totals(classes)
+    first: Block | None = None
+    with closing(Ahead(groups)) as ahead:
+        for k, block in enumerate(ahead):
+            if len(block) == 0:
+                continue
+            first = first or block[:0]
+            _check(block, first, k, source, threads)
+            totals.add(block)
+            sample.add(k, block)
+    if first is None:
+        raise ValueError(f"{source} has no rows.")
+    return Survey(
+        rows=totals.rows,
+        names=names[0],
+        sample=sample.blocks(),
+        labels=totals.labels(),
+        totals=totals.weights(),
+        weighted=first.weight is not None,
+        row_bytes=totals.numbers * (first.X.dtype.itemsize + 4 * sp.issparse(first.X)) / totals.rows,
+    )
+
+
+def _all(reader: Reader) -> Iterator[Block]:
+    if reader.groups is None:
+        yield from reader
+    else:
+        yield from (reader.group(k) for k in range(len(reader.groups)))
+
+
+def _check(block: Block, first: Block, k: int, source: Source, threads: int) -> None:
+    """Whether a group has what the first has, and finite numbers."""
+    where = f"group {k} of {source}"
+    if block.y is None:
+        raise ValueError(f"{where} has no targets. Say which column they are: target='name'.")
+    assert first.y is not None
+    if block.X.shape[1] != first.X.shape[1] or block.y.shape[1:] != first.y.shape[1:]:
+        raise ValueError(
+            f"{where} has {block.X.shape[1]} columns and targets of shape {block.y.shape}, unlike the first, which "
+            f"has {first.X.shape[1]} and {first.y.shape}."
+        )
+    if (block.weight is None) != (first.weight is None):
+        raise ValueError(f"{where} has {'no ' if block.weight is None else ''}weights, unlike the first.")
+    values = block.X.data if sp.issparse(block.X) else block.X
+    if not _core.all_finite(values, threads):
+        at = np.flatnonzero(~np.isfinite(values).ravel())[0]
+        column = int(block.X.indices[at]) if sp.issparse(block.X) else int(at % block.X.shape[1])
+        raise ValueError(
+            f"Input X contains NaN or infinity: {where}, column {column}. Leave such rows out or fill them in, for "
+            "instance by source.map(...)."
+        )
+    if block.y.dtype.kind == "f" and not np.isfinite(block.y).all():
+        raise ValueError(f"Input y contains NaN or infinity: {where}.")
+    if block.weight is not None and not (np.isfinite(block.weight).all() and (block.weight >= 0).all()):
+        raise ValueError(f"Weights must be finite and at least 0: {where} has others.")
+
+
+class _Sample:
+    """The rows with the smallest random keys."""
+
+    def __init__(self) -> None:
+        self.limit, self.level = 0, 1.0
+        self.kept: list[tuple[NDArray[np.float64], Block]] = []
+        self.rows = 0
+
+    def add(self, k: int, block: Block) -> None:
+        if not self.limit:
+            self.limit = min(SAMPLE, max(1, SAMPLE_BYTES * len(block) // max(block.nbytes, 1)))
+        keys = np.random.default_rng([_SEED, k]).random(len(block))
+        self._keep(keys, block)
+        if self.rows > 2 * self.limit:
+            self._thin()
+
+    def _keep(self, keys: NDArray[np.float64], block: Block) -> None:
+        some = np.flatnonzero(keys < self.level)
+        if len(some):
+            self.kept.append((keys[some], block[some]))  # a copy: the block is the reader's
+            self.rows += len(some)
+
+    def _thin(self) -> None:
+        """Keep no more than `limit`."""
+        keys = np.concatenate([each for each, _ in self.kept])
+        if len(keys) > self.limit:
+            self.level = float(np.partition(keys, self.limit)[self.limit])
+            kept, self.kept, self.rows = self.kept, [], 0
+            for each, block in kept:
+                self._keep(each, block)
+
+    def blocks(self) -> Block:
+        self._thin()
+        return concatenate([block for _, block in self.kept])
+
+
+class _Totals:
+    """Rows, and the weight of each class."""
+
+    def __init__(self, classes: bool):
+        self.classes, self.rows, self.numbers = classes, 0, 0
+        self.found: dict[Any, float] = {}
+
+    def add(self, block: Block) -> None:
+        assert block.y is not None
+        self.rows += len(block)
+        self.numbers += block.X.nnz if sp.issparse(block.X) else block.X.size
+        weight = np.ones(len(block)) if block.weight is None else block.weight
+        self.classes = self.classes and block.y.ndim == 1  # an indicator matrix has no single label
+        if not self.classes:
+            self.found[None] = self.found.get(None, 0.0) + float(weight.sum(dtype=np.float64))
+            return
+        labels, codes = np.unique(block.y, return_inverse=True)
+        for label, total in zip(labels, np.bincount(codes.ravel(), weights=weight), strict=True):
+            self.found[label] = self.found.get(label, 0.0) + float(total)
+
+    def labels(self) -> NDArray[Any] | None:
+        """In order; None where nobody asked for them."""
+        return None if not self.classes else np.unique(np.array(list(self.found)))
+
+    def weights(self) -> NDArray[np.float64]:
+        labels = self.labels()
+        return np.array([self.found[label] for label in ([None] if labels is None else labels)])
