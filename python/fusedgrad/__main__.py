@@ -1,12 +1,13 @@
-"""``python -m fusedgrad demo``: train on real data, beside scikit-learn and a NumPy loop."""
+"""``python -m fusedgrad``: train on files and predict from them; a demo; what is running."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from . import SGDClassifier, show_config
+from . import SGDClassifier, _commands, show_config
 
 EPOCHS, RUNS = 50, 5
 SETTINGS: dict[str, Any] = {
@@ -89,12 +90,28 @@ def progress(done: int, total: int, what: str) -> None:
         print(f"{line}\n")
 
 
-def main() -> None:
-    """Parse the command line."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the command line and run the command; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m fusedgrad", description="The gradient-descent engine.")
-    parser.add_argument("command", choices=["demo", "config"], help="train on real data; show what is running")
-    {"demo": demo, "config": show_config}[parser.parse_args().command]()
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    _commands.add_to(commands)
+    commands.add_parser("demo", help="train on real data, beside scikit-learn").set_defaults(run=lambda given: demo())
+    shows = commands.add_parser("config", help="show what is running: versions, instruction set, threads")
+    shows.set_defaults(run=lambda given: show_config())
+    given = parser.parse_args(arguments)
+    try:
+        given.run(given)
+    except BrokenPipeError:  # whoever reads the lines has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (_commands.CommandError, OSError, ValueError, RuntimeError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
