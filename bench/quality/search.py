@@ -21,6 +21,7 @@ from .task import Task, Weights
 GOAL = 1e-3  # the gap to reach
 LEVELS = (GOAL, 1e-2, 1e-4, 1e-6)  # all gaps that are raced for, in the order of the search
 FAR = 3.0  # times the fastest, at which more runs would not change who is first
+HOPELESS = 5.0  # times the fastest to the goal, at which nobody is first at another level
 BUDGETS = (1, 2, 3, 5, 8, 12, 18, 27, 40, 60, 90, 135, 200, 300, 450, 700, 1000)
 
 
@@ -148,13 +149,16 @@ def _levels(
 ) -> tuple[list[Point], dict[float, list[Point]]]:
     """All points of a solver, and its finalists by level. Who does not reach a gap is not asked for smaller ones.
 
-    `fastest` are the seconds of the fastest solver so far, by level.
+    `fastest` are the seconds of the fastest solver so far, by level. Who is far behind at the goal is not asked for
+    other levels: what it came to on the way counts there.
     """
     points: list[Point] = []
     finalists: dict[float, list[Point]] = {}
     run(ways[0], ways[0].of(GOAL)[0])  # what is slow the first time
     for level in LEVELS:
-        if not ways[0].asked and any(not each for higher, each in finalists.items() if higher > level):
+        own = min((point.seconds for point in points if point.arrived(GOAL)), default=np.inf)
+        behind = level != GOAL and own > HOPELESS * fastest[GOAL]
+        if behind or (not ways[0].asked and any(not each for higher, each in finalists.items() if higher > level)):
             finalists[level] = []
             continue
         first = _best_first(_promising(ways, points, level), solver, kept, level)
