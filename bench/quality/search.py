@@ -20,7 +20,8 @@ from .task import Task, Weights
 
 GOAL = 1e-3  # the gap to reach
 LEVELS = (GOAL, 1e-2, 1e-4, 1e-6)  # all gaps that are raced for, in the order of the search
-FAR = 3.0  # times the fastest, whose settings run once in the final: more runs would not change who is first
+FAR = 3.0  # times the fastest, at which more runs would not change who is first
+HOPELESS = 5.0  # times the fastest to the goal, at which nobody is first at another level
 BUDGETS = (1, 2, 3, 5, 8, 12, 18, 27, 40, 60, 90, 135, 200, 300, 450, 700, 1000)
 
 
@@ -83,7 +84,8 @@ class Limits:
     """How long the search may take: the seconds of a fit that is the last one of its way, and of a solver's search.
 
     `finalists` is how many settings of a solver go to the final, which has so many `rounds`, each with another seed;
-    fewer for settings whose runs have taken longer than a solver's search may, and one for those that are far behind.
+    fewer for settings whose runs have taken longer than a solver's search may. Those that were far behind in the search
+    have run once, there.
     Levels other than the goal, which start from what was found for it, have half the time and one finalist.
     """
 
@@ -111,16 +113,21 @@ def race(
     runner = _Runner(task)
     found: dict[str, list[Point]] = {}
     finals: dict[str, Finals] = {}
+    fastest = dict.fromkeys(LEVELS, np.inf)  # seconds of a search that arrived
     for name, solver in solvers.items():
         if solver.why_not(task) is None:
-            found[name], finalists = _levels(runner, solver.ways(task), name, kept, limits)
+            found[name], finalists = _levels(runner, solver.ways(task), name, kept, limits, fastest)
             finals[name] = {level: [[point] for point in points] for level, points in finalists.items()}
+    for levels in finals.values():
+        for level, each in levels.items():
+            for runs in each:
+                if runs[0].seconds > FAR * fastest[level]:
+                    runs.append(runs[0])
     for seed in range(limits.rounds):
-        fastest = {level: _fastest(finals, level) for level in LEVELS}
         for levels in finals.values():
             for level, runs in ((level, runs) for level, each in levels.items() for runs in each):
                 point, *timed = runs
-                if not timed or (timed[0].seconds <= FAR * fastest[level] and _total(timed) <= limits.solver):
+                if point.seconds <= FAR * fastest[level] and _total(timed) <= limits.solver:
                     runs.append(runner(point.way, point.budget, seed, point.threads))
     return [
         {"solver": name, **(_row(finals[name], found[name]) if name in found else {"skipped": solver.why_not(task)})}
@@ -128,30 +135,37 @@ def race(
     ]
 
 
-def _fastest(finals: dict[str, Finals], level: float) -> float:
-    """The seconds of the fastest run of the final, so far, that arrived at a level."""
-    runs = (point for levels in finals.values() for each in levels.get(level, []) for point in each[1:])
-    return min((point.seconds for point in runs if point.arrived(level)), default=np.inf)
-
-
 def _total(points: Sequence[Point]) -> float:
     return sum(point.seconds for point in points)
 
 
 def _levels(
-    run: _Runner, ways: list[Way], solver: str, kept: Sequence[dict[str, Any]], limits: Limits
+    run: _Runner,
+    ways: list[Way],
+    solver: str,
+    kept: Sequence[dict[str, Any]],
+    limits: Limits,
+    fastest: dict[float, float],
 ) -> tuple[list[Point], dict[float, list[Point]]]:
-    """All points of a solver, and its finalists by level. Who does not reach a gap is not asked for smaller ones."""
+    """All points of a solver, and its finalists by level. Who does not reach a gap is not asked for smaller ones.
+
+    `fastest` are the seconds of the fastest solver so far, by level. Who is far behind at the goal is not asked for
+    other levels: what it came to on the way counts there.
+    """
     points: list[Point] = []
     finalists: dict[float, list[Point]] = {}
     run(ways[0], ways[0].of(GOAL)[0])  # what is slow the first time
     for level in LEVELS:
-        if not ways[0].asked and any(not each for higher, each in finalists.items() if higher > level):
+        own = min((point.seconds for point in points if point.arrived(GOAL)), default=np.inf)
+        behind = level != GOAL and own > HOPELESS * fastest[GOAL]
+        if behind or (not ways[0].asked and any(not each for higher, each in finalists.items() if higher > level)):
             finalists[level] = []
             continue
         first = _best_first(_promising(ways, points, level), solver, kept, level)
         points += _search(run, first, limits.at(level), level)
-        finalists[level] = _finalists(run, points, limits.at(level), level)
+        arrived = [point.seconds for point in points if point.arrived(level)]
+        fastest[level] = min([fastest[level], *arrived])
+        finalists[level] = _finalists(run, points, limits.at(level), level, fastest[level])
     return points, finalists
 
 
@@ -238,10 +252,12 @@ def _search(run: _Runner, ways: list[Way], limits: Limits, goal: float) -> list[
     return points
 
 
-def _finalists(run: _Runner, points: list[Point], limits: Limits, goal: float) -> list[Point]:
+def _finalists(run: _Runner, points: list[Point], limits: Limits, goal: float, fastest: float) -> list[Point]:
     """The fastest points, each with the budget that arrives with every seed; the best of them also on one thread."""
     chosen: list[Point] = []
     for point in sorted((point for point in points if point.arrived(goal)), key=lambda point: point.seconds):
+        if point.seconds > FAR * fastest:
+            return chosen or [point]
         reliable = _reliable(run, point, limits, goal)
         if reliable is not None:
             chosen.append(reliable)
