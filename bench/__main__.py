@@ -93,6 +93,19 @@ def draw(report: dict[str, Any], path: Path) -> None:
         pictures.draw(report, path)
 
 
+def write_readme() -> None:
+    """Put the tables of the newest reports into the README."""
+    newest, search = max(RESULTS.glob("*-*-*-*.json")), quality.newest()
+    shown = summary.readme(
+        json.loads(newest.read_text(encoding="utf-8")),
+        None if search is None else json.loads(search.read_text(encoding="utf-8")),
+    )
+    path = RESULTS.parents[1] / "README.md"
+    begin, end = "<!-- table: begin -->", "<!-- table: end -->"
+    before, rest = path.read_text(encoding="utf-8").split(begin)
+    path.write_text(f"{before}{begin}\n{shown}\n{end}{rest.split(end)[1]}", encoding="utf-8")
+
+
 def main() -> None:
     """Measure, print and keep the report; or print one that was kept, and draw its pictures."""
     every = [*problems(), RACE, CURVES]
@@ -106,7 +119,11 @@ def main() -> None:
         help="where to keep the report, and its pictures beside it (default: bench/results, for a full run)",
     )
     parser.add_argument("--table", type=Path, metavar="PATH", help="print this report, draw its pictures; no measuring")
+    parser.add_argument("--readme", action="store_true", help="write the newest reports into README.md; no measuring")
     arguments = parser.parse_args()
+    if arguments.readme:
+        write_readme()
+        return
     if arguments.table is not None:
         report = json.loads(arguments.table.read_text(encoding="utf-8"))
         path = arguments.table

@@ -25,8 +25,17 @@ def text(report: dict[str, Any]) -> str:
     return "\n\n".join([markdown(report), *groups, f"It took {report['minutes']:.0f} minutes.{size}"])
 
 
+def readme(report: dict[str, Any], search: dict[str, Any] | None) -> str:
+    """Return what the README shows: a report, with the newest search for everybody's best settings as its race."""
+    if search is None:
+        return markdown(report)
+    pairs = markdown({name: value for name, value in report.items() if name != "race"})
+    title = "**Time until the objective is within 0.1 % of its optimum**"
+    return f"{pairs}\n\n{title}\n\n{quality.report.summary(search)}\n\n{table.where(search)}"
+
+
 def markdown(report: dict[str, Any]) -> str:
-    """Return what the README shows: a table a group, with a line a problem and a column a peer."""
+    """Return the tables: one a group, with a line a problem and a column a peer."""
     remarks: list[str] = []
     parts = [f"**{name}**\n\n{_table(report['solvers'], rows, remarks)}" for name, rows in _groups(report)]
     parts += [f"[{k}] {remark}." for k, remark in enumerate(remarks, 1)]
