@@ -8,6 +8,7 @@ from ._block import Group as Group
 from ._block import concatenate as concatenate
 from ._csv import CSV
 from ._frames import source_of as source_of
+from ._maps import fetch as fetch
 from ._npy import Npy
 from ._parquet import Parquet
 from ._progressive import ProgressiveScores, progressive_validation

@@ -75,6 +75,7 @@ class Array(Source):
     y: Any = None
     sample_weight: Any = None
     group: int = 65536
+    lasting = True
     _names: list[str] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -120,6 +120,7 @@ class CacheReader(Reader):
         super().__init__()
         self._about, self._files, self._closing = about, files, closing
         self.shown = str(path)  # in messages
+        self._at_once = True  # whether pages are mapped at once
         self.names = about["names"]
         self.groups = [Group(rows, nbytes) for rows, nbytes, _ in about["groups"]]
         rows, _, stored = np.array(about["groups"], dtype=np.int64).T
@@ -130,14 +131,18 @@ class CacheReader(Reader):
     def _map(self, name: str, dtype: Any, begin: int, shape: tuple[int, ...]) -> NDArray[Any]:
         """Numbers of a file, of which those of earlier groups are `begin`."""
         dtype = np.dtype(dtype)
-        return mapped(self._files[name], dtype, begin * dtype.itemsize, shape)
+        return mapped(self._files[name], dtype, begin * dtype.itemsize, shape, at_once=self._at_once)
 
     def find(self, k: int) -> Found:
         return self._between(k, k + 1)
 
     def whole(self) -> Block:
-        """All rows."""
-        return self.convert(self._between(0, len(self._rows) - 1), 0)
+        """All rows. Their pages are mapped where they are used."""
+        self._at_once = False
+        try:
+            return self.convert(self._between(0, len(self._rows) - 1), 0)
+        finally:
+            self._at_once = True
 
     def _pointers(self, k: int, last: int) -> NDArray[Any]:
         """Those of the rows of some groups; each group's begin at 0 in the file."""

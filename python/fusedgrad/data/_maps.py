@@ -14,9 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_POPULATE_READ = 22  # of madvise, since Linux 5.14
 
-def mapped(file: Any, dtype: np.dtype[Any], offset: int, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Numbers of an open file, read-only. Their pages are mapped at once, by whoever reads, not where they are used."""
+
+def mapped(
+    file: Any, dtype: np.dtype[Any], offset: int, shape: tuple[int, ...], *, at_once: bool = True
+) -> NDArray[Any]:
+    """Numbers of an open file, read-only. Pages are mapped `at_once`, by whoever reads, or else where they are used."""
     if 0 in shape:
         return np.empty(shape, dtype)
     count = int(np.prod(shape))
@@ -24,11 +28,28 @@ def mapped(file: Any, dtype: np.dtype[Any], offset: int, shape: tuple[int, ...])
     pages = mmap.mmap(
         file.fileno(),
         offset - begin + count * dtype.itemsize,
-        flags=mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0),
+        flags=mmap.MAP_SHARED | (getattr(mmap, "MAP_POPULATE", 0) if at_once else 0),
         prot=mmap.PROT_READ,
         offset=begin,
     )
     return np.frombuffer(pages, dtype, count, offset - begin).reshape(shape)
+
+
+def fetch(rows: NDArray[Any]) -> None:
+    """Map the pages of some rows of a mapped array now; nothing, of one in memory."""
+    base: Any = rows
+    while isinstance(base, np.ndarray):
+        base = base.base
+    pages = getattr(base, "obj", base)  # of a memoryview
+    if not isinstance(pages, mmap.mmap) or not rows.nbytes:
+        return
+    first = np.frombuffer(pages, np.uint8).ctypes.data
+    begin = rows.ctypes.data - first
+    end, begin = begin + rows.nbytes, begin - begin % mmap.PAGESIZE
+    try:
+        pages.madvise(_POPULATE_READ, begin, end - begin)
+    except (OSError, ValueError, AttributeError):  # an older kernel, or another system
+        rows.reshape(len(rows), -1)[:, 0].sum()
 
 
 @dataclass(frozen=True)
@@ -45,7 +66,7 @@ class ArrayOnDisk:
     def nbytes(self) -> int:
         return int(np.prod(self.shape)) * self.dtype.itemsize
 
-    def rows(self, begin: int, end: int) -> NDArray[Any]:
+    def rows(self, begin: int, end: int, *, at_once: bool = True) -> NDArray[Any]:
         """Rows begin, ..., end - 1, read-only."""
         inner = self.shape[1:]
         if self.fortran and inner and 0 not in inner:
@@ -53,7 +74,7 @@ class ArrayOnDisk:
             return np.asarray(whole[begin:end])
         row = int(np.prod(inner)) * self.dtype.itemsize
         with open(self.path, "rb") as file:
-            return mapped(file, self.dtype, self.offset + begin * row, (end - begin, *inner))
+            return mapped(file, self.dtype, self.offset + begin * row, (end - begin, *inner), at_once=at_once)
 
 
 def _header(file: Any, path: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

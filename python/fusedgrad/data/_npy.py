@@ -137,11 +137,13 @@ class NpyReader(Reader):
         for each in self._stamps:
             each.check(f"{each.path}, {self._rows_text(k)}")
         begin, end = self._range(k)
-        X, y, weight = (
-            array.rows(begin, end) if isinstance(array, ArrayOnDisk) else None if array is None else array[begin:end]
-            for array in self._arrays
-        )
+        X, y, weight = (self._rows_of(array, begin, end) for array in self._arrays)
         return X, y, weight
+
+    def _rows_of(self, array: Any, begin: int, end: int) -> Any:
+        if isinstance(array, ArrayOnDisk):
+            return array.rows(begin, end, at_once=self._group < self._rows)
+        return None if array is None else array[begin:end]
 
     def _rows_text(self, k: int) -> str:
         begin, end = self._range(k)

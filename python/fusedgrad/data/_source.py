@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -69,6 +69,8 @@ class Source(ABC):
     @abstractmethod
     def identity(self) -> dict[str, Any]:
         """What is read, in terms of JSON: paths, sizes, times of change, options. Equal if the rows are the same."""
+
+    lasting: ClassVar[bool] = False  # whether nobody can change what `whole` returns
 
     def whole(self) -> Block | None:
         """All rows, where they are in memory or can be mapped into it without being read; else None."""
@@ -194,6 +196,7 @@ class Cached(Source):
 
     source: Source
     path: str
+    lasting = True
 
     def open(self) -> Reader:
         return open_cache(self.path, self.source.identity, self.source.open)

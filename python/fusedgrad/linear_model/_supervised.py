@@ -187,10 +187,10 @@ class Supervised(SGD):
             weight = None if block.weight is None else np.ascontiguousarray(block.weight, dtype)
             return Encoded(X, self._targets(block.y, dtype, "y"), weight)
 
+        whole = streamed.mapped(dtype)
+        stream = Stream(*streamed, encode, None if whole is None else encode(whole))
         weights = self._side_weights_of_stream(streamed.survey.totals)
-        return task._replace(
-            stream=Stream(*streamed, encode), side_weights=task.side_weights if weights is None else weights
-        )
+        return task._replace(stream=stream, side_weights=task.side_weights if weights is None else weights)
 
     def _side_weights_of_stream(self, totals: Any) -> list[tuple[float, float]] | None:
         """`_side_weights`, where the classes of all rows have these weights; None: they do not matter."""

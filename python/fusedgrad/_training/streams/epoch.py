@@ -11,7 +11,7 @@ from ... import _core
 from ..._validation.arrays import as_core
 from ..records import Progress, Task
 from .order import Order
-from .stream import Encoded, read
+from .stream import Encoded
 
 if TYPE_CHECKING:
     from ..minibatch_training import Training
@@ -48,13 +48,13 @@ def blocks_of_epoch(
     interrupted, finite = False, True
     order = Order(task.batches.size, bool(task.shuffle), task.seeds[0], task.stream.survey.row_bytes)
     try:
-        with read(task.stream, order, number, at.blocks, at.rows) as ahead:
+        with task.stream.blocks(order, number, at.blocks, at.rows) as ahead:
             for block in ahead:
                 if at.batches and at is not progress:
                     offer(at)
                 engine = _engine(task, block, training, shuffle=shuffle, threads=threads)
                 keep(engine)
-                count = -(-block.X.shape[0] // task.batches.size)
+                count = -(-_rows_of(block) // task.batches.size)
                 begun = first + at.batches, at.carry, rates[at.batches : at.batches + count], average_from
                 batches, rows, interrupted, outcomes = engine.epoch(number_of(number, at.blocks), [begun], threads)
                 ((loss, penalty, carry, finite),) = outcomes
@@ -75,17 +75,21 @@ def blocks_of_epoch(
     return at.batches, at.rows, interrupted, [(at.loss, at.penalty / max(at.batches, 1), at.carry, finite)]
 
 
+def _rows_of(block: Encoded) -> int:
+    return int(block.X.shape[0] if block.rows is None else len(block.rows))
+
+
 def _engine(task: Task, block: Encoded, training: Training, *, shuffle: int, threads: int) -> Any:
     """The core's, for the rows of a block."""
     assert task.batches is not None
     return _core.MiniBatch(
         X=as_core(block.X),
         sorted=not sp.issparse(block.X) or bool(block.X.has_sorted_indices),
-        rows=None,
+        rows=block.rows,
         y=block.y,
         coded=task.labels[0] >= 0,
         outputs=len(task.labels),
-        batch_size=min(task.batches.size, block.X.shape[0]),
+        batch_size=min(task.batches.size, _rows_of(block)),
         shuffle=shuffle,
         seed=task.seeds[0],
         threads=threads,

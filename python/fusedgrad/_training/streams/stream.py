@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ...data import Block, Source
+from ...data import Block, Source, fetch
 from .ahead import Ahead
 from .order import Order
 from .survey import Survey
@@ -25,6 +25,7 @@ class Encoded(NamedTuple):
     X: csr_array  # or an array in C order
     y: NDArray[np.float32 | np.float64]
     weight: NDArray[np.float32 | np.float64] | None
+    rows: NDArray[np.uint32] | None = None  # the block's, of arrays that have more
 
 
 class Stream(NamedTuple):
@@ -36,11 +37,35 @@ class Stream(NamedTuple):
     survey : Survey
     encode : callable
         Of a block.
+    whole : Encoded or None
+        All rows, of a source that maps them into memory: blocks are then the numbers of some of them, and no row moves.
     """
 
     source: Source
     survey: Survey
     encode: Callable[[Block], Encoded]
+    whole: Encoded | None = None
+
+    def blocks(self, order: Order, epoch: int, first: int, before: int) -> Ahead[Encoded]:
+        """As `read`."""
+        if self.whole is None:
+            return read(self, order, epoch, first, before)
+        return Ahead(lambda: self._listed(order, epoch, first), DEPTH)
+
+    def _listed(self, order: Order, epoch: int, first: int) -> Iterator[Encoded]:
+        assert self.whole is not None
+        with self.source.open() as reader:
+            assert reader.groups is not None
+            groups = reader.groups
+        starts = np.cumsum([0, *(group.rows for group in groups)])
+        for number, pieces in enumerate(order.plan(groups, epoch)):
+            if number < first:
+                continue
+            ranges = [(int(starts[k]) + begin, int(starts[k]) + end) for k, begin, end in pieces]
+            for begin, end in ranges:
+                fetch(self.whole.X[begin:end])
+            rows = np.concatenate([np.arange(begin, end, dtype=np.uint32) for begin, end in ranges])
+            yield self.whole._replace(rows=rows)
 
 
 class Encodes(Protocol[Made]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from .ahead import Ahead
 
 SAMPLE = 65_536  # rows that are kept
 SAMPLE_BYTES = 64 << 20  # bytes that they take, about
+MAPPED = 128 << 20  # bytes of targets, up to which rows stay mapped
+MAPPED_SHARE = 0.25  # of the machine's memory, that they may take
 _SEED = 0x5EED  # of the sample: the same whatever the fit
 
 
@@ -25,6 +28,25 @@ class Streamed(NamedTuple):
 
     source: Source
     survey: Survey
+
+    def mapped(self, dtype: Any) -> Block | None:
+        """All rows, if they are dense numbers of this type that can stay mapped into memory."""
+        rows = self.survey.rows
+        if not self.source.lasting:
+            return None
+        if rows * 8 > MAPPED or rows * self.survey.row_bytes > MAPPED_SHARE * _memory():
+            return None
+        whole = self.source.whole()
+        dense = whole is not None and not sp.issparse(whole.X) and whole.X.dtype == dtype
+        return whole if dense else None
+
+
+def _memory() -> float:
+    """Bytes of the machine."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return 0.0
 
 
 @dataclass(frozen=True)
