@@ -158,7 +158,8 @@ def _levels(
     for level in LEVELS:
         own = min((point.seconds for point in points if point.arrived(GOAL)), default=np.inf)
         behind = level != GOAL and own > HOPELESS * fastest[GOAL]
-        if behind or (not ways[0].asked and any(not each for higher, each in finalists.items() if higher > level)):
+        failed = any(not each for higher, each in finalists.items() if higher > level)
+        if not ways[0].asked and (behind or failed):
             finalists[level] = []
             continue
         first = _best_first(_promising(ways, points, level), solver, kept, level)
