@@ -37,6 +37,11 @@ def problems_of(path: Path | None) -> list[dict[str, Any]]:
     return json.loads(path.read_text(encoding="utf-8"))["problems"] if path is not None and path.exists() else []
 
 
+def earlier() -> list[dict[str, Any]]:
+    """Return the problems of all reports that are kept, the newest last."""
+    return [problem for path in sorted(RESULTS.glob("*.json")) for problem in problems_of(path)]
+
+
 def newest() -> Path | None:
     """Return the newest report that is kept."""
     return max(RESULTS.glob("*.json"), default=None)
@@ -45,7 +50,7 @@ def newest() -> Path | None:
 def race(*, quick: bool) -> dict[str, Any]:
     """Let all solvers race, who start with the settings of the newest long search; `quick`: on fewer problems."""
     names = QUICK_PROBLEMS if quick else list(discover("quality.problems"))
-    return run(names, SHORT_QUICK if quick else SHORT, scale=0.1 if quick else 1.0, kept=problems_of(newest()))
+    return run(names, SHORT_QUICK if quick else SHORT, scale=0.1 if quick else 1.0, kept=earlier())
 
 
 def run(

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench import discover, machine
 
-from . import LONG, LONG_QUICK, RESUMED, newest, problems_of, report, run, versions
+from . import LONG, LONG_QUICK, RESUMED, earlier, problems_of, report, run, versions
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
             arguments.only,
             limits,
             scale=scale,
-            kept=[*problems_of(newest()), *beside] if arguments.short else (),
+            kept=[*earlier(), *beside] if arguments.short else (),
             only=arguments.peers,
             beside=beside,
             keep=keep,
