@@ -89,7 +89,7 @@ SHAPES = [
     *on_all("several columns of classes", {"y": np.c_[THREE, THREE]}, names=CLASSIFIERS, methods=["fit"]),
     *on_all(r"sample_weight.shape == \(5,\), expected \(40,\)", {"sample_weight": np.ones(5)}),
     *on_all("sample_weight must be a 1D array or a scalar; got 2", {"sample_weight": np.ones((N, 2))}),
-    *on_all("sample_weight is zero for every sample", {"sample_weight": np.zeros(N)}),
+    *on_all("sample_weight is zero for every sample", {"sample_weight": np.zeros(N)}, methods=["fit"]),
     *on_all("classes, .*1.*2.*, are not in class_weight", params={"class_weight": {0: 1.0, 7: 2.0}}, names=CLASSIFIERS),
     *on_all(
         "loss='poisson' needs y >= 0; the smallest value is -", {"y": SCORE}, {"loss": "poisson"}, names=REGRESSORS
