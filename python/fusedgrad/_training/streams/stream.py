@@ -88,9 +88,11 @@ def read(stream: Encodes[Made], order: Order, epoch: int, first: int = 0, before
         While they are read, if there are not as many rows as the survey has found.
     """
 
+    reader = stream.source.open()  # here: what a thread allocates, others cannot use again when it is freed
+
     def blocks() -> Iterator[Made]:
         rows = before
-        with stream.source.open() as reader:
+        with reader:
             for block in order.blocks(reader, epoch, first):
                 rows += len(block)
                 yield stream.encode(block)

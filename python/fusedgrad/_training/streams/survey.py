@@ -92,11 +92,11 @@ def survey(source: Source, *, classes: bool, threads: int) -> Survey:
     ValueError
         If there are no rows or no targets, if numbers are not finite, or groups do not go together.
     """
-    names: list[list[str] | None] = [None]
+    reader = source.open()
+    names = reader.names
 
     def groups() -> Iterator[Block]:
-        with source.open() as reader:
-            names[0] = reader.names
+        with reader:
             yield from _all(reader)
 
     sample, totals = _Sample(), _Totals(classes)
@@ -113,7 +113,7 @@ def survey(source: Source, *, classes: bool, threads: int) -> Survey:
         raise ValueError(f"{source} has no rows.")
     return Survey(
         rows=totals.rows,
-        names=names[0],
+        names=names,
         sample=sample.blocks(),
         labels=totals.labels(),
         totals=totals.weights(),
