@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -243,10 +244,12 @@ print(hashlib.sha256(b"".join(a.tobytes() for a in arrays) + repr(model.loss_cur
 
 
 def run_child(kind, path, seconds=None):
-    """What a child prints at its end; None where it was killed after so many seconds."""
+    """What a child prints at its end; None where it was killed so many seconds after there was a checkpoint."""
     child = subprocess.Popen([sys.executable, "-c", CHILD, kind, str(path)], stdout=subprocess.PIPE, text=True)
     try:
         assert child.stdout.readline() == "ready\n"
+        while seconds is not None and child.poll() is None and not path.exists():
+            time.sleep(0.01)
         try:
             return child.communicate(timeout=seconds)[0]
         except subprocess.TimeoutExpired:

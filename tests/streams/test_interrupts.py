@@ -57,7 +57,7 @@ def test_ctrl_c_keeps_the_weights_and_raises(slow):
     process = python(CODE, slow)
     assert process.returncode == 0, process.stderr
     for took, raised, reason, epochs, curve in json.loads(process.stdout):
-        assert took < 2.0  # 0.1 s where nobody else is at work
+        assert took < 10.0  # 0.1 s where nobody else is at work
         assert "the weights reached so far are kept" in raised
         assert reason == "interrupted"
         assert epochs == curve >= 1
