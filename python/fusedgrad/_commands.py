@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import os
 import sys
 import time
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any, TextIO
 import numpy as np
 
 from . import linear_model, neural_network
+from ._files import whole_file
 from ._public import skops_trusted_types
 from ._sources import predictions
-from .callbacks import Checkpoint
+from .callbacks import Checkpoint, Keeper
 from .data import CSV, Arrow, Parquet, Source, SVMLight
 
 ESTIMATORS = (
@@ -194,17 +194,13 @@ def run_predict(given: argparse.Namespace) -> None:
     ending = given.out.suffix.lower()
     if ending not in (".csv", ".npy"):
         raise CommandError(f"--out {given.out}: it must end with .csv or .npy.")
-    unfinished = given.out.with_name(f".{given.out.name}.part")
-    try:
+    with whole_file(given.out) as unfinished:
         if ending == ".npy":
             with open(unfinished, "wb") as file:
                 np.save(file, np.concatenate(list(parts)))
         else:
             with open(unfinished, "w", encoding="utf-8") as lines:
                 _write_lines(parts, header or ["prediction"], lines)
-        os.replace(unfinished, given.out)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _write_lines(parts: Any, header: list[str] | None, file: TextIO) -> None:
@@ -237,17 +233,13 @@ def _skops() -> Any:
 
 def store(model: Any, path: Path) -> None:
     """Store a model in one step."""
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
+    with whole_file(path) as unfinished:
         if path.suffix == ".skops":
             _skops().dump(model, unfinished)
         else:
             import joblib
 
             joblib.dump(model, unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def load(path: Path) -> Any:
@@ -261,7 +253,7 @@ def load(path: Path) -> Any:
     return joblib.load(path)
 
 
-class Bar:
+class Bar(Keeper):
     """A callback that draws how far a fit has come."""
 
     def __init__(self, rows: int | None, file: TextIO):
@@ -284,17 +276,7 @@ class Bar:
         self._file.write(f"\r{text}, {now - self._began:.0f} s")
         self._file.flush()
 
-    def setup(self, estimator: Any, context: Any) -> None:
-        """Do nothing."""
-
     def teardown(self, estimator: Any, context: Any) -> None:
         """End the line."""
         if self._drawn:
             self._file.write("\n")
-
-    def on_fit_task_begin(self, estimator: Any, context: Any, **data: Any) -> None:
-        """Do nothing."""
-
-    def on_fit_task_end(self, estimator: Any, context: Any, **data: Any) -> bool:
-        """Let training go on."""
-        return False

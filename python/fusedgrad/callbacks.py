@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ._files import remove_unfinished
 from ._training import snapshots
 
 __all__ = ["Checkpoint"]
@@ -17,7 +18,27 @@ _SECONDS = {"s": 1.0, "second": 1.0, "min": 60.0, "minute": 60.0, "h": 3600.0, "
 _COUNTED = ("epoch", "row")
 
 
-class Checkpoint:
+class Keeper:
+    """A callback that loops of training tell how far a fit has come, in rows, by `begin` and `offer`.
+
+    To scikit-learn's protocol it has nothing to say.
+    """
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Do nothing."""
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Do nothing."""
+
+    def on_fit_task_begin(self, estimator: Any, context: Any, **data: Any) -> None:
+        """Do nothing."""
+
+    def on_fit_task_end(self, estimator: Any, context: Any, **data: Any) -> bool:
+        """Let training go on."""
+        return False
+
+
+class Checkpoint(Keeper):
     """Write a fit on its way to a file now and then, so that it can go on after a crash: ``fit(..., resume=path)``.
 
     A resumed fit ends with the same bits as one that was never stopped. The file is replaced in one step, so that one
@@ -79,7 +100,7 @@ class Checkpoint:
     def begin(self, header: dict[str, Any], rows: int, epochs: int) -> None:
         """A fit begins, or goes on, after so many rows and epochs."""
         self._header = header
-        snapshots.clean(self.path)
+        remove_unfinished(self.path)
         self._note(rows, epochs)
 
     def _note(self, rows: int, epochs: int) -> None:
@@ -92,18 +113,3 @@ class Checkpoint:
         if now - self._last[unit] >= self._size:
             snapshots.write(self.path, {"header": self._header, "state": state()})
             self._note(rows, epochs)
-
-    # ---- scikit-learn's protocol, which has nothing to say here ----
-
-    def setup(self, estimator: Any, context: Any) -> None:
-        """Do nothing."""
-
-    def teardown(self, estimator: Any, context: Any) -> None:
-        """Do nothing."""
-
-    def on_fit_task_begin(self, estimator: Any, context: Any, **data: Any) -> None:
-        """Do nothing."""
-
-    def on_fit_task_end(self, estimator: Any, context: Any, **data: Any) -> bool:
-        """Let training go on."""
-        return False

@@ -18,7 +18,7 @@ from .net import Arrays, Net
 from .network_records import Goal, NetworkState, Result, Settings, Weights
 from .records import Progress
 from .resuming import Resumable
-from .snapshots import digest, plain_of, set_plain
+from .snapshots import digests, plain_of, set_plain
 from .stopping import DIVERGED, EARLY_STOPPING, INTERRUPTED, MAX_ITER, RUNNING, Stopping
 
 _CHANGING = ("curve", "scores", "validation_curve", "best", "t", "largest_rate")
@@ -168,7 +168,7 @@ class Training:
 
     def data(self) -> list[Any]:
         """What tells the rows from others."""
-        return digest((self.X, self.goal.y, self.sample_weight))
+        return digests(self.X, self.goal.y, self.sample_weight)
 
     def snapshot(self, progress: Progress | None) -> dict[str, Any]:
         """All that changes while training goes on; `progress` is that of an epoch on its way."""

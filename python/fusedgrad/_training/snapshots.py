@@ -6,19 +6,20 @@ it is read.
 
 from __future__ import annotations
 
-import glob
 import io
 import json
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .._files import whole_file
+from ..data import digest
 
 FORMAT = 1
 _STATE = "state.json"
@@ -33,47 +34,11 @@ def write(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
     """Write a file in one step: whoever kills the process finds the old one or the new one, whole."""
     arrays: list[NDArray[Any]] = []
     plain = json.dumps({"format": FORMAT, "state": _packed(state, arrays)})
-    target = Path(path)
-    unfinished = target.with_name(_unfinished(target, str(os.getpid())))
-    try:
-        with open(unfinished, "wb") as file:
-            with zipfile.ZipFile(file, "w") as archive:
-                archive.writestr(_STATE, plain)
-                for k, array in enumerate(arrays):
-                    with archive.open(f"{k}.npy", "w", force_zip64=True) as member:
-                        np.lib.format.write_array(member, array, allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, target)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-    _sync_folder(target.parent)
-
-
-def _unfinished(target: Path, writer: str) -> str:
-    return f".{target.name}.{writer}.part"
-
-
-def clean(path: str | os.PathLike[str]) -> None:
-    """Remove what a process that was killed has left unfinished of this file."""
-    target = Path(path)
-    for left in target.parent.glob(_unfinished(Path(glob.escape(target.name)), "*")):
-        left.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Let the new name of a file survive a crash of the machine, where folders can be synchronised."""
-    try:
-        opened = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(opened)
-    except OSError:
-        pass
-    finally:
-        os.close(opened)
+    with whole_file(path) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
+        archive.writestr(_STATE, plain)
+        for k, array in enumerate(arrays):
+            with archive.open(f"{k}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -158,15 +123,6 @@ def set_plain(thing: Any, saved: Mapping[str, Any]) -> None:
         setattr(thing, name, type(now)(*value) if hasattr(now, "_fields") else value)
 
 
-def digest(arrays: Iterable[Any]) -> list[Any]:
-    """What tells arrays from others: shapes, dtypes and check sums."""
-    found: list[Any] = []
-    for array in arrays:
-        if array is None:
-            found.append(None)
-        elif hasattr(array, "indptr"):
-            found.append([list(array.shape), *digest((array.data, array.indices, array.indptr))])
-        else:
-            whole = np.ascontiguousarray(array)
-            found.append([list(whole.shape), whole.dtype.str, zlib.crc32(whole.reshape(-1).view(np.uint8).data)])
-    return found
+def digests(*arrays: Any) -> list[Any]:
+    """What tells arrays from others, None from none."""
+    return [None if array is None else digest(array) for array in arrays]

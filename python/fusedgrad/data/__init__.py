@@ -1,6 +1,7 @@
 """Sources of rows: data that are read block by block, because they do not fit into memory."""
 
 from ._array import Array
+from ._array import digest as digest
 from ._arrow import Arrow
 from ._batches import Batches
 from ._block import Block as Block

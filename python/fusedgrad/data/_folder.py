@@ -6,7 +6,6 @@ writes holds a lock in it, so that what a killed process has left is known and r
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import shutil
@@ -14,18 +13,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+from .._files import sync
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # a system without locks of this kind
+    fcntl = None
 
 _LOCK = "lock"
 _YOUNG = 60.0  # seconds in which a lock may be about to be taken
-
-
-def _sync(path: Path) -> None:
-    """Bring a file or the names in a folder to the disk."""
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 def _beside(path: Path, kind: str) -> Path:
@@ -37,6 +36,8 @@ def _beside(path: Path, kind: str) -> Path:
 
 def _is_abandoned(folder: Path) -> bool:
     """Whether nobody holds the lock of a folder that was being written."""
+    if fcntl is None:
+        return False
     try:
         if time.time() - (folder / _LOCK).stat().st_mtime < _YOUNG:
             return False
@@ -65,7 +66,7 @@ def _take_place(folder: Path, path: Path, is_as_good: Callable[[], bool]) -> Non
             if not path.is_dir():
                 raise
         else:
-            return _sync(path.parent)
+            return sync(path.parent)
         if is_as_good():  # of another writer, who was faster
             return None
         old = _beside(path, "old")
@@ -93,12 +94,12 @@ def written(path: Path, is_as_good: Callable[[], bool]) -> Iterator[Path]:
     folder = _beside(path, "new")
     try:
         with open(folder / _LOCK, "wb") as lock:
-            with suppress(OSError):  # on file systems without locks, what is abandoned stays
+            with suppress(OSError, AttributeError):  # without locks, what is abandoned stays
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield folder
             for file in folder.iterdir():
-                _sync(file)
-            _sync(folder)
+                sync(file)
+            sync(folder)
             os.unlink(folder / _LOCK)
             _take_place(folder, path, is_as_good)
     finally:

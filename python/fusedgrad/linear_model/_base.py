@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import losses, optimizers
 from .._estimator import Estimator
-from .._training import minibatch, sequential, snapshots
+from .._training import minibatch, sequential
 from .._training.callbacks import CallbackSupport, Epochs, with_callbacks
 from .._training.curvature import fit as curvature
 from .._training.records import (
@@ -26,6 +26,7 @@ from .._training.records import (
     Task,
 )
 from .._training.resuming import Resumable
+from .._training.snapshots import digests
 from .._training.stopping import INTERRUPTED, MAX_ITER, StoppingRule
 from .._validation import ignored
 from .._validation.arrays import FLOATS, check_finite, check_X
@@ -71,10 +72,10 @@ def _can_hold(old: Any, coef: Any) -> bool:
 def _data_of(task: Task) -> list[Any]:
     """What tells the data of a task from others."""
     validation = task.validation
-    given = [] if validation is None else snapshots.digest((validation.X, validation.y, validation.sample_weight))
+    given = [] if validation is None else digests(validation.X, validation.y, validation.sample_weight)
     if task.stream is not None:
         return [task.stream.source.identity, given]
-    return [snapshots.digest((task.X, task.y, task.sample_weight)), given]
+    return [digests(task.X, task.y, task.sample_weight), given]
 
 
 class Trained(NamedTuple):
