@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from fusedgrad import layers
-from fusedgrad._training.streams import stream
+from fusedgrad._training.streams import stream, survey
 from fusedgrad.data import Array, Batches, Npy
 from fusedgrad.linear_model import SGDClassifier, SGDRegressor
 from fusedgrad.neural_network import MLPClassifier, MLPRegressor, NeuralClassifier, NeuralRegressor
@@ -276,3 +276,13 @@ def test_targets_are_needed():
 def test_a_name_is_what_says_which_column_is_y():
     with pytest.raises(TypeError, match="y must be the name of a column"):
         SGDClassifier("log_loss", **LINEAR).fit(Array(rows()), np.zeros(N))
+
+
+@pytest.mark.parametrize("kind", [lambda: SGDClassifier("log_loss", **LINEAR), lambda: layered(NeuralClassifier)])
+def test_a_class_of_a_single_row_is_not_missed(kind, monkeypatch):
+    monkeypatch.setattr(survey, "SAMPLE", 20)  # rows that are kept: the others are seen in training alone
+    X, y = rows(), labels(rows())
+    y[[1234, 2999]] = ["yak", "zeb"]
+    model = kind().fit(Array(X, y, group=170))
+    assert model.classes_.tolist() == ["ant", "bee", "cat", "yak", "zeb"]
+    assert model.score(X, y) > 0.4

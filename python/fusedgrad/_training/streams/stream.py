@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol, TypeVar
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
@@ -26,6 +28,18 @@ class Encoded(NamedTuple):
     y: NDArray[np.float32 | np.float64]
     weight: NDArray[np.float32 | np.float64] | None
     rows: NDArray[np.uint32] | None = None  # the block's, of arrays that have more
+
+    @property
+    def n(self) -> int:
+        """Rows of the block."""
+        return int(self.X.shape[0] if self.rows is None else len(self.rows))
+
+
+def cast(block: Block, dtype: Any) -> Block:
+    """A block whose numbers and weights have the dtype of a model."""
+    X = block.X.astype(dtype, copy=False) if sp.issparse(block.X) else np.ascontiguousarray(block.X, dtype)
+    weight = None if block.weight is None else np.ascontiguousarray(block.weight, dtype)
+    return replace(block, X=X, weight=weight)
 
 
 class Stream(NamedTuple):
@@ -53,10 +67,8 @@ class Stream(NamedTuple):
         return Ahead(lambda: self._listed(order, epoch, first), DEPTH)
 
     def _listed(self, order: Order, epoch: int, first: int) -> Iterator[Encoded]:
-        assert self.whole is not None
-        with self.source.open() as reader:
-            assert reader.groups is not None
-            groups = reader.groups
+        groups = self.survey.groups
+        assert self.whole is not None and groups is not None
         starts = np.cumsum([0, *(group.rows for group in groups)])
         for number, pieces in enumerate(order.plan(groups, epoch)):
             if number < first:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ... import _core
-from ...data import Block, Reader, Source, concatenate
+from ...data import Block, Group, Source, concatenate
 from .ahead import Ahead
 
 SAMPLE = 65_536  # rows that are kept
@@ -32,9 +31,7 @@ class Streamed(NamedTuple):
     def mapped(self, dtype: Any) -> Block | None:
         """All rows, if they are dense numbers of this type that can stay mapped into memory."""
         rows = self.survey.rows
-        if not self.source.lasting:
-            return None
-        if rows * 8 > MAPPED or rows * self.survey.row_bytes > MAPPED_SHARE * _memory():
+        if not self.source.lasting or rows * 8 > MAPPED or rows * self.survey.row_bytes > MAPPED_SHARE * _memory():
             return None
         whole = self.source.whole()
         dense = whole is not None and not sp.issparse(whole.X) and whole.X.dtype == dtype
@@ -58,24 +55,25 @@ class Survey:
     rows : int
     names : list of str or None
         Names of the columns.
+    groups : list of Group or None
+        As the reader has them.
     sample : Block
-        Rows drawn at random, in the order of the source: all of them where they are few.
+        Rows drawn at random, in the order of the source: all of them where they are few, and one at least of each
+        class.
     labels : ndarray or None
         The classes, sorted; None: not asked for.
     totals : ndarray
         Weight of the rows of each class, or of all rows.
-    weighted : bool
-        Whether rows have weights.
     row_bytes : float
         What the numbers of a row take, on the mean; of sparse rows with indices of 32 bits, whatever they have.
     """
 
     rows: int
     names: list[str] | None
+    groups: list[Group] | None
     sample: Block
     labels: NDArray[Any] | None
     totals: NDArray[np.float64]
-    weighted: bool
     row_bytes: float
 
     @property
@@ -93,55 +91,35 @@ def survey(source: Source, *, classes: bool, threads: int) -> Survey:
         If there are no rows or no targets, if numbers are not finite, or groups do not go together.
     """
     reader = source.open()
-    names = reader.names
 
-    def groups() -> Iterator[Block]:
+    def blocks() -> Iterator[Block]:
         with reader:
-            yield from _all(reader)
+            yield from reader
 
-    sample, totals = _Sample(), _Totals(classes)
-    first: Block | None = None
-    with closing(Ahead(groups)) as ahead:
-        for k, block in enumerate(ahead):
-            if len(block) == 0:
-                continue
-            first = first or block[:0]
-            _check(block, first, k, source, threads)
-            totals.add(block)
-            sample.add(k, block)
-    if first is None:
+    kept, totals = _Sample(), _Totals(classes)
+    with Ahead(blocks) as ahead:
+        for k, block in enumerate(each for each in ahead if len(each)):
+            _check(block, k, source, threads)
+            kept.add(k, block, totals.add(block))
+    if not totals.rows:
         raise ValueError(f"{source} has no rows.")
+    sample = kept.blocks()
     return Survey(
         rows=totals.rows,
-        names=names,
-        sample=sample.blocks(),
+        names=reader.names,
+        groups=reader.groups,
+        sample=sample,
         labels=totals.labels(),
         totals=totals.weights(),
-        weighted=first.weight is not None,
-        row_bytes=totals.numbers * (first.X.dtype.itemsize + 4 * sp.issparse(first.X)) / totals.rows,
+        row_bytes=totals.numbers * (sample.X.dtype.itemsize + 4 * sp.issparse(sample.X)) / totals.rows,
     )
 
 
-def _all(reader: Reader) -> Iterator[Block]:
-    if reader.groups is None:
-        yield from reader
-    else:
-        yield from (reader.group(k) for k in range(len(reader.groups)))
-
-
-def _check(block: Block, first: Block, k: int, source: Source, threads: int) -> None:
-    """Whether a group has what the first has, and finite numbers."""
+def _check(block: Block, k: int, source: Source, threads: int) -> None:
+    """Whether a group has targets, and finite numbers. (That groups are alike is the reader's to see.)"""
     where = f"group {k} of {source}"
     if block.y is None:
         raise ValueError(f"{where} has no targets. Say which column they are: target='name'.")
-    assert first.y is not None
-    if block.X.shape[1] != first.X.shape[1] or block.y.shape[1:] != first.y.shape[1:]:
-        raise ValueError(
-            f"{where} has {block.X.shape[1]} columns and targets of shape {block.y.shape}, unlike the first, which "
-            f"has {first.X.shape[1]} and {first.y.shape}."
-        )
-    if (block.weight is None) != (first.weight is None):
-        raise ValueError(f"{where} has {'no ' if block.weight is None else ''}weights, unlike the first.")
     values = block.X.data if sp.issparse(block.X) else block.X
     if not _core.all_finite(values, threads):
         at = np.flatnonzero(~np.isfinite(values).ravel())[0]
@@ -157,17 +135,19 @@ def _check(block: Block, first: Block, k: int, source: Source, threads: int) -> 
 
 
 class _Sample:
-    """The rows with the smallest random keys."""
+    """The rows with the smallest random keys, of which those that must be kept have -1."""
 
     def __init__(self) -> None:
         self.limit, self.level = 0, 1.0
         self.kept: list[tuple[NDArray[np.float64], Block]] = []
         self.rows = 0
 
-    def add(self, k: int, block: Block) -> None:
+    def add(self, k: int, block: Block, first: NDArray[np.intp]) -> None:
+        """Consider a group, whose rows `first` must be kept."""
         if not self.limit:
             self.limit = min(SAMPLE, max(1, SAMPLE_BYTES * len(block) // max(block.nbytes, 1)))
         keys = np.random.default_rng([_SEED, k]).random(len(block))
+        keys[first] = -1.0
         self._keep(keys, block)
         if self.rows > 2 * self.limit:
             self._thin()
@@ -182,7 +162,7 @@ class _Sample:
         """Keep no more than `limit`."""
         keys = np.concatenate([each for each, _ in self.kept])
         if len(keys) > self.limit:
-            self.level = float(np.partition(keys, self.limit)[self.limit])
+            self.level = max(0.0, float(np.partition(keys, self.limit)[self.limit]))
             kept, self.kept, self.rows = self.kept, [], 0
             for each, block in kept:
                 self._keep(each, block)
@@ -199,7 +179,8 @@ class _Totals:
         self.classes, self.rows, self.numbers = classes, 0, 0
         self.found: dict[Any, float] = {}
 
-    def add(self, block: Block) -> None:
+    def add(self, block: Block) -> NDArray[np.intp]:
+        """Count a group; return the first rows of classes that are new."""
         assert block.y is not None
         self.rows += len(block)
         self.numbers += block.X.nnz if sp.issparse(block.X) else block.X.size
@@ -207,10 +188,12 @@ class _Totals:
         self.classes = self.classes and block.y.ndim == 1  # an indicator matrix has no single label
         if not self.classes:
             self.found[None] = self.found.get(None, 0.0) + float(weight.sum(dtype=np.float64))
-            return
-        labels, codes = np.unique(block.y, return_inverse=True)
+            return np.empty(0, np.intp)
+        labels, first, codes = np.unique(block.y, return_index=True, return_inverse=True)
+        new = np.array([label not in self.found for label in labels])
         for label, total in zip(labels, np.bincount(codes.ravel(), weights=weight), strict=True):
             self.found[label] = self.found.get(label, 0.0) + float(total)
+        return first[new]
 
     def labels(self) -> NDArray[Any] | None:
         """In order; None where nobody asked for them."""
