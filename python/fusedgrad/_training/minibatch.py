@@ -18,6 +18,7 @@ from .resuming import Resumable
 from .stopping import EARLY_STOPPING, INTERRUPTED
 from .streams.epoch import blocks_of_epoch
 from .streams.shared import StreamShared
+from .streams.stream import Encoded
 
 _SHUFFLES = {False: 0, True: 1, "rows": 2}
 
@@ -147,24 +148,29 @@ class Pass:
         key = tuple(map(id, trainings))
         if key not in self._engines:
             shared, task = self.shared, self.task
-            self._engines = {
-                key: _core.MiniBatch(
-                    X=as_core(task.X),
-                    sorted=not sp.issparse(task.X) or bool(task.X.has_sorted_indices),
-                    rows=shared.rows,
-                    y=task.y,
-                    coded=task.labels[0] >= 0,
-                    outputs=len(task.labels),
-                    batch_size=int(shared.sizes[0]),
-                    shuffle=_SHUFFLES[task.shuffle],
-                    seed=task.seeds[0],
-                    threads=self.threads,
-                    models=[training.arguments() for training in trainings],
-                )
-            }
+            given = Encoded(task.X, task.y, task.sample_weight, shared.rows)
+            models = [training.arguments() for training in trainings]
+            self._engines = {key: self._of_rows(given, models, int(shared.sizes[0]))}
             if self._stopped:
                 self.stop()
         return self._engines[key]
+
+    def _of_rows(self, given: Encoded, models: list[dict[str, Any]], batch_size: int) -> Any:
+        """The core's engine for some rows."""
+        task = self.task
+        return _core.MiniBatch(
+            X=as_core(given.X),
+            sorted=not sp.issparse(given.X) or bool(given.X.has_sorted_indices),
+            rows=given.rows,
+            y=given.y,
+            coded=task.labels[0] >= 0,
+            outputs=len(task.labels),
+            batch_size=batch_size,
+            shuffle=_SHUFFLES[task.shuffle],
+            seed=task.seeds[0],
+            threads=self.threads,
+            models=models,
+        )
 
     def epoch(self) -> None:
         """One epoch of all who train, then what it means to each. Those whose rates were far too large try again."""
@@ -195,18 +201,19 @@ class Pass:
         return blocks_of_epoch(
             self.task,
             training,
-            shuffle=_SHUFFLES[self.task.shuffle],
             threads=self.threads,
-            keep=self._keep,
+            make=self._of_block,
             progress=progress,
             offer=self.offer,
         )
 
-    def _keep(self, engine: Any) -> None:
-        """Take the engine of a block as the one that `stop` interrupts."""
+    def _of_block(self, given: Encoded, models: list[dict[str, Any]], batch_size: int) -> Any:
+        """The engine for a block, which `stop` interrupts."""
+        engine = self._of_rows(given, models, batch_size)
         self._engines = {(): engine}
         if self._stopped:
             engine.stop()
+        return engine
 
     def run(self, epochs: int | None = None) -> None:
         """Train to the end, or for so many epochs at most.

@@ -15,7 +15,7 @@ _FREE = ("n_jobs", "verbose")  # parameters that no bit depends on
 
 
 class Resumable:
-    """What a fit with checkpoints, or one that goes on from a checkpoint, needs; false where neither is asked for.
+    """What a fit with checkpoints, or one that goes on from a checkpoint, needs.
 
     Parameters
     ----------
@@ -48,8 +48,6 @@ class Resumable:
         refusal: str,
     ):
         self._keepers, self.saved = keepers, None
-        if not keepers and path is None:
-            return
         if refusal:
             raise ValueError(refusal)
         if not isinstance(estimator.get_params(deep=False).get("random_state"), Integral):
@@ -62,6 +60,18 @@ class Resumable:
         for keeper in keepers:
             rows, epochs = (0, 0) if self.saved is None else self.saved["made"]
             keeper.begin(header, rows, epochs)
+
+    @classmethod
+    def if_asked(
+        cls,
+        estimator: BaseEstimator,
+        keepers: list[Any],
+        path: str | os.PathLike[str] | None,
+        data: Callable[[], Any],
+        refusal: str,
+    ) -> Resumable | None:
+        """Return one; None where there is neither a checkpoint to write nor one to go on from."""
+        return cls(estimator, keepers, path, data, refusal) if keepers or path is not None else None
 
     def offer(self, rows: int, epochs: int, state: Callable[[], Mapping[str, Any]]) -> None:
         """Let checkpoints be written after so many rows and epochs."""

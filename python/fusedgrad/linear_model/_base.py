@@ -339,7 +339,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         epochs = Epochs(self, task.stopping.max_epochs, *raw, task.sample_weight)
         stepped = task.batches is not None and task.batches.solver is None
         refusal = "" if stepped else _NO_CHECKPOINTS
-        resumable = Resumable(self, epochs.keepers, resume, lambda: _data_of(task), refusal)
+        resumable = Resumable.if_asked(self, epochs.keepers, resume, lambda: _data_of(task), refusal)
 
         def fitted(result: Result) -> dict[str, Any]:
             return {**self._fitted(task.start, result), **self._longer_curves(result, partial=partial)}

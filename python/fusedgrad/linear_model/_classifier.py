@@ -391,43 +391,10 @@ class SGDClassifier(Scores, ClassifierMixin, WithPath, Supervised):  # type: ign
         """
         return self._fit(X, y, coef_init, intercept_init, sample_weight, (X_val, y_val, sample_weight_val), resume)
 
-    def _fit(
-        self,
-        X: Any,
-        y: Any,
-        coef_init: Any,
-        intercept_init: Any,
-        sample_weight: Any,
-        validation: tuple[Any, Any, Any],
-        resume: Any = None,
-        streamed: Streamed | None = None,
-    ) -> Self:
-        """Fit to rows, or to the source that they are a sample of."""
-        self._check_parameters()
-        model, raw = shallow_copy(self), (X, y) if streamed is None else (streamed.source, None)
-        keep = model._continues(coef_init, intercept_init)
-        coef_init, intercept_init = model._initial_weights(coef_init, intercept_init)
-        X, y = check_X_y(model, X, y, reset=True, finite=not model._is_checked_in_training())
-        model.classes_ = classes_of(y)
-        given = model._given_validation(X, *validation)
-        model._check_validation_rows(given)
-        trained = model._learn(
-            X,
-            y,
-            coef_init,
-            intercept_init,
-            sample_weight,
-            given,
-            raw=raw,
-            keep=keep,
-            partial=False,
-            resume=resume,
-            streamed=streamed,
-        )
-        model._warn(trained.warning)
-        settle_all([(self, vars(model))])
-        self._raise_if_interrupted()
-        return self
+    def _checked(self, X: Any, y: Any) -> tuple[Any, Any]:
+        X, y = check_X_y(self, X, y, reset=True, finite=not self._is_checked_in_training())
+        self.classes_ = classes_of(y)
+        return X, y
 
     @takes_sources
     def partial_fit(

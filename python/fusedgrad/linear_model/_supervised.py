@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,16 +12,20 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils.multiclass import check_classification_targets
 
 from .. import losses, optimizers, schedules
+from .._atomic import settle_all, shallow_copy
 from .._threads import threads_for
 from .._training.records import LinearWeights, Result, Task, Validation
-from .._training.streams.stream import Encoded, Stream
+from .._training.streams.stream import Encoded, Stream, cast
 from .._training.streams.survey import Streamed, survey
 from .._validation.arrays import check_X_y
 from .._validation.parameters import BOOLEAN, Either, Instance, Number, OneOf, check_n_jobs
 from .._validation.validation_set import check_validation
 from ..data import Block, Source
 from . import _ignored
-from ._base import RATES, SGD
+from ._base import RATES, SGD, Trained
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 REGRESSION_LOSSES = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive")
 
@@ -154,6 +158,53 @@ class Supervised(SGD):
         super()._check_parameters(partial=partial)
         check_n_jobs(self.n_jobs)
 
+    # ---- fit ----
+
+    def _checked(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """X and y as `fit` takes them, with what the estimator learns of them at a look."""
+        raise NotImplementedError
+
+    def _learn(self, X: Any, y: Any, *start: Any, **how: Any) -> Trained:
+        """Train on checked rows."""
+        raise NotImplementedError
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        coef_init: Any,
+        intercept_init: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any],
+        resume: Any = None,
+        streamed: Streamed | None = None,
+    ) -> Self:
+        """Fit to rows, or to the source that they are a sample of."""
+        self._check_parameters()
+        model, raw = shallow_copy(self), (X, y) if streamed is None else (streamed.source, None)
+        keep = model._continues(coef_init, intercept_init)
+        coef_init, intercept_init = model._initial_weights(coef_init, intercept_init)
+        X, y = model._checked(X, y)
+        given = model._given_validation(X, *validation)
+        model._check_validation_rows(given)
+        trained = model._learn(
+            X,
+            y,
+            coef_init,
+            intercept_init,
+            sample_weight,
+            given,
+            raw=raw,
+            keep=keep,
+            partial=False,
+            resume=resume,
+            streamed=streamed,
+        )
+        model._warn(trained.warning)
+        settle_all([(self, vars(model))])
+        self._raise_if_interrupted()
+        return self
+
     # ---- rows that do not fit in memory ----
 
     def _streams(self, given: dict[str, Any]) -> bool:
@@ -183,9 +234,8 @@ class Supervised(SGD):
         dtype = task.X.dtype
 
         def encode(block: Block) -> Encoded:
-            X = block.X.astype(dtype, copy=False) if sp.issparse(block.X) else np.ascontiguousarray(block.X, dtype)
-            weight = None if block.weight is None else np.ascontiguousarray(block.weight, dtype)
-            return Encoded(X, self._targets(block.y, dtype, "y"), weight)
+            block = cast(block, dtype)
+            return Encoded(block.X, self._targets(block.y, dtype, "y"), block.weight)
 
         whole = streamed.mapped(dtype)
         stream = Stream(*streamed, encode, None if whole is None else encode(whole))

@@ -416,7 +416,7 @@ class Neural(FromSources, CallbackSupport, Features, Estimator):  # type: ignore
     ) -> Result:
         epochs = Epochs(self, training.settings.max_epochs, *raw, weight)
         refusal = "" if self._steps() else "Checkpoints are for training by steps: solver='lbfgs' has none."
-        resumable = Resumable(self, epochs.keepers, resume, training.data, refusal)
+        resumable = Resumable.if_asked(self, epochs.keepers, resume, training.data, refusal)
 
         def fitted(result: Result) -> dict[str, Any]:
             weights = self._keep_weights(training.weights)

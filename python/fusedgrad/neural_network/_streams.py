@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.base import is_classifier
 
 from .._threads import threads_for
 from .._training.network_records import Goal
 from .._training.streams.network import NetworkStream, Rows
+from .._training.streams.stream import cast
 from .._training.streams.survey import Streamed, Survey, survey
 from ..data import Block, Source
 
@@ -53,13 +53,12 @@ class FromSources:
         model, factor = self._of_stream(streamed.survey), goal.factor
 
         def encode(block: Block) -> Rows:
-            X = block.X.astype(dtype, copy=False) if sp.issparse(block.X) else np.ascontiguousarray(block.X, dtype)
-            model._net.check(X)
+            block = cast(block, dtype)
+            model._net.check(block.X)
             y = model._check_y(block.y)
             goal = model._goal(y, dtype)
             goal.factor, goal.constants = factor, model._constants(y)
-            weight = None if block.weight is None else np.ascontiguousarray(block.weight, dtype)
-            return Rows(model._in_units(X), goal, model._weights_of(y, weight, dtype))
+            return Rows(model._in_units(block.X), goal, model._weights_of(y, block.weight, dtype))
 
         return NetworkStream(*streamed, encode)
 
