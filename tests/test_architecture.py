@@ -50,8 +50,8 @@ ROOMS = {
     "_validation": ("_core", "_threads"),
     "_parts": ("_validation",),
     "_pairs": (),
-    "_files": (),
-    "data": ("_core", "_files"),
+    "_whole_files": (),
+    "data": ("_core", "_whole_files"),
     "losses": ("_core", "_validation", "_parts"),
     "schedules": ("_validation", "_parts"),
     "layers": ("_core", "_validation", "_parts"),
@@ -59,7 +59,7 @@ ROOMS = {
     "_sources": ("_atomic", "data"),
     "_training": (
         *("exceptions", "_core", "_threads", "_validation", "_pairs", "losses", "schedules", "layers", "optimizers"),
-        *("_files", "data"),
+        *("_whole_files", "data"),
     ),
     "_estimator": ("_atomic", "_config", "_parts", "optimizers"),
     "linear_model": (
@@ -70,7 +70,7 @@ ROOMS = {
         *("exceptions", "_atomic", "_threads", "_validation", "losses", "schedules", "layers", "optimizers"),
         *("_training", "_estimator", "data", "_sources"),
     ),
-    "callbacks": ("_files", "_training"),
+    "callbacks": ("_whole_files", "_training"),
     "_public": ("callbacks", "data", "losses", "schedules", "layers", "optimizers", "linear_model", "neural_network"),
 }
 COMPILED = {"_bindings"}

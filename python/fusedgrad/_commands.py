@@ -12,9 +12,9 @@ from typing import Any, TextIO
 import numpy as np
 
 from . import linear_model, neural_network
-from ._files import whole_file
 from ._public import skops_trusted_types
 from ._sources import predictions
+from ._whole_files import whole_file
 from .callbacks import Checkpoint, Keeper
 from .data import CSV, Arrow, Parquet, Source, SVMLight
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ._files import remove_unfinished
 from ._training import snapshots
+from ._whole_files import remove_unfinished
 
 __all__ = ["Checkpoint"]
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._files import whole_file
+from .._whole_files import whole_file
 from ..data import digest
 
 FORMAT = 1

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .._files import sync
+from .._whole_files import sync
 
 fcntl: Any
 try:
