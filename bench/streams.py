@@ -2,7 +2,8 @@
 
 ``python -m bench.streams`` makes a Parquet file in a temporary folder (``--rows 2000000``: 800 MB) and prints a table
 of ratios: medians of pairs of runs, one after the other in turn. An epoch is the difference between fits of one and of
-several epochs, divided: so what comes first (a look at all rows) does not count. ``--memory`` trains on a file of 4 GB
+several epochs, divided: so what comes first (a look at all rows) does not count. Lazy rules are measured on hashed text
+and on an embedding of a million codes. ``--memory`` trains on a file of 4 GB
 (``--gigabytes``), in groups of 40 MB and of 0.4 MB, in a process of its own, and prints what that had resident at most
 above its imports. ``--json`` keeps what is measured.
 """
@@ -25,8 +26,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import scipy.sparse as sp
 from fusedgrad import SGDClassifier
 from fusedgrad.data import Parquet
+from fusedgrad.layers import Embedding, Flatten
+from fusedgrad.neural_network import NeuralClassifier
+from fusedgrad.optimizers import Adam
 
 from bench import machine
 from bench.solvers import vowpal_wabbit
@@ -169,7 +174,34 @@ def speed(folder: Path, rows: int) -> list[Row]:
         found.append(compare("cache", mapped, lambda: vowpal_epoch(X, y), "Vowpal Wabbit over its cache", 1 / 5))
     if river is not None:
         found.append(compare("Parquet", streamed, lambda: river_epoch(X, y), "river, a row at a time", 1 / 100))
-    return found
+    return found + lazy()
+
+
+def lazy() -> list[Row]:
+    """Measure rules that move what a batch touches and nothing else: 30 of 2^20 columns a row; 10 codes a row."""
+    rng = np.random.default_rng(0)
+    rows, columns, words = 20_000, 1 << 20, 30
+    X = sp.csr_array(
+        (np.ones(rows * words), rng.integers(0, columns, rows * words), np.arange(0, rows * words + 1, words)),
+        shape=(rows, columns),
+    )
+    y = rng.integers(0, 2, rows)
+    texts = {codes: rng.integers(0, codes, size=(rows, 10)) for codes in (1000, 1_000_000)}
+
+    def hashed(optimizer: Any) -> float:
+        model = SGDClassifier("log_loss", batch_size=32, optimizer=optimizer, tol=None, random_state=0)
+        return epoch_of(lambda epochs: model.set_params(max_iter=epochs).fit(X, y))
+
+    def embedded(codes: int) -> float:
+        layers = [Embedding(codes, 16), Flatten()]
+        model = NeuralClassifier(layers, optimizer=Adam(1e-3, lazy=True), batch_size=32, tol=None, random_state=0)
+        return epoch_of(lambda epochs: model.set_params(max_epochs=epochs).fit(texts[codes], y))
+
+    adam = Adam(lazy=True)
+    return [
+        compare("hashed text, lazy Adam", lambda: hashed(adam), lambda: hashed("sgd"), "plain SGD", 1.5),
+        compare("a million codes", lambda: embedded(1_000_000), lambda: embedded(1000), "a thousand codes", 1.5),
+    ]
 
 
 CHILD = """

@@ -17,6 +17,7 @@ Recipe recipe_of(const py::dict& d) {
     Recipe recipe;
     recipe.loss = part_of(d["loss"], d["loss_parameters"]);
     recipe.rule = part_of(d["rule"], d["rule_parameters"]);
+    recipe.lazy = py::cast<bool>(d["lazy"]);
     recipe.multinomial = py::cast<bool>(d["multinomial"]);
     recipe.penalty = {number("l2"), number("l1"), number("coupled"), number("decay"), py::cast<bool>(d["positive"])};
     if (!d["clip_value"].is_none()) recipe.clip_value = number("clip_value");

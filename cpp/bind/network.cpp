@@ -94,6 +94,7 @@ NetworkTask network_task_of(const py::dict& a) {
     auto& recipe = task.recipe;
     recipe.loss = part_of(a["loss"], a["loss_parameters"]);
     recipe.rule = part_of(a["rule"], a["rule_parameters"]);
+    recipe.lazy = py::cast<bool>(a["lazy"]);
     recipe.multinomial = py::cast<bool>(a["multinomial"]);
     recipe.penalty = {number("l2"), 0.0, number("coupled"), number("decay"), false};
     recipe.penalty_of_batch = py::cast<bool>(a["penalty_of_batch"]);

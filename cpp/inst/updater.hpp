@@ -9,7 +9,9 @@ namespace fg {
 template <class T, class Rule>
 class UpdaterOf final : public Updater<T> {
 public:
-    explicit UpdaterOf(const Rule& rule) : rule_(rule) {}
+    UpdaterOf(const Rule& rule, bool lazy) : rule_(rule), lazy_(lazy && !fg::can_wait(rule)) {
+        require(!lazy_ || !answers<Rule>, "lazy: not with a rule whose answer is an average");
+    }
 
     int slots() const override { return rule_.slots(); }
     int answer() const override {
@@ -29,35 +31,39 @@ public:
         if constexpr (requires { rule_.plain(); }) return rule_.plain();
         return false;
     }
-    bool can_wait() const override { return fg::can_wait(rule_); }
+    bool lazy() const override { return lazy_; }
+    bool can_wait() const override { return lazy_ || fg::can_wait(rule_); }
     bool needs_equal_rates() const override { return closes<Rule>; }
     void note(Missed& missed, const Tick& tick, const Penalty& penalty) const override {
+        if (lazy_) return missed.note_nothing();
         if constexpr (waits) missed.note(rule_, tick, penalty);
     }
     void catch_up(const Missed& missed, const Penalty& penalty, const Flat<T>& flat, const std::uint32_t* features,
                   const std::uint32_t* from, Index count, std::uint32_t to, Index width) const override {
+        if (lazy_) return;
         if constexpr (waits)
             for (Index k = 0; k < count; ++k)
                 fg::catch_up(rule_, missed, penalty, flat, Index(features[k]) * width, width, from[k], to);
     }
-    void sweep_some(const Tick& tick, const Penalty& penalty, double limit, const Flat<T>& flat, T* g,
+    void sweep_some(const Tick& tick, const Penalty& penalty, const Scaling& scaling, const Flat<T>& flat, T* g,
                     const std::uint32_t* features, Index count, Index width) const override {
-        if constexpr (waits) fg::sweep_some(rule_, tick, penalty, limit, flat, g, features, count, width);
+        fg::sweep_some(rule_, tick, penalty, scaling, flat, g, features, count, width);
     }
 
 private:
     static constexpr bool waits = flows<Rule> || closes<Rule> || requires(const Rule& rule) { rule.plain(); };
 
     const Rule rule_;
+    const bool lazy_;
 };
 
 template <class T>
-std::unique_ptr<Updater<T>> make_updater(const PartSpec& rule) {
+std::unique_ptr<Updater<T>> make_updater(const PartSpec& rule, bool lazy) {
     std::unique_ptr<Updater<T>> updater;
-    with_part<Rules>(rule, [&](auto part) { updater = std::make_unique<UpdaterOf<T, decltype(part)>>(part); });
+    with_part<Rules>(rule, [&](auto part) { updater = std::make_unique<UpdaterOf<T, decltype(part)>>(part, lazy); });
     return updater;
 }
 
-#define FG_INSTANTIATE(T) template std::unique_ptr<Updater<T>> make_updater(const PartSpec&);
+#define FG_INSTANTIATE(T) template std::unique_ptr<Updater<T>> make_updater(const PartSpec&, bool);
 
 }  // namespace fg

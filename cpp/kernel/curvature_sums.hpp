@@ -58,6 +58,34 @@ void fill_block(const Csr<T, I>& X, const WeightedRows& of, Index begin, Index c
     }
 }
 
+// Lower triangle, by columns: sum (n, n) += weight (x, 1)'(x, 1), entry by entry of the rows.
+template <class T, class I>
+void add_products(const Csr<T, I>& X, const WeightedRows& of, Index begin, Index end,
+                  const std::vector<std::int32_t>& place, Index n, double* FG_RESTRICT sum) {
+    std::vector<Index> at;
+    std::vector<double> value;
+    for (Index i = begin; i < end; ++i) {
+        const double weight = of.weight[i];
+        if (weight == 0.0) continue;
+        const auto row = X.sample(Index(of.rows[std::size_t(i)]));
+        at.assign(1, n - 1);
+        value.assign(1, 1.0);
+        for (Index k = 0; k < row.n; ++k) {
+            if (place[std::size_t(row.index[k])] < 0) continue;
+            at.push_back(place[std::size_t(row.index[k])]);
+            value.push_back(double(row.x[k]) * of.unit[row.index[k]]);
+        }
+        for (std::size_t k = 0; k < at.size(); ++k) {
+            for (std::size_t m = 0; m < k; ++m) {
+                const double product = weight * value[k] * value[m];
+                // A column may come twice: its square has their product twice.
+                sum[std::min(at[k], at[m]) * n + std::max(at[k], at[m])] += at[k] == at[m] ? 2.0 * product : product;
+            }
+            sum[at[k] * (n + 1)] += weight * value[k] * value[k];
+        }
+    }
+}
+
 // sum (features + 1, outputs) += weight x^2 of rows from `begin` to `end`; the weights themselves in the last row.
 template <class T>
 void add_squares(const Dense<T>& X, const WeightedRows& of, Index begin, Index end, Index outputs, double* sum) {
@@ -144,6 +172,19 @@ void gram(const View& X, const WeightedRows& of, std::span<const std::uint32_t> 
     std::vector<std::int32_t> place(View::dense ? 0 : std::size_t(X.cols()), -1);
     for (std::size_t k = 0; !View::dense && k < features.size(); ++k) place[features[k]] = std::int32_t(k);
     static TeamSize::Memory sizes;
+    if constexpr (!View::dense) {
+        // A product of a row's entries takes as long as some twenty of a product of matrices.
+        const double products = X.mean_length() * X.mean_length();
+        if (20.0 * products < double(n) * double(n)) {
+            const double seconds = 1e-9 * double(rows) * products;
+            detail::sum_by_chunks(
+                sizes, rows, n * n, rows / 512, seconds, threads, out,
+                [&](Index begin, Index end, double* sum) { detail::add_products(X, of, begin, end, place, n, sum); });
+            Eigen::Map<Eigen::MatrixXd> H(out, n, n);
+            H.template triangularView<Eigen::StrictlyUpper>() = H.transpose();
+            return;
+        }
+    }
     const double seconds = 1e-10 * double(rows) * double(n) * double(n);
     detail::sum_by_chunks(
         sizes, rows, n * n, rows / 512, seconds, threads, out, [&](Index begin, Index end, double* sum) {

@@ -5,15 +5,18 @@
 //               rate l1 / P, and those add up.
 //   flowing     (Adagrad) the flow over the sum of the times
 //   closed      (FTRL) one step without gradient makes up for many, if their rates were equal
+// Other rules would move moments too. If they are asked to be lazy, coordinates that a batch does not touch stand
+// still, weights and moments, and have missed nothing.
 #pragma once
 
 #include <vector>
 
+#include "core/denormals.hpp"
 #include "kernel/sweep.hpp"
 
 namespace fg {
 
-// Whether coordinates without gradient can wait for their penalty.
+// Whether coordinates without gradient can wait for their penalty, so that training is as if they had not.
 template <class Rule>
 bool can_wait(const Rule& rule) {
     if constexpr (flows<Rule> || closes<Rule>) return true;
@@ -52,6 +55,9 @@ public:
         ++steps_;
     }
 
+    // A step in which those who wait stand still.
+    void note_nothing() { ++steps_; }
+
     // Whether the product is about to leave the range of numbers; all features should then be brought up to date.
     bool full() const { return product.back() < 1e-200; }
 
@@ -85,12 +91,18 @@ FG_INLINE void catch_up(const Rule& rule, const Missed& missed, const Penalty& p
     }
 }
 
+// What a gradient is multiplied by, and where its entries are cut then.
+struct Scaling {
+    double factor = 1.0, limit = no_limit;
+};
+
 // One step of the features listed, each `width` coordinates; their gradients are cleared.
 template <class T, class Rule>
-void sweep_some(const Rule& rule, const Tick& tick, const Penalty& penalty, double limit, const Flat<T>& flat, T* g,
-                const std::uint32_t* features, Index count, Index width) {
+void sweep_some(const Rule& rule, const Tick& tick, const Penalty& penalty, const Scaling& scaling, const Flat<T>& flat,
+                T* g, const std::uint32_t* features, Index count, Index width) {
     constexpr Index block = 512;
-    const T high = T(limit);
+    const FlushDenormals flush;
+    const T factor = T(scaling.factor), high = T(scaling.limit);
     rule.template at<T>(tick_of<Rule>(tick, penalty), [&](const auto& f) {
         constexpr int slots = detail::arity<std::remove_cvref_t<decltype(f)>, T>;
         alignas(64) T near[4 + Flat<T>::most_slots][block];
@@ -111,7 +123,8 @@ void sweep_some(const Rule& rule, const Tick& tick, const Penalty& penalty, doub
                 };
                 each([&](Index far, Index i) {
                     near[0][i] = flat.w[far];
-                    near[1][i] = g[far] > high ? high : g[far] < -high ? -high : g[far];
+                    const T scaled = factor * g[far];
+                    near[1][i] = scaled > high ? high : scaled < -high ? -high : scaled;
                     g[far] = T(0);
                     for (int s = 0; s < slots; ++s) near[2 + s][i] = flat.slot[s][far];
                     if (flat.unit) near[5][i] = flat.unit[far], near[6][i] = flat.pull[far];

@@ -20,19 +20,20 @@ public:
                        Index begin, Index end) const = 0;
 
     // Sparse data: see kernel/waiting.hpp.
-    virtual bool can_wait() const = 0;
+    virtual bool lazy() const = 0;               // coordinates that are not touched must stand still
+    virtual bool can_wait() const = 0;           // lazy, or as if they had not waited
     virtual bool needs_equal_rates() const = 0;  // to wait
     virtual void note(Missed& missed, const Tick& tick, const Penalty& penalty) const = 0;
     // Feature features[k] was up to date after from[k] steps.
     virtual void catch_up(const Missed& missed, const Penalty& penalty, const Flat<T>& flat,
                           const std::uint32_t* features, const std::uint32_t* from, Index count, std::uint32_t to,
                           Index width) const = 0;
-    virtual void sweep_some(const Tick& tick, const Penalty& penalty, double limit, const Flat<T>& flat, T* g,
+    virtual void sweep_some(const Tick& tick, const Penalty& penalty, const Scaling& scaling, const Flat<T>& flat, T* g,
                             const std::uint32_t* features, Index count, Index width) const = 0;
 };
 
-// Defined in inst/, one file a type.
+// Defined in inst/, one file a type. A rule whose coordinates can wait anyway is not made lazy.
 template <class T>
-std::unique_ptr<Updater<T>> make_updater(const PartSpec& rule);
+std::unique_ptr<Updater<T>> make_updater(const PartSpec& rule, bool lazy = false);
 
 }  // namespace fg

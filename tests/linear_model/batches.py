@@ -100,6 +100,7 @@ def judged(case, *, start=None, epochs=None, whole=True, units=None):
         moments=moments_of(case.X),
         start=start,
         units=units,
+        lazy=optimizer.lazy and sp.issparse(case.X),
         **own,
     )
 

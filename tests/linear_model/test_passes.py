@@ -120,6 +120,21 @@ def test_grams_and_squares(n, dtype, storage):
     np.testing.assert_allclose(found, (Z**2).T @ weight, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("columns", [np.arange(60), np.arange(1, 60, 2)])
+def test_grams_of_rows_with_few_entries_some_of_them_twice(columns, dtype):
+    rng = np.random.default_rng(3)
+    index = rng.integers(0, 60, size=(50, 4)).astype(np.int32)
+    index[::5, 1] = index[::5, 3]
+    X = sp.csr_array((rng.normal(size=200).astype(dtype), index.ravel(), np.arange(0, 201, 4)), shape=(50, 60))
+    listed, weight = rng.permutation(50)[:37].astype(np.uint32), rng.uniform(0, 2, size=(37, 1))
+    weight[5] = 0.0
+    unit = rng.uniform(0.5, 2, size=60)
+    some = np.c_[(X.toarray().astype(float) * unit)[:, columns], np.ones(50)][listed]
+    found = _core.gram(as_core(X), listed, weight, columns.astype(np.uint32), None, unit, 2)
+    np.testing.assert_allclose(found, some.T @ (weight * some), rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("size", [1, 2, 67])
 def test_factors(size):
     rng = np.random.default_rng(size)

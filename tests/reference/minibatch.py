@@ -186,6 +186,7 @@ def train(
     moments=MOMENTS,
     start=None,
     units=None,
+    lazy=False,
 ):
     """Train on X (rows, features) and targets Y (rows, outputs).
 
@@ -195,7 +196,8 @@ def train(
     decoupled. `intercept_decay` multiplies the gradient of intercepts; 0 keeps them fixed. `average` is the first step
     (1, 2, ...) whose weights enter the mean; 0: none. `moments`: at how many starts of batches in an epoch the penalty
     is sampled for the loss curve. `start` is a `Model` to go on from. `units` is (unit, pull, centre): what weights
-    (outputs, features + 1) are measured by, intercepts last, and where the rows (features,) are reckoned from.
+    (outputs, features + 1) are measured by, intercepts last, and where the rows (features,) are reckoned from. `lazy`:
+    weights and memory of features that are zero in all rows of a batch stay as they are.
     """
     fields = fields or {}
     outputs, features = Y.shape[1], X.shape[1]
@@ -231,7 +233,14 @@ def train(
             g, g_b = clipped(g, intercept_decay * g_b, clip_value, clip_norm)
             rate = rates(steps)
             given = {"l1": l1, "l2": l2, "weight_decay": weight_decay, "decay": decay}
+            before, memory = W, copy.deepcopy(rule_W.memory)
             W = rule_W.step(W, g, rate, unit=unit[:, :-1], pull=pull[:, :-1], **given)
+            if lazy:
+                rest = ~np.any(X[rows] != 0, axis=0)
+                W[:, rest] = before[:, rest]
+                for name, values in rule_W.memory.items():
+                    if np.shape(values) == W.shape:
+                        values[:, rest] = memory[name][:, rest] if name in memory else 0.0
             if intercept_decay:
                 b = rule_b.step(b, g_b, rate, unit=unit[:, -1], pull=pull[:, -1])
             if positive:

@@ -33,9 +33,12 @@ public:
         const Index n = rows * positions_;
         slopes_ = Buffer<T>(panels_size<T>(n, units_));
         workspace_ = panels_size<T>(n, units_) + activation_.prepare(n * units_);
-        pack(true);
+        sparse_ = sparse;
+        changed();
     }
-    void changed() override { pack(true); }
+    void changed() override {
+        if (!sparse_) pack(true);
+    }
     void refresh(Index rows) override {
         packed_ = false;
         if (rows * positions_ >= 2 * group_rows) pack(false);
@@ -89,10 +92,7 @@ public:
         const Index first = features_of(number).begin, count = features_of(number).count();
         if (sparse) {
             std::fill_n(g, count * units_, T(0));
-            for (Index i = 0; i < n; ++i)
-                sparse[from + i].each_within(first, first + count, [&](Index j, T value) {
-                    axpy(value, dz + i * units_, g + (j - first) * units_, units_);
-                });
+            add_gradient(rows, number, x, sparse, dz - from * units_, g);
         } else if (units_ == 1) {
             sum_products(dz, x + from * features_, n, features_, g);
         } else {
@@ -101,8 +101,16 @@ public:
                         {}, g, units_);
         }
     }
+    Index touched_width(Index number, bool sparse) const override { return sparse && number < blocks() ? units_ : 0; }
+    void list_touched(Rows rows, Index number, const T*, const SparseRow<T>* sparse, RowSet& touched) const override {
+        each_entry(rows, number, sparse, [&](Index, Index j, T) { touched.add(j); });
+    }
+    void add_gradient(Rows rows, Index number, const T*, const SparseRow<T>* sparse, const T* dz, T* g) const override {
+        each_entry(rows, number, sparse,
+                   [&](Index i, Index j, T value) { axpy(value, dz + i * units_, g + j * units_, units_); });
+    }
     void moved(Index number) override {
-        if (number == blocks()) return;
+        if (number == blocks() || sparse_) return;
         const auto [begin, end] = features_of(number);
         pack_rows(this->w_[0], units_, features_, units_, begin, end, weights_.data());
         if (!first_) pack_transposed(this->w_[0], units_, units_, features_, begin, end, transposed_.data());
@@ -123,6 +131,13 @@ private:
     Rows features_of(Index number) const {
         return {number * block_, units_ == 1 ? features_ : std::min(features_, (number + 1) * block_)};
     }
+    // Calls f(i, j, value) for the entries of sparse rows i whose feature is the j-th of a tile.
+    template <class F>
+    void each_entry(Rows rows, Index number, const SparseRow<T>* sparse, const F& f) const {
+        const auto [begin, end] = features_of(number);
+        for (Index i = rows.begin; i < rows.end; ++i)
+            sparse[i].each_within(begin, end, [&](Index j, T value) { f(i, j - begin, value); });
+    }
     const T* bias() const { return bias_ ? this->w_[1] : nullptr; }
 
     void pack(bool back) {
@@ -138,6 +153,7 @@ private:
     Index block_;              // features of a tile
     OutputActivation<T> activation_;
     Index workspace_ = 0;
+    bool sparse_ = false;  // training is on sparse rows: nobody wants panels
     bool packed_ = false;
     Buffer<T> weights_, transposed_;  // in panels
     Buffer<T> slopes_;                // dz of the batch, in panels

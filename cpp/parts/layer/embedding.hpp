@@ -31,17 +31,30 @@ public:
     ParameterTile tile(Index number) const override {
         return {0, number * block_ * units_, (std::min(codes_, (number + 1) * block_) - number * block_) * units_};
     }
-    void gradient(const Pass&, Rows rows, Index number, const T* x, const SparseRow<T>*, const T* dy, T* g) override {
-        const auto own = tile(number);
-        std::fill_n(g, own.count, T(0));
-        const Index first = number * block_, end = first + own.count / units_;
-        for (Index i = rows.begin * this->in; i < rows.end * this->in; ++i)
-            if (const Index k = code(x[i]); k >= first && k < end)
-                axpy(T(1), dy + i * units_, g + (k - first) * units_, units_);
+    void gradient(const Pass&, Rows rows, Index number, const T* x, const SparseRow<T>* sparse, const T* dy,
+                  T* g) override {
+        std::fill_n(g, tile(number).count, T(0));
+        add_gradient(rows, number, x, sparse, dy, g);
+    }
+
+    Index touched_width(Index, bool) const override { return units_; }
+    void list_touched(Rows rows, Index number, const T* x, const SparseRow<T>*, RowSet& touched) const override {
+        each_code(rows, number, x, [&](Index, Index k) { touched.add(k); });
+    }
+    void add_gradient(Rows rows, Index number, const T* x, const SparseRow<T>*, const T* dy, T* g) const override {
+        each_code(rows, number, x, [&](Index i, Index k) { axpy(T(1), dy + i * units_, g + k * units_, units_); });
     }
 
 private:
     static constexpr Index most_tiles = 64;
+
+    // Calls f(i, k) for the numbers x[i] of some rows whose code is the k-th of a tile.
+    template <class F>
+    void each_code(Rows rows, Index number, const T* x, const F& f) const {
+        const Index first = number * block_, count = std::min(codes_ - first, block_);
+        for (Index i = rows.begin * this->in; i < rows.end * this->in; ++i)
+            if (const Index k = code(x[i]) - first; k >= 0 && k < count) f(i, k);
+    }
 
     Index code(T x) const { return std::clamp<Index>(Index(x), 0, codes_ - 1); }  // Python has looked at them
 

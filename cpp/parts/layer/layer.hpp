@@ -104,6 +104,27 @@ private:
     }
 };
 
+// Rows 0, ..., most - 1, each once, in the order in which they were added.
+class RowSet {
+public:
+    explicit RowSet(Index most) : added_(std::size_t(most), 0u) { rows_.reserve(std::size_t(most)); }
+
+    const std::vector<std::uint32_t>& rows() const { return rows_; }
+    void clear() {
+        rows_.clear();
+        if (++now_ != 0) return;
+        std::fill(added_.begin(), added_.end(), 0u);
+        now_ = 1;
+    }
+    void add(Index row) {
+        if (std::exchange(added_[std::size_t(row)], now_) != now_) rows_.push_back(std::uint32_t(row));
+    }
+
+private:
+    std::vector<std::uint32_t> rows_, added_;  // added_: when last, by row
+    std::uint32_t now_ = 1;
+};
+
 template <class T>
 class Layer {
 public:
@@ -155,6 +176,17 @@ public:
     // gradient of a tile.
     virtual void gradient(const Pass&, Rows rows, Index number, const T* x, const SparseRow<T>* sparse, const T* dy,
                           T* g) {
+        (void)rows, (void)number, (void)x, (void)sparse, (void)dy, (void)g;
+    }
+    // Where a batch touches few rows of a tile's array, rows of `width` numbers each: lazy rules then move those alone.
+    // `list_touched` adds them, reckoned from the tile's first one; `add_gradient` adds to them alone. Width 0: a batch
+    // touches all.
+    virtual Index touched_width(Index number, bool sparse) const { return (void)number, (void)sparse, 0; }
+    virtual void list_touched(Rows rows, Index number, const T* x, const SparseRow<T>* sparse, RowSet& touched) const {
+        (void)rows, (void)number, (void)x, (void)sparse, (void)touched;
+    }
+    virtual void add_gradient(Rows rows, Index number, const T* x, const SparseRow<T>* sparse, const T* dy,
+                              T* g) const {
         (void)rows, (void)number, (void)x, (void)sparse, (void)dy, (void)g;
     }
     // The update rule has changed the weights of a tile.

@@ -50,7 +50,7 @@ public:
           clips_norm(std::any_of(models.begin(), models.end(),
                                  [](const Model<T>& model) { return model.recipe.clip_norm != no_limit; })),
           stride_((size + 15) / 16 * 16) {
-        for (auto& model : models) model.updater = make_updater<T>(model.recipe.rule);
+        for (auto& model : models) model.updater = make_updater<T>(model.recipe.rule, model.recipe.lazy);
     }
 
     std::vector<Model<T>> models;

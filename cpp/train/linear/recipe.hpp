@@ -13,6 +13,7 @@ namespace fg {
 // What a model is made of, apart from its arrays.
 struct Recipe {
     PartSpec loss, rule;
+    bool lazy = false;  // see kernel/waiting.hpp
     bool multinomial = false;
     Penalty penalty;
     double clip_value = no_limit, clip_norm = no_limit;

@@ -1,6 +1,6 @@
 // Sparse rows. A block of models goes one of three ways:
 //   direct    plain SGD without L1: weights are scale * w, decay costs one multiplication, the step is added to w
-//   waiting   rules whose untouched coordinates can wait: catch up, margins, step, in O(non-zeros)
+//   waiting   rules whose untouched coordinates can wait, or stand still: catch up, margins, step, in O(non-zeros)
 //   swept     all others: the gradient is gathered in an array and all parameters are swept
 //
 // Phases: (features that waited catch up,) margins, slopes, gradient and new weights by their owners; a barrier after
@@ -48,7 +48,11 @@ private:
           swept_(space_, this->update_) {
         this->make_losses((this->batches_.size() + Workspace::tile - 1) / Workspace::tile);
         std::vector<Way> usual;
-        for (const auto& model : this->models()) usual.push_back(usual_way(model));
+        for (const auto& model : this->models()) {
+            require(!model.updater->lazy() || (!model.flat.average && model.recipe.clip_norm == no_limit),
+                    "lazy: not with an average or clip_norm");
+            usual.push_back(usual_way(model));
+        }
         form(usual);
     }
 
@@ -68,6 +72,7 @@ private:
 
     // To wait has its price, about ten times that of a sweep for each feature touched; a sweep pays for every feature.
     Way usual_way(const Model<T>& model) const {
+        if (model.updater->lazy()) return Way::waiting;
         const auto& recipe = model.recipe;
         const bool bare = !model.flat.average && recipe.clip_norm == no_limit && recipe.penalty.coupled == 0.0 &&
                           recipe.penalty.decay == 0.0;
@@ -83,6 +88,7 @@ private:
         const double* const rates = model.rates;
         const double* const end = rates + this->batches();
         const double l2 = model.recipe.penalty.l2;
+        if (model.updater->lazy()) return false;
         if (model.updater->plain())
             return model.flat.unit || std::any_of(rates, end, [=](double rate) { return rate * l2 >= 1.0; });
         if (!model.updater->needs_equal_rates()) return false;

@@ -1,9 +1,10 @@
-// Rules whose untouched coordinates can wait (kernel/waiting.hpp), on sparse rows: catch up, margins, step, in
-// O(non-zeros).
+// Rules whose untouched coordinates can wait, or are lazy (kernel/waiting.hpp), on sparse rows: catch up, margins,
+// step, in O(non-zeros).
 #pragma once
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "train/linear/sparse_strategy.hpp"
@@ -26,6 +27,9 @@ public:
             std::fill_n(this->space_.gradient_of(block), (this->features() + 1) * block.width, T(0));
             clock_ = std::size_t(block.models[0]);
         });
+        owes_ = false;
+        each_model([&](const Model<T>& model, const Missed&) { owes_ |= !model.updater->lazy(); });
+        list_near();
         forget(std::size_t(this->space_.batches.count()));
         const auto most = std::size_t(std::min(this->features(), this->space_.batches.size() * longest_));
         for (auto& touched : touched_) {  // so that no member needs memory within a step
@@ -75,7 +79,7 @@ public:
             [&](const ModelBlock<T>& block) { sweep_touched(batch, block, touched_[std::size_t(member)]); });
         bool full = false;
         each_model([&](const Model<T>&, const Missed& missed) { full |= missed.full(); });
-        if (measured_next_ || full)
+        if (owes_ && (measured_next_ || full))
             for (const auto& range : this->space_.owners.of(member)) catch_up_all(range.begin, range.end);
         if (full) {
             barrier.wait();
@@ -86,7 +90,7 @@ public:
     }
 
     void end_epoch() override {
-        if (this->any()) catch_up_all(0, this->features());
+        if (owes_ && this->any()) catch_up_all(0, this->features());
     }
 
 private:
@@ -112,11 +116,32 @@ private:
         });
     }
 
+    // What a step reads of a feature, which lies in the cache by then if its features are many and far apart.
+    void list_near() {
+        near_.clear();
+        this->each_block([&](const ModelBlock<T>& block) {
+            const auto add = [&](const T* first, Index step) {
+                if (first) near_.push_back({reinterpret_cast<const char*>(first), step * Index(sizeof(T))});
+            };
+            add(this->space_.gradient_of(block), block.width);
+            if (const double* const wide = this->space_.wide_of(block))
+                near_.push_back({reinterpret_cast<const char*>(wide), block.width * Index(sizeof(double))});
+            if (!block.alone()) add(block.W, block.width);
+            for (Index m = 0; m < block.size(); ++m) {
+                const auto& flat = this->blocks().model_of(block, m).flat;
+                for (const T* array : {flat.w, flat.slot[0], flat.slot[1], flat.slot[2]})
+                    add(array, this->blocks().width);
+            }
+        });
+        if (near_.size() > 16) near_.clear();  // more than are fetched at once
+    }
+
     // Adds the features of a range in this batch. They will be up to date after this step.
     void list_touched(const Batch& batch, const FeatureRange& range, Touched& touched) {
         const std::uint32_t after = missed_[clock_].steps() + 1;
         const auto add = [&](Index j, T) {
             if (reached_[std::size_t(j)] == after) return;
+            for (const auto& [first, bytes] : near_) prefetch_line(first + j * bytes);
             touched.features.push_back(std::uint32_t(j));
             touched.from.push_back(reached_[std::size_t(j)]);
             reached_[std::size_t(j)] = after;
@@ -152,8 +177,9 @@ private:
                 for (const auto j : touched.features)
                     std::copy_n(G + Index(j) * block.width + m * block.step, block.step, g + Index(j) * width);
             }
-            model.updater->sweep_some(model.tick(batch.number), model.recipe.penalty, model.recipe.clip_value,
-                                      model.flat, g, touched.features.data(), Index(touched.features.size()), width);
+            model.updater->sweep_some(model.tick(batch.number), model.recipe.penalty,
+                                      {.limit = model.recipe.clip_value}, model.flat, g, touched.features.data(),
+                                      Index(touched.features.size()), width);
         }
         if (block.alone()) return;
         for (const auto j : touched.features) std::fill_n(G + Index(j) * block.width, block.width, T(0));
@@ -169,7 +195,9 @@ private:
     std::vector<Missed> missed_;  // by model
     std::size_t clock_ = 0;       // a model that waits: it counts the steps
     bool measured_next_ = false;
-    Index longest_ = 0;  // entries of a row
+    bool owes_ = false;                                // whether features miss anything by waiting
+    std::vector<std::pair<const char*, Index>> near_;  // arrays, and bytes of a feature
+    Index longest_ = 0;                                // entries of a row
     // After how many steps a feature is up to date, written by its owner; and all features.
     std::vector<std::uint32_t> reached_, all_;
     std::vector<Touched> touched_;  // one a member

@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "train/network/recipe.hpp"
-#include "train/network/training_memory.hpp"
+#include "train/network/touched_rows.hpp"
 #include "train/updater.hpp"
 
 namespace fg {
@@ -23,7 +23,13 @@ public:
           plan_(plan),
           memory_(memory),
           gradient_(network, plan, memory),
-          updater_(make_updater<T>(recipe.rule)) {}
+          touched_(network, plan, memory),
+          updater_(make_updater<T>(recipe.rule, recipe.lazy)) {
+        require(!recipe.lazy || !flat.average, "lazy: not with an average");
+    }
+
+    // Before steps: others may have changed the weights.
+    void begin() { touched_.forget(); }
 
     double carry(const Tick& tick) const { return updater_->carry(tick); }
 
@@ -31,7 +37,8 @@ public:
     void measure(const MemberMemory<T>& own) {
         each_tile(own, [&](std::size_t t, const PlannedTile& tile) {
             const double l2 = tile.penalised ? recipe_.penalty.l2 : 0.0;
-            memory_.penalties[t] = l2 == 0.0 ? 0.0 : 0.5 * l2 * square_of(flat_.w + tile.offset, tile.count);
+            const auto square = [&] { return square_of(flat_.w + tile.offset, tile.count); };
+            memory_.penalties[t] = l2 == 0.0 ? 0.0 : 0.5 * l2 * (tile.touched ? touched_.square(t, square) : square());
         });
     }
 
@@ -39,25 +46,40 @@ public:
     void run(const NetworkStep& step, const MemberMemory<T>& own, Watch& watch, Barrier& barrier) {
         if (!plan_.keeps_gradient) {
             if (watch.off()) return;
-            each_tile(own,
-                      [&](std::size_t, const PlannedTile& tile) { move(step, tile, gradient_of(step, own, tile)); });
+            each_tile(own, [&](std::size_t t, const PlannedTile& tile) {
+                if (!tile.touched) return move(step, tile, gradient_of(step, own, tile));
+                touched_.gather(step, own, t);
+                move_touched(step, t, tile, 1.0);
+            });
             return;
         }
-        make_gradient(step, own, watch, memory_.gradient.data(), [&](std::size_t t, const PlannedTile& tile, T* g) {
-            memory_.squares[t] = square_of(g, tile.count);
+        each_tile(own, [&](std::size_t t, const PlannedTile& tile) {
+            if (watch.called_off(own.number)) return;
+            if (tile.touched) {
+                touched_.gather(step, own, t);
+                memory_.squares[t] = touched_.square_of_gradient(t);
+            } else {
+                T* const g = memory_.gradient.data() + tile.offset;
+                make_gradient(step, own, tile, g);
+                memory_.squares[t] = square_of(g, tile.count);
+            }
         });
         barrier.wait();
         if (watch.off()) return;
         const double square = std::accumulate(memory_.squares.begin(), memory_.squares.end(), 0.0);
         const double factor = norm_factor(square, recipe_.clip_norm);
-        each_tile(own, [&](std::size_t, const PlannedTile& tile) {
+        each_tile(own, [&](std::size_t t, const PlannedTile& tile) {
+            if (tile.touched) return move_touched(step, t, tile, factor);
             move(step, tile, {.g = memory_.gradient.data() + tile.offset, .scale = factor});
         });
     }
 
     // Instead: the gradient of loss and penalty, for a member's tiles; the weights stay.
     void evaluate(const NetworkStep& step, const MemberMemory<T>& own, Watch& watch, T* gradient) {
-        make_gradient(step, own, watch, gradient, [&](std::size_t, const PlannedTile& tile, T* g) {
+        each_tile(own, [&](std::size_t, const PlannedTile& tile) {
+            if (watch.called_off(own.number)) return;
+            T* const g = gradient + tile.offset;
+            make_gradient(step, own, tile, g);
             const T l2 = T(penalty_on(step, tile).l2);
             for (Index i = 0; i < tile.count; ++i) g[i] += l2 * flat_.w[tile.offset + i];
         });
@@ -78,19 +100,10 @@ private:
         for (Index t = own.tiles.begin; t < own.tiles.end; ++t) f(std::size_t(t), plan_.tiles[std::size_t(t)]);
     }
 
-    // Writes a member's part of a flat gradient, unless called off, and calls done(number, tile, its gradient).
-    template <class F>
-    void make_gradient(const NetworkStep& step, const MemberMemory<T>& own, Watch& watch, T* gradient, const F& done) {
-        each_tile(own, [&](std::size_t t, const PlannedTile& tile) {
-            if (watch.called_off(own.number)) return;
-            T* const g = gradient + tile.offset;
-            if (tile.part >= 0) {
-                gradient_.parts(step, tile).collect(0, tile.count, g);
-            } else {
-                gradient_.make(step, own, {0, step.pass.rows}, tile, g);
-            }
-            done(t, tile, g);
-        });
+    // Of a tile, into g.
+    void make_gradient(const NetworkStep& step, const MemberMemory<T>& own, const PlannedTile& tile, T* g) const {
+        if (tile.part >= 0) return gradient_.parts(step, tile).collect(0, tile.count, g);
+        gradient_.make(step, own, {0, step.pass.rows}, tile, g);
     }
 
     // As a sweep reads it: its parts, or the member's own array.
@@ -102,16 +115,24 @@ private:
 
     void move(const NetworkStep& step, const PlannedTile& tile, Gradient<T> gradient) {
         gradient.limit = recipe_.clip_value;
-        Flat<T> flat;
-        flat.w = flat_.w + tile.offset;
-        for (int s = 0; s < Flat<T>::most_slots; ++s)
-            flat.slot[s] = flat_.slot[s] ? flat_.slot[s] + tile.offset : nullptr;
+        Flat<T> flat = flat_of(tile);
         if (flat_.average && recipe_.average_share > 0.0) {
             flat.average = flat_.average + tile.offset;
             flat.average_weight = step.tick.step == 1 ? 1.0 : recipe_.average_share;
         }
         updater_->sweep(step.tick, penalty_on(step, tile), gradient, flat, 0, tile.count);
         network_.layer(tile.node).moved(tile.number);
+    }
+    void move_touched(const NetworkStep& step, std::size_t t, const PlannedTile& tile, double factor) {
+        touched_.move(*updater_, step.tick, penalty_on(step, tile), {factor, recipe_.clip_value}, flat_of(tile), t);
+        network_.layer(tile.node).moved(tile.number);
+    }
+    Flat<T> flat_of(const PlannedTile& tile) const {
+        Flat<T> flat;
+        flat.w = flat_.w + tile.offset;
+        for (int s = 0; s < Flat<T>::most_slots; ++s)
+            flat.slot[s] = flat_.slot[s] ? flat_.slot[s] + tile.offset : nullptr;
+        return flat;
     }
 
     Penalty penalty_on(const NetworkStep& step, const PlannedTile& tile) const {
@@ -143,6 +164,7 @@ private:
     const TrainingPlan<T>& plan_;
     BatchMemory<T>& memory_;
     const TileGradient<T> gradient_;
+    TouchedRows<T> touched_;
     const std::unique_ptr<Updater<T>> updater_;
 };
 

@@ -44,6 +44,7 @@ struct Masking {
 
 struct NetworkRecipe {
     PartSpec loss, rule;
+    bool lazy = false;  // see kernel/waiting.hpp
     bool multinomial = false;
     Penalty penalty;                // on what is penalised; without l1
     bool penalty_of_batch = false;  // l2 is divided by the weight of the batch: scikit-learn's networks

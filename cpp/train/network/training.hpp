@@ -97,7 +97,13 @@ private:
         const bool sparse_input = X_->sparse() && net.takes_sparse();
         for (Index k = 0; k < net.nodes(); ++k) net.layer(k).prepare(batch_, k == 0 && sparse_input);
         const double first_entries = sparse_input ? mean_length() / double(net.size_of(0)) : 1.0;
-        return {net, batch_, sparse_input, first_entries, recipe_.clip_norm != no_limit};
+        return {net, batch_, sparse_input, first_entries, recipe_.clip_norm != no_limit, lets_stand(flat)};
+    }
+    // Whether parameters that a batch does not touch stand still: where that is asked for, and where they would anyway.
+    bool lets_stand(const Flat<T>& flat) const {
+        if (recipe_.lazy) return true;
+        const auto updater = make_updater<T>(recipe_.rule);
+        return !flat.average && recipe_.penalty.none() && updater->can_wait() && !updater->needs_equal_rates();
     }
     double mean_length() const {
         const Index rows = std::min<Index>(X_->rows, 1024);
@@ -108,6 +114,7 @@ private:
 
     void begin(Watch& watch, const std::uint32_t* order, const double* rates, Index first_step) {
         watch_ = &watch;
+        parameters_.begin();
         result_ = {};
         order_ = order;
         rates_ = rates;
@@ -131,7 +138,8 @@ private:
     void divide(int members) {
         const auto& tiles = plan_.tiles;
         const auto cost = [&](const PlannedTile& tile) {
-            return (tile.part < 0 ? tile.work * double(batch_) : 0.0) + 20.0 * double(tile.count);
+            const double moved = tile.touched ? 0.0 : 20.0 * double(tile.count);
+            return (tile.part < 0 ? tile.work * double(batch_) : 0.0) + moved;
         };
         double all = 0.0, so_far = 0.0;
         for (const auto& tile : tiles) all += cost(tile);

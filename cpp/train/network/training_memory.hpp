@@ -100,7 +100,7 @@ struct BatchMemory {
           penalties(plan.tiles.size()),
           squares(plan.tiles.size()) {
         if (plan.by_blocks()) partial = Buffer<T>(plan.blocks * plan.partial_size);
-        if (plan.keeps_gradient) gradient = Buffer<T>(trained);
+        if (plan.keeps_gradient || plan.touches_some) gradient = Buffer<T>(trained);
     }
 
     BatchArrays<T> values, slopes;
@@ -111,7 +111,7 @@ struct BatchMemory {
     std::vector<double> losses;  // by granule
     Buffer<T> partial;           // (blocks of rows, partial size)
     // By tile.
-    Buffer<T> gradient;                      // flat, if it is kept
+    Buffer<T> gradient;                      // flat, if it is kept or some tiles are not moved whole
     std::vector<double> penalties, squares;  // of the weights before the step; of the gradient
 };
 

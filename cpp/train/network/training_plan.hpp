@@ -28,7 +28,9 @@ struct PlannedTile {
     bool penalised;
     double work;        // multiply-adds a row
     Index rows_summed;  // rows that are added up in the type of the data
-    Index part = -1;    // where it lies in the gradient of a block of rows, if it is made by blocks
+    Index touched =
+        0;            // numbers of a row of its array, if the rule is lazy and moves those rows alone that are touched
+    Index part = -1;  // where it lies in the gradient of a block of rows, if it is made by blocks
 };
 
 // Layers begin, ..., end - 1, which rows go through at once, forward or back: in blocks, and in blocks some rows at a
@@ -56,12 +58,14 @@ template <class T>
 class TrainingPlan {
 public:
     // Layers must be prepared for so many rows. `first_entries`: the share of its inputs that a row brings to the first
-    // layer (sparse rows: less than 1). `clips_norm`: whether the norm of the whole gradient is wanted.
-    TrainingPlan(const Network<T>& network, Index batch, bool sparse_input, double first_entries, bool clips_norm)
+    // layer (sparse rows: less than 1). `clips_norm`: whether the norm of the whole gradient is wanted. `lazy`: whether
+    // the rule is.
+    TrainingPlan(const Network<T>& network, Index batch, bool sparse_input, double first_entries, bool clips_norm,
+                 bool lazy)
         : batch(batch), sparse_input(sparse_input), network_(network) {
         for (Index k = 0; k < network.nodes(); ++k)
             if (network.adder(k)) joins.push_back({network.earlier(k), k + 1});
-        for (Index k = 0; k < network.nodes(); ++k) plan_tiles(k, k == 0 ? first_entries : 1.0);
+        for (Index k = 0; k < network.nodes(); ++k) plan_tiles(k, k == 0 ? first_entries : 1.0, lazy);
         plan_blocks();
         plan_stages();
         plan_places();
@@ -73,6 +77,7 @@ public:
 
     std::vector<PlannedTile> tiles;
     Index largest_tile = 0;
+    bool touches_some = false;  // whether some are not moved whole
     // Gradients of a step that takes long are a phase of their own, so that it may be called off until weights begin to
     // move.
     bool keeps_gradient = false;
@@ -101,7 +106,7 @@ private:
     }
 
     // `entries`: the share of its inputs that a row brings.
-    void plan_tiles(Index k, double entries) {
+    void plan_tiles(Index k, double entries, bool lazy) {
         const auto& layer = network_.layer(k);
         for (Index t = 0; t < layer.tiles(); ++t) {
             const auto tile = layer.tile(t);
@@ -111,7 +116,9 @@ private:
                 if (placed.node == k && number++ == tile.array) found = &placed;
             const double meetings = layer.work() / double(parameters_of(k));
             tiles.push_back({k, t, found->offset + tile.begin, tile.count, found->array.penalised, layer.cost(),
-                             rows_summed(meetings, double(tile.count), entries * layer.cost())});
+                             rows_summed(meetings, double(tile.count), entries * layer.cost()),
+                             lazy ? layer.touched_width(t, k == 0 && sparse_input) : 0});
+            touches_some |= tiles.back().touched > 0;
             largest_tile = std::max(largest_tile, tile.count);
         }
     }
@@ -139,7 +146,9 @@ private:
             const auto& layer = network_.layer(k);
             const Index parameters = parameters_of(k);
             const double values_of_rows = double(batch * (layer.in + layer.out) + layer.workspace());
-            chosen[std::size_t(k)] = parameters > 0 && double(parts * parameters) <= 0.5 * values_of_rows;
+            const bool whole = std::none_of(tiles.begin(), tiles.end(),
+                                            [k](const PlannedTile& tile) { return tile.node == k && tile.touched; });
+            chosen[std::size_t(k)] = whole && parameters > 0 && double(parts * parameters) <= 0.5 * values_of_rows;
             if (chosen[std::size_t(k)]) chosen_work += layer.work();
         }
         if (chosen_work < 0.5 * work) return;

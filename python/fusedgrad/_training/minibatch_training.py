@@ -67,6 +67,8 @@ class Training:
         self._fill()
         self.source = self._source()
         self.before: list[NDArray[Any]] = []  # without a copy, an epoch goes back to the beginning
+        self._saved: list[list[NDArray[Any]]] = []  # copies of the arrays: of now, and of an epoch before
+        self._saved_at = 0  # how many epochs the newest have seen
         self.checkpoint: tuple[list[Any], list[Any], list[Any]] | None = None
         self.validation = None if task.validation is None else shared.scorer(task, self.batches.multinomial)
         self.curve: list[float] = []
@@ -118,6 +120,7 @@ class Training:
             "multinomial": self.batches.multinomial,
             "rule": rule,
             "rule_parameters": fields,
+            "lazy": self.batches.optimizer.lazy,
             "l2": objective.l2,
             "l1": objective.l1,
             **self.batches.optimizer.penalty,
@@ -196,7 +199,7 @@ class Training:
         if self.curve:
             objects = self, self.source, self.stopping, self.task.start
             self.checkpoint = (
-                [(array, array.copy()) for array in self._arrays],
+                list(zip(self._arrays, self._copies(), strict=True)),
                 [(each, len(each)) for each in (self.curve, self.scores, self.validation_curve)],
                 [(each, {**vars(each), "marked": None} if each is self else dict(vars(each))) for each in objects],
             )
@@ -246,7 +249,22 @@ class Training:
     def save_weights(self) -> None:
         """Remember what an epoch with automatic rates may have to go back to."""
         if isinstance(self.source, rates.Automatic) and self.curve:
-            self.before = [array.copy() for array in self._arrays]
+            self.before = self._copies()
+
+    def _copies(self) -> list[NDArray[Any]]:
+        """Copies of the arrays after the epochs so far, made once.
+
+        Memory of the copies before the last ones is used again: an interrupt may come while they are made.
+        """
+        if self._saved_at != len(self.curve):
+            if len(self._saved) < 2:
+                self._saved.insert(0, [np.empty_like(array) for array in self._arrays])
+            else:
+                self._saved.reverse()
+            for copy, array in zip(self._saved[0], self._arrays, strict=True):
+                np.copyto(copy, array)
+            self._saved_at = len(self.curve)
+        return self._saved[0]
 
     @property
     def _arrays(self) -> list[NDArray[Any]]:

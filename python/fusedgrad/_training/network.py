@@ -149,6 +149,7 @@ class Training:
             smoothing=goal.smoothing,
             rule=rule,
             rule_parameters=fields,
+            lazy=optimizer.lazy,
             l2=settings.l2,
             penalty_of_batch=settings.l2_of_batch,
             coupled=optimizer.penalty["coupled"],
@@ -358,10 +359,11 @@ class Training:
         return [part.copy() for part in self.parts], [part.copy() for part in self.kept_parts], average
 
     def result(self, *, ended: bool = False) -> Result:
-        """How it stands, with the weights in the task's `Weights`."""
-        chosen = self.best if ended and self.best is not None else self._copies()
+        """How it stands, with the weights in the task's `Weights`; once it has `ended` they are no copies."""
+        now = (self.parts, self.kept_parts, self.average_parts) if ended else self._copies()
+        chosen = self.best if ended and self.best is not None else now
         self.weights.trained, self.weights.kept, self.weights.average = chosen
-        slots = tuple([part.copy() for part in parts] for parts in self.slot_parts)
+        slots = tuple(parts if ended else [part.copy() for part in parts] for parts in self.slot_parts)
 
         def of_epochs(values: list[float]) -> list[float] | None:
             """Of each epoch; NaN for one that was broken off, or that broke, before anything was known of it."""

@@ -146,8 +146,22 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
                 raise ValueError(f"Learning rate '{self.learning_rate}' only works with loss '{needed}'.")
         if self._penalty() == "elasticnet" and self._l1_ratio() is None:
             raise InvalidParameterError("l1_ratio must be set when penalty is 'elasticnet'")
+        if batched:
+            self._check_lazy()
         if partial:  # a first call of partial_fit; fit warns when it has ended
             ignored.warn_of(self, self._idle)
+
+    def _check_lazy(self) -> None:
+        rule = self._optimizer()
+        if not getattr(rule, "lazy", False):
+            return
+        others = {"average": self.average, "clip_norm of the optimizer": rule.clip_norm}
+        for name, value in others.items():
+            if value:
+                raise InvalidParameterError(
+                    f"{name} needs all coefficients in each step, which lazy=True of the optimizer leaves out. "
+                    f"Got {name}={value!r}: leave one of them out."
+                )
 
     def _loss(self) -> str:
         return self.loss

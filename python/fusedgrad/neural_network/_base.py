@@ -132,6 +132,12 @@ class Neural(FromSources, CallbackSupport, Features, Estimator):  # type: ignore
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} was given, but {optimizer!r} has one of its own. Use one of them."
                 )
+        average = getattr(self, "average", None)
+        if optimizer.lazy and average is not None:
+            raise ValueError(
+                f"average={average!r} needs all weights in each step, which lazy=True of the optimizer leaves out. Use "
+                "one of them."
+            )
 
     def _source(
         self,

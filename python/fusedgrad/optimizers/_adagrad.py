@@ -30,6 +30,8 @@ class Adagrad(Optimizer):
         Coupled: ``weight_decay * w`` is added to the gradient.
     clip_value, clip_norm : float in (0, inf) or None, default=None
         Limits of the gradient's entries and of its norm. See `Optimizer`.
+    lazy : bool, default=False
+        Whether parameters that a batch of sparse rows or of codes does not touch stand still. See `Optimizer`.
 
     References
     ----------
@@ -73,6 +75,8 @@ class Adadelta(Optimizer):
         Coupled: ``weight_decay * w`` is added to the gradient.
     clip_value, clip_norm : float in (0, inf) or None, default=None
         Limits of the gradient's entries and of its norm. See `Optimizer`.
+    lazy : bool, default=False
+        Whether parameters that a batch of sparse rows or of codes does not touch stand still. See `Optimizer`.
 
     References
     ----------
@@ -119,6 +123,8 @@ class RMSprop(Optimizer):
         Coupled: ``weight_decay * w`` is added to the gradient.
     clip_value, clip_norm : float in (0, inf) or None, default=None
         Limits of the gradient's entries and of its norm. See `Optimizer`.
+    lazy : bool, default=False
+        Whether parameters that a batch of sparse rows or of codes does not touch stand still. See `Optimizer`.
 
     References
     ----------
@@ -167,6 +173,8 @@ class FTRL(Optimizer):
         Coupled: ``weight_decay * w`` is added to the gradient.
     clip_value, clip_norm : float in (0, inf) or None, default=None
         Limits of the gradient's entries and of its norm. See `Optimizer`.
+    lazy : bool, default=False
+        Whether parameters that a batch of sparse rows or of codes does not touch stand still. See `Optimizer`.
 
     References
     ----------

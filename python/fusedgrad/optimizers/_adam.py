@@ -35,6 +35,8 @@ class Adam(Optimizer):
         Coupled: ``weight_decay * w`` is added to the gradient.
     clip_value, clip_norm : float in (0, inf) or None, default=None
         Limits of the gradient's entries and of its norm. See `Optimizer`.
+    lazy : bool, default=False
+        Whether parameters that a batch of sparse rows or of codes does not touch stand still. See `Optimizer`.
 
     References
     ----------
@@ -84,6 +86,8 @@ class AdamW(Adam):
         Decoupled: the weights shrink by ``rate * weight_decay`` before the step.
     clip_value, clip_norm : float in (0, inf) or None, default=None
         Limits of the gradient's entries and of its norm. See `Optimizer`.
+    lazy : bool, default=False
+        Whether parameters that a batch of sparse rows or of codes does not touch stand still. See `Optimizer`.
 
     References
     ----------
@@ -130,6 +134,8 @@ class Adamax(Optimizer):
         Coupled: ``weight_decay * w`` is added to the gradient.
     clip_value, clip_norm : float in (0, inf) or None, default=None
         Limits of the gradient's entries and of its norm. See `Optimizer`.
+    lazy : bool, default=False
+        Whether parameters that a batch of sparse rows or of codes does not touch stand still. See `Optimizer`.
 
     References
     ----------
@@ -179,6 +185,8 @@ class NAdam(Optimizer):
         Coupled: ``weight_decay * w`` is added to the gradient; or decoupled, see `decoupled_weight_decay`.
     clip_value, clip_norm : float in (0, inf) or None, default=None
         Limits of the gradient's entries and of its norm. See `Optimizer`.
+    lazy : bool, default=False
+        Whether parameters that a batch of sparse rows or of codes does not touch stand still. See `Optimizer`.
 
     References
     ----------
@@ -230,6 +238,8 @@ class RAdam(Optimizer):
         Coupled: ``weight_decay * w`` is added to the gradient; or decoupled, see `decoupled_weight_decay`.
     clip_value, clip_norm : float in (0, inf) or None, default=None
         Limits of the gradient's entries and of its norm. See `Optimizer`.
+    lazy : bool, default=False
+        Whether parameters that a batch of sparse rows or of codes does not touch stand still. See `Optimizer`.
 
     References
     ----------

@@ -30,6 +30,8 @@ class Lion(Optimizer):
         Decoupled: the weights shrink by ``rate * weight_decay`` before the step.
     clip_value, clip_norm : float in (0, inf) or None, default=None
         Limits of the gradient's entries and of its norm. See `Optimizer`.
+    lazy : bool, default=False
+        Whether parameters that a batch of sparse rows or of codes does not touch stand still. See `Optimizer`.
 
     References
     ----------

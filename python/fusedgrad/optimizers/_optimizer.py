@@ -107,6 +107,14 @@ class Optimizer(Part):
     clip_norm : float in (0, inf) or None, default=None
         Then the gradient, of all arrays together, is shortened to this Euclidean norm:
         ``g *= min(1, clip_norm / (norm + 1e-6))``, as in torch.
+    lazy : bool, default=False
+        Whether parameters that a batch does not touch stand still, weights and moments, penalty and decay: columns of
+        sparse rows in which the batch has no entry, and rows of an `Embedding` whose code it does not have. A batch
+        then costs what its words cost, however many columns or codes there are. False: all parameters move in each
+        step, as the formula says, so that moments decay and momentum goes on where the gradient is zero. The exact
+        form is as cheap, and `lazy` changes nothing, for linear models by SGD without momentum, Adagrad and FTRL.
+        Dense rows, and steps on arrays, touch everything. Not with averages of the weights, nor for linear models with
+        `clip_norm`. The same approximation is torch's ``SparseAdam``.
 
     Attributes
     ----------
@@ -146,6 +154,7 @@ class Optimizer(Part):
     weight_decay: float = field(default=0.0, kw_only=True)
     clip_value: float | None = field(default=None, kw_only=True)
     clip_norm: float | None = field(default=None, kw_only=True)
+    lazy: bool = field(default=False, kw_only=True)
 
     def __init_subclass__(cls) -> None:
         cls._rule = cls._rule or cls.name

@@ -35,6 +35,8 @@ class SGD(Optimizer):
         Coupled: ``weight_decay * w`` is added to the gradient.
     clip_value, clip_norm : float in (0, inf) or None, default=None
         Limits of the gradient's entries and of its norm. See `Optimizer`.
+    lazy : bool, default=False
+        Whether parameters that a batch of sparse rows or of codes does not touch stand still. See `Optimizer`.
 
     References
     ----------
@@ -95,6 +97,8 @@ class ASGD(Optimizer):
         Coupled: ``weight_decay * w`` is added to the gradient.
     clip_value, clip_norm : float in (0, inf) or None, default=None
         Limits of the gradient's entries and of its norm. See `Optimizer`.
+    lazy : bool, default=False
+        Whether parameters that a batch of sparse rows or of codes does not touch stand still. See `Optimizer`.
 
     References
     ----------
@@ -117,3 +121,8 @@ class ASGD(Optimizer):
     lambd: float = 1e-4
     alpha: float = 0.75
     t0: float = 1e6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lazy:
+            raise InvalidParameterError("ASGD averages all weights in each step: lazy must be False. Got True instead.")

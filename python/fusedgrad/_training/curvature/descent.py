@@ -17,7 +17,7 @@ LARGE = 0.2  # a share of all rows, above which a stage takes all: it costs more
 NOISY = 512  # rows whose gradients tell the noise
 ARMIJO = 1e-4
 HALVINGS = 20
-ROUNDING = {"float32": 1e-6, "float64": 1e-12}  # of an objective, relative
+ROUNDING = {"float32": 1e-7, "float64": 1e-12}  # of an objective, relative
 
 
 class Descent:

@@ -194,7 +194,7 @@ def preconditioner(
 
 
 def spread_places(m: int, sample: int) -> NDArray[np.intp]:
-    return np.arange(m) if sample >= m else np.unique(np.linspace(0, m - 1, sample).astype(np.intp))
+    return np.arange(m) if sample >= m else np.arange(sample) * m // sample
 
 
 def _heaviest(diagonal: Floats, data: Data) -> NDArray[Any]:

@@ -1,0 +1,106 @@
+"""Lazy rules: columns of sparse rows that a batch does not touch stand still, and cost nothing."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from fusedgrad import optimizers
+from fusedgrad.linear_model import SGDClassifier, SGDRegressor
+from hypothesis import given
+from sklearn.exceptions import ConvergenceWarning
+
+from ..reference.rules import OPTIMIZERS
+from . import minibatch_strategies as strategies
+from .batches import assert_equal, every_kind, fit, judged
+from .test_minibatch_fits import RTOL, repeatably
+
+pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
+
+MOVES_WITHOUT_GRADIENT = [
+    (name, fields, rate)
+    for name, fields, rate in strategies.RULES
+    if name not in ("ASGD", "Adagrad", "FTRL") and (name != "SGD" or fields.get("momentum"))
+]
+every_lazy_rule = pytest.mark.parametrize(
+    "optimizer",
+    [kind(lazy=True) for kind in OPTIMIZERS if kind is not optimizers.ASGD] + [optimizers.SGD(momentum=0.9, lazy=True)],
+    ids=repr,
+)
+
+
+@every_kind
+def test_fit_is_as_the_definition_says(kind):
+    @repeatably
+    @given(strategies.cases(kinds=(kind,), rules=MOVES_WITHOUT_GRADIENT))
+    def check(case):
+        name, fields = case.rule
+        case.rule = name, {**{k: v for k, v in fields.items() if k != "clip_norm"}, "lazy": True}
+        case.params["average"] = False
+        assert_equal(fit(case), judged(case), RTOL[case.X.dtype.type], averaged=False)
+
+    check()
+
+
+@every_lazy_rule
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_column_moves_in_the_batches_that_have_it_and_in_no_other(optimizer, dtype):
+    X = np.zeros((8, 3), dtype)
+    X[:, 0], X[:4, 1], X[4:, 2] = 1.0, [1, -2, 3, 1], [2, 1, -1, 2]
+    y = X @ np.array([1.0, 2.0, -1.0]) + 0.5
+    model = SGDRegressor(batch_size=4, optimizer=optimizer, shuffle=False, alpha=0.0, eta0=0.1, random_state=0)
+    waits = optimizer == type(optimizer)(lazy=True) and type(optimizer) in (
+        optimizers.SGD,
+        optimizers.Adagrad,
+        optimizers.FTRL,
+    )
+    coefs = []
+    for begin in (0, 4, 0, 4):
+        model.partial_fit(sp.csr_array(X[begin : begin + 4]), y[begin : begin + 4])
+        coefs.append(model.coef_.copy())
+    for k in range(1, 4):
+        moved, rests = (1, 2) if k % 2 == 0 else (2, 1)
+        assert abs(coefs[k][moved] / coefs[k - 1][moved] - 1) > 1e-4
+        assert abs(coefs[k][rests] / coefs[k - 1][rests] - 1) < 1e-6  # columns are measured anew
+    if waits:  # the exact form is the same
+        exact = SGDRegressor(batch_size=4, shuffle=False, alpha=0.0, eta0=0.1, random_state=0)
+        exact.set_params(optimizer=type(optimizer)())
+        for begin in (0, 4, 0, 4):
+            exact.partial_fit(sp.csr_array(X[begin : begin + 4]), y[begin : begin + 4])
+        np.testing.assert_array_equal(exact.coef_, model.coef_)
+
+
+@every_lazy_rule
+def test_threads_change_no_bit(optimizer):
+    rng = np.random.default_rng(0)
+    X = sp.random_array((300, 5000), density=0.003, rng=rng, format="csr")
+    y = (X @ rng.normal(size=5000)).argsort().argsort() % 3
+    models = [
+        SGDClassifier(
+            "log_loss", multi_class="multinomial", batch_size=32, optimizer=optimizer, max_iter=3, tol=None,
+            random_state=0, n_jobs=n_jobs,
+        ).fit(X, y)
+        for n_jobs in (1, 2)
+    ]  # fmt: skip
+    np.testing.assert_array_equal(models[0].coef_, models[1].coef_)
+
+
+def test_dense_rows_touch_every_column():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 5)) * (rng.random((60, 5)) < 0.5), rng.normal(size=60)
+    options = {"batch_size": 4, "random_state": 0, "max_iter": 3, "tol": None}
+    lazy, exact = (SGDRegressor(optimizer=optimizers.Adam(lazy=lazy), **options).fit(X, y) for lazy in (True, False))
+    np.testing.assert_array_equal(lazy.coef_, exact.coef_)
+
+
+def test_what_needs_all_coefficients_is_refused():
+    X, y = sp.csr_array(np.eye(4)), [0, 1, 0, 1]
+    for params, said in [
+        ({"average": True, "optimizer": optimizers.Adam(lazy=True)}, "average needs all coefficients"),
+        ({"optimizer": optimizers.Adam(lazy=True, clip_norm=1.0)}, "clip_norm of the optimizer needs all"),
+    ]:
+        model = SGDClassifier(batch_size=2, **params)
+        for call in (model.fit, lambda X, y, model=model: model.partial_fit(X, y, classes=[0, 1])):
+            with pytest.raises(ValueError, match=said):
+                call(X, y)
+        assert not hasattr(model, "coef_")
+    with pytest.raises(ValueError, match="ASGD averages all weights"):
+        optimizers.ASGD(lazy=True)
