@@ -105,10 +105,11 @@ void sweep_some(const Rule& rule, const Tick& tick, const Penalty& penalty, cons
     const T factor = T(scaling.factor), high = T(scaling.limit);
     rule.template at<T>(tick_of<Rule>(tick, penalty), [&](const auto& f) {
         constexpr int slots = detail::arity<std::remove_cvref_t<decltype(f)>, T>;
-        alignas(64) T near[4 + Flat<T>::most_slots][block];
+        // Rows a line longer than a page, or all of them would fall into one set of the cache.
+        alignas(64) T near[4 + Flat<T>::most_slots][block + cache_line<T>];
         Flat<T> units = flat;
         if (flat.unit) {
-            std::fill_n(near[5], 2 * block, T(1));
+            std::fill_n(near[5], 2 * (block + cache_line<T>), T(1));
             units.unit = near[5];
             units.pull = near[6];
         }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <limits>
+
 #include "parts/layer/layer.hpp"
 
 namespace fg {
@@ -51,9 +53,12 @@ private:
     // Calls f(i, k) for the numbers x[i] of some rows whose code is the k-th of a tile.
     template <class F>
     void each_code(Rows rows, Index number, const T* x, const F& f) const {
-        const Index first = number * block_, count = std::min(codes_ - first, block_);
+        const Index first = number * block_;
+        constexpr T all =
+            std::numeric_limits<T>::infinity();  // numbers below and above all codes count as the next one
+        const T low = number == 0 ? -all : T(first), high = number + 1 == tiles() ? all : T(first + block_);
         for (Index i = rows.begin * this->in; i < rows.end * this->in; ++i)
-            if (const Index k = code(x[i]) - first; k >= 0 && k < count) f(i, k);
+            if (x[i] >= low && x[i] < high) f(i, code(x[i]) - first);
     }
 
     Index code(T x) const { return std::clamp<Index>(Index(x), 0, codes_ - 1); }  // Python has looked at them

@@ -53,7 +53,7 @@ class Frame(NamedTuple):
 
 def _sparse_units(X: Any) -> Floats:
     """1, unless squares of the entries would overflow."""
-    if X.nnz == 0 or float(np.abs(X.data).max()) < _HUGE:
+    if X.nnz == 0 or max(float(X.data.max()), -float(X.data.min())) < _HUGE:
         return np.ones(X.shape[1])
     top = np.zeros(X.shape[1])
     np.maximum.at(top, X.indices, np.abs(X.data))
