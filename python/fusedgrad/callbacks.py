@@ -97,19 +97,19 @@ class Checkpoint(Keeper):
 
     # ---- what the loops of training call ----
 
-    def begin(self, header: dict[str, Any], rows: int, epochs: int) -> None:
+    def begin(self, header: dict[str, Any], rows: float, epochs: float) -> None:
         """A fit begins, or goes on, after so many rows and epochs."""
         self._header = header
         remove_unfinished(self.path)
         self._note(rows, epochs)
 
-    def _note(self, rows: int, epochs: int) -> None:
-        self._last = {"row": float(rows), "epoch": float(epochs), "s": time.monotonic()}
+    def _note(self, rows: float, epochs: float) -> None:
+        self._last = {"row": rows, "epoch": epochs, "s": time.monotonic()}
 
-    def offer(self, rows: int, epochs: int, state: Callable[[], dict[str, Any]]) -> None:
+    def offer(self, rows: float, epochs: float, state: Callable[[], dict[str, Any]]) -> None:
         """Write the state if it is time."""
         unit = self._unit if self._unit in _COUNTED else "s"
-        now = {"row": float(rows), "epoch": float(epochs), "s": time.monotonic()}[unit]
+        now = {"row": rows, "epoch": epochs, "s": time.monotonic()}[unit]
         if now - self._last[unit] >= self._size:
             snapshots.write(self.path, {"header": self._header, "state": state()})
             self._note(rows, epochs)

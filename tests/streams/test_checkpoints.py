@@ -1,6 +1,5 @@
 """Fits that go on from a checkpoint: with the same bits as if they had never been stopped."""
 
-import shutil
 import subprocess
 import sys
 import time
@@ -16,32 +15,11 @@ from fusedgrad.neural_network import MLPClassifier, NeuralClassifier
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from ..checkpoints import assert_same_fit
 from .test_fits import LINEAR, MODELS, N, assert_same_bits, data_of, labels, rows
 
 pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 has callbacks")
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
-
-HISTORIES = ("loss_curve_", "validation_scores_", "n_iter_", "t_", "stop_reason_")
-
-
-@pytest.fixture
-def written(tmp_path, monkeypatch):
-    """Every file that a checkpoint has written, in order."""
-    files = []
-
-    def write(path, state, original=snapshots.write):
-        original(path, state)
-        files.append(shutil.copy(path, tmp_path / f"{len(files)}.copy"))
-
-    monkeypatch.setattr(snapshots, "write", write)
-    return files
-
-
-def assert_same_fit(found, expected):
-    assert_same_bits(found, expected)
-    for name in HISTORIES:
-        if hasattr(expected, name):
-            assert getattr(found, name) == getattr(expected, name), name
 
 
 def given(weight):
@@ -168,7 +146,6 @@ def test_a_damaged_file_is_an_error(case, length, tmp_path):
     ("model", "message"),
     [
         (SGDClassifier(random_state=0), "in mini-batches"),
-        (SGDClassifier(optimizer="auto", random_state=0), "in mini-batches"),
         (MLPClassifier(solver="lbfgs", random_state=0), "solver='lbfgs' has none"),
         (SGDClassifier(batch_size=32), "a number as random_state"),
     ],

@@ -73,8 +73,8 @@ class Resumable:
         """Return one; None where there is neither a checkpoint to write nor one to go on from."""
         return cls(estimator, keepers, path, data, refusal) if keepers or path is not None else None
 
-    def offer(self, rows: int, epochs: int, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Let checkpoints be written after so many rows and epochs."""
+    def offer(self, rows: float, epochs: float, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Let checkpoints be written after so many rows and epochs, or passes of a solver."""
         for keeper in self._keepers:
             keeper.offer(rows, epochs, lambda: {**state(), "made": [rows, epochs]})
 
