@@ -52,7 +52,7 @@ NEGATIVE_POWER = (
     "Negative values for `power_t` are deprecated in version 1.8 and will raise an error in 1.10. Use values in the "
     "range [0.0, inf) instead."
 )
-_NO_CHECKPOINTS = (
+NO_CHECKPOINTS = (
     "Checkpoints are for training in mini-batches (batch_size larger than 1) and by solvers; one sample a step has "
     "none. Set batch_size=256 or optimizer='auto', or fit without them."
 )
@@ -336,7 +336,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
             still = Result(0, MAX_ITER, [], None, None, optimizer_state=task.batches.state)
             return self._take(task, still, partial=True, whole=False)  # rows that weigh nothing are no rows
         epochs = Epochs(self, task.stopping.max_epochs, *raw, task.sample_weight)
-        refusal = _NO_CHECKPOINTS if task.batches is None else ""
+        refusal = NO_CHECKPOINTS if task.batches is None else ""
         resumable = Resumable.if_asked(self, epochs.keepers, resume, lambda: _data_of(task), refusal)
 
         def fitted(result: Result) -> dict[str, Any]:
