@@ -1,5 +1,8 @@
+import shutil
+
 import pytest
 from fusedgrad import _core
+from fusedgrad._training import snapshots
 
 
 @pytest.fixture(params=[0, 42])
@@ -14,3 +17,16 @@ def teams_of_all_sizes():
     _core.set_team_policy("random")
     yield
     _core.set_team_policy("measured")
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """Every file that a checkpoint has written, in order."""
+    files = []
+
+    def write(path, state, original=snapshots.write):
+        original(path, state)
+        files.append(shutil.copy(path, tmp_path / f"{len(files)}.copy"))
+
+    monkeypatch.setattr(snapshots, "write", write)
+    return files

@@ -50,7 +50,10 @@ class Checkpoint(Keeper):
         The file.
     every : str, default='5 min'
         How often: a number and a unit, one of 's', 'min', 'h', 'epochs' and 'rows'. Arrays are looked at between
-        epochs; sources that are read block by block (`fusedgrad.data`) between blocks.
+        epochs; sources that are read block by block (`fusedgrad.data`) between blocks. Of a solver
+        (``optimizer='auto'``) a pass over the rows counts as an epoch, and it is looked at between its iterations. A
+        search of a grid counts the epochs of all folds together: those of a fold train all cells at once, by
+        mini-batches, or one after the other, by a solver.
 
     Raises
     ------
@@ -59,9 +62,15 @@ class Checkpoint(Keeper):
 
     Notes
     -----
-    For ``set_callbacks`` of `SGDClassifier` and `SGDRegressor` in mini-batches, and of networks; scikit-learn 1.9 has
-    callbacks. `random_state` must be a number, so that a resumed fit draws the same rows. The fit that goes on must be
-    the one that was stopped: the same parameters (but for `n_jobs` and `verbose`) and the same data, which is checked.
+    For ``set_callbacks`` of `SGDClassifier` and `SGDRegressor` in mini-batches and by solvers, of `SGDClassifierCV` and
+    `SGDRegressorCV` likewise, and of networks; scikit-learn 1.9 has callbacks. One sample a step (``batch_size=1``),
+    `SGDOneClassSVM` and ``solver='lbfgs'`` of a network have no checkpoints. `random_state` must be a number, so that a
+    resumed fit draws the same rows. The fit that goes on must be the one that was stopped: the same parameters (but for
+    `n_jobs` and `verbose`) and the same data and folds, which is checked.
+
+    A file holds weights and what the optimizer keeps beside them; of a solver about thirty numbers for each weight, but
+    no matrix: a resumed fit finds the curvature again, which takes about a pass. That of a search holds the weights of
+    every cell and fold.
 
     Examples
     --------
@@ -97,19 +106,23 @@ class Checkpoint(Keeper):
 
     # ---- what the loops of training call ----
 
-    def begin(self, header: dict[str, Any], rows: int, epochs: int) -> None:
+    def begin(self, header: dict[str, Any], rows: float, epochs: float) -> None:
         """A fit begins, or goes on, after so many rows and epochs."""
         self._header = header
         remove_unfinished(self.path)
         self._note(rows, epochs)
 
-    def _note(self, rows: int, epochs: int) -> None:
-        self._last = {"row": float(rows), "epoch": float(epochs), "s": time.monotonic()}
+    def _note(self, rows: float, epochs: float) -> None:
+        self._last = {"row": rows, "epoch": epochs, "s": time.monotonic()}
 
-    def offer(self, rows: int, epochs: int, state: Callable[[], dict[str, Any]]) -> None:
-        """Write the state if it is time."""
+    def is_due(self, rows: float, epochs: float) -> bool:
+        """Whether it is time."""
         unit = self._unit if self._unit in _COUNTED else "s"
-        now = {"row": float(rows), "epoch": float(epochs), "s": time.monotonic()}[unit]
-        if now - self._last[unit] >= self._size:
+        now = {"row": rows, "epoch": epochs, "s": time.monotonic()}[unit]
+        return now - self._last[unit] >= self._size
+
+    def offer(self, rows: float, epochs: float, state: Callable[[], dict[str, Any]]) -> None:
+        """Write the state if it is time."""
+        if self.is_due(rows, epochs):
             snapshots.write(self.path, {"header": self._header, "state": state()})
             self._note(rows, epochs)

@@ -1,6 +1,5 @@
 """Fits that go on from a checkpoint: with the same bits as if they had never been stopped."""
 
-import shutil
 import subprocess
 import sys
 import time
@@ -16,32 +15,11 @@ from fusedgrad.neural_network import MLPClassifier, NeuralClassifier
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from ..checkpoints import assert_same_fit
 from .test_fits import LINEAR, MODELS, N, assert_same_bits, data_of, labels, rows
 
 pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 has callbacks")
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
-
-HISTORIES = ("loss_curve_", "validation_scores_", "n_iter_", "t_", "stop_reason_")
-
-
-@pytest.fixture
-def written(tmp_path, monkeypatch):
-    """Every file that a checkpoint has written, in order."""
-    files = []
-
-    def write(path, state, original=snapshots.write):
-        original(path, state)
-        files.append(shutil.copy(path, tmp_path / f"{len(files)}.copy"))
-
-    monkeypatch.setattr(snapshots, "write", write)
-    return files
-
-
-def assert_same_fit(found, expected):
-    assert_same_bits(found, expected)
-    for name in HISTORIES:
-        if hasattr(expected, name):
-            assert getattr(found, name) == getattr(expected, name), name
 
 
 def given(weight):
@@ -168,7 +146,6 @@ def test_a_damaged_file_is_an_error(case, length, tmp_path):
     ("model", "message"),
     [
         (SGDClassifier(random_state=0), "in mini-batches"),
-        (SGDClassifier(optimizer="auto", random_state=0), "in mini-batches"),
         (MLPClassifier(solver="lbfgs", random_state=0), "solver='lbfgs' has none"),
         (SGDClassifier(batch_size=32), "a number as random_state"),
     ],
@@ -220,7 +197,7 @@ from fusedgrad import _sources
 from fusedgrad._training.streams import order
 from fusedgrad.callbacks import Checkpoint
 from fusedgrad.data import Array
-from fusedgrad.linear_model import SGDClassifier
+from fusedgrad.linear_model import SGDClassifier, SGDClassifierCV
 from fusedgrad.layers import Dense
 from fusedgrad.neural_network import NeuralRegressor
 
@@ -229,17 +206,23 @@ _sources.LIMIT, order.BUFFER = 0, 100_000
 kind, path = sys.argv[1:]
 rng = np.random.default_rng(0)
 X = rng.normal(size=(20_000, 8))
+y = (X[:, 0] + rng.logistic(size=len(X)) > 0).astype(int)
+batches = dict(batch_size=16, optimizer="adam", tol=None, random_state=0)
 if kind == "linear":
-    y = (X[:, 0] + rng.logistic(size=len(X)) > 0).astype(int)
-    model = SGDClassifier("log_loss", batch_size=16, optimizer="adam", max_iter=12, tol=None, random_state=0)
+    model = SGDClassifier("log_loss", max_iter=12, **batches)
+elif kind == "solver":
+    model = SGDClassifier("hinge", optimizer="auto", tol=1e-9, random_state=0)
+elif kind == "search":
+    model = SGDClassifierCV("log_loss", alphas=3, cv=2, max_iter=8, **batches)
 else:
     y = np.sin(X[:, 0])
     model = NeuralRegressor([Dense(8, "tanh")], batch_size=16, max_epochs=3, random_state=0)
 model.set_callbacks(Checkpoint(path, every="0.01 s"))
 print("ready", flush=True)
 model.fit(Array(X, y, group=300), resume=path if os.path.exists(path) else None)
-arrays = [model.coef_, model.intercept_] if kind == "linear" else model.weights_
-print(hashlib.sha256(b"".join(a.tobytes() for a in arrays) + repr(model.loss_curve_).encode()).hexdigest())
+arrays = model.weights_ if kind == "network" else [model.coef_, model.intercept_]
+arrays += [model.coefs_paths_, model.scores_] if kind == "search" else [np.array(model.loss_curve_)]
+print(hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest())
 """
 
 
@@ -281,13 +264,13 @@ def killed_and_resumed(kind, folder, kills, seed):
     )
 
 
-@pytest.mark.parametrize(("kind", "kills"), [("linear", 3), ("network", 2)])
+@pytest.mark.parametrize(("kind", "kills"), [("linear", 3), ("network", 2), ("solver", 2), ("search", 2)])
 def test_whoever_is_killed_goes_on_with_the_same_bits(kind, kills, tmp_path):
     killed_and_resumed(kind, tmp_path, kills, 0)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(25))
-@pytest.mark.parametrize("kind", ["linear", "network"])
+@pytest.mark.parametrize("kind", ["linear", "network", "solver", "search"])
 def test_whoever_is_killed_again_and_again_goes_on_with_the_same_bits(kind, seed, tmp_path):
     killed_and_resumed(kind, tmp_path, 4, seed)

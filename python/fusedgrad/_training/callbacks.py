@@ -45,10 +45,15 @@ class Epochs:
         Epochs at most.
     X, y, sample_weight
         The training data, with labels as the user gave them: callbacks score with them.
+    name : str, default='epoch'
+        What the tasks within the fit are called.
     """
 
-    def __init__(self, estimator: BaseEstimator, max_epochs: int, X: Any, y: Any, sample_weight: Any):
+    def __init__(
+        self, estimator: BaseEstimator, max_epochs: int, X: Any, y: Any, sample_weight: Any, name: str = "epoch"
+    ):
         self._fit: Any = None
+        self._name = name
         listeners = getattr(estimator, "_skl_callbacks", None) or []
         self.keepers = [each for each in listeners if hasattr(each, "offer")]  # checkpoints
         # The name that `sklearn.base.clone` carries over; callbacks cannot be asked for in another way.
@@ -69,7 +74,7 @@ class Epochs:
     def begin(self) -> None:
         """Say that an epoch begins."""
         if self._fit is not None:
-            self._epoch = self._fit.subcontext(task_name="epoch")
+            self._epoch = self._fit.subcontext(task_name=self._name)
             self._epoch.call_on_fit_task_begin(**self._data)
 
     def end(self, fitted: Callable[[], dict[str, Any]] | None) -> bool:

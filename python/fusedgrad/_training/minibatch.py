@@ -14,7 +14,7 @@ from .callbacks import Epochs
 from .minibatch_shared import Shared
 from .minibatch_training import RETREATS, Training
 from .records import Progress, Result, Task
-from .resuming import Resumable
+from .resuming import Resumable, never
 from .stopping import EARLY_STOPPING, INTERRUPTED
 from .streams.epoch import blocks_of_epoch
 from .streams.shared import StreamShared
@@ -215,8 +215,23 @@ class Pass:
             engine.stop()
         return engine
 
-    def run(self, epochs: int | None = None) -> None:
-        """Train to the end, or for so many epochs at most.
+    @property
+    def made(self) -> tuple[float, float]:
+        """Rows and epochs so far."""
+        epochs = max(len(training.curve) for training in self.trainings)
+        return self.shared.rows_counted * epochs, epochs
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """All that changes from epoch to epoch."""
+        return [training.snapshot(None) for training in self.trainings]
+
+    def restore(self, saved: list[dict[str, Any]]) -> None:
+        """Stand as when `snapshot` was taken."""
+        for training, state in zip(self.trainings, saved, strict=True):
+            training.restore(state)
+
+    def run(self, epochs: int | None = None, pause: Callable[[], bool] = never) -> None:
+        """Train to the end, or for so many epochs at most, or until `pause` says so after one.
 
         Raises
         ------
@@ -229,6 +244,8 @@ class Pass:
             made += 1
             if any(training.stop_reason == INTERRUPTED for training in self.trainings):
                 raise KeyboardInterrupt
+            if pause():
+                return
 
     def stop(self) -> None:
         """Interrupt the epoch that another thread is in."""

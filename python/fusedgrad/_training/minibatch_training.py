@@ -224,6 +224,7 @@ class Training:
             "counts": [self.state.step, self.state.epoch, self.state.carry],
             "objects": [plain_of(each) for each in self._objects],
             "progress": progress,
+            "end": None if not self.ended else [self.stop_reason, self.error and str(self.error), self.table],
         }
 
     def restore(self, saved: dict[str, Any]) -> Progress | None:
@@ -240,6 +241,9 @@ class Training:
         self.state = replace(self.state, step=step, epoch=epoch, carry=carry)
         for each, values in zip(self._objects, saved["objects"], strict=True):
             set_plain(each, values)
+        if saved["end"] is not None:
+            self.stop_reason, error, self.table = saved["end"]
+            self.error = None if error is None else DivergedError(error)
         return None if saved["progress"] is None else Progress(*saved["progress"])
 
     @property

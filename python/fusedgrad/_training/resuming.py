@@ -7,11 +7,17 @@ from collections.abc import Callable, Mapping
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
 from . import snapshots
 
-_FREE = ("n_jobs", "verbose")  # parameters that no bit depends on
+_FREE = ("n_jobs", "verbose", "cv")  # parameters that no bit depends on; of `cv`, folds are compared
+
+
+def never() -> bool:
+    """Return False: training need not pause for a checkpoint."""
+    return False
 
 
 class Resumable:
@@ -21,8 +27,8 @@ class Resumable:
     ----------
     estimator : BaseEstimator
     keepers : list of Checkpoint
-    path : path-like or None
-        The checkpoint to go on from.
+    path : path-like, dict or None
+        The checkpoint to go on from; or the part of one, with its header, that this fit has written.
     data : callable
         Returns what tells the data from others, in plain values.
     refusal : str
@@ -30,6 +36,7 @@ class Resumable:
 
     Attributes
     ----------
+    keepers : list of Checkpoint
     saved : dict or None
         The state to go on from.
 
@@ -43,19 +50,20 @@ class Resumable:
         self,
         estimator: BaseEstimator,
         keepers: list[Any],
-        path: str | os.PathLike[str] | None,
+        path: str | os.PathLike[str] | Mapping[str, Any] | None,
         data: Callable[[], Any],
         refusal: str,
     ):
-        self._keepers, self.saved = keepers, None
+        self.keepers: list[Any] = keepers
+        self.saved: Any = None
         if refusal:
             raise ValueError(refusal)
         if not isinstance(estimator.get_params(deep=False).get("random_state"), Integral):
             raise ValueError("Checkpoints need a number as random_state, so that a resumed fit draws the same rows.")
         header = _header(estimator, data())
         if path is not None:
-            file = snapshots.read(path)
-            _check(file["header"], header, os.fspath(path))
+            file = path if isinstance(path, Mapping) else snapshots.read(path)
+            _check(file["header"], header, "The file" if isinstance(path, Mapping) else os.fspath(path))
             self.saved = file["state"]
         for keeper in keepers:
             rows, epochs = (0, 0) if self.saved is None else self.saved["made"]
@@ -66,16 +74,20 @@ class Resumable:
         cls,
         estimator: BaseEstimator,
         keepers: list[Any],
-        path: str | os.PathLike[str] | None,
+        path: str | os.PathLike[str] | Mapping[str, Any] | None,
         data: Callable[[], Any],
         refusal: str,
     ) -> Resumable | None:
         """Return one; None where there is neither a checkpoint to write nor one to go on from."""
         return cls(estimator, keepers, path, data, refusal) if keepers or path is not None else None
 
-    def offer(self, rows: int, epochs: int, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Let checkpoints be written after so many rows and epochs."""
-        for keeper in self._keepers:
+    def is_due(self, rows: float, epochs: float) -> bool:
+        """Whether a checkpoint is to be written after so many rows and epochs."""
+        return any(keeper.is_due(rows, epochs) for keeper in self.keepers)
+
+    def offer(self, rows: float, epochs: float, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Let checkpoints be written after so many rows and epochs, or passes of a solver."""
+        for keeper in self.keepers:
             keeper.offer(rows, epochs, lambda: {**state(), "made": [rows, epochs]})
 
 
@@ -90,6 +102,8 @@ def _header(estimator: BaseEstimator, data: Any) -> dict[str, Any]:
 
 def _shown(value: Any) -> str:
     """A value as text that is the same in another process."""
+    if isinstance(value, np.ndarray):
+        return repr(value.tolist())  # all of it, with all digits
     if callable(value) and not hasattr(value, "get_params"):
         return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
     return repr(value)

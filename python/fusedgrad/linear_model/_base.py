@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -53,9 +52,9 @@ NEGATIVE_POWER = (
     "Negative values for `power_t` are deprecated in version 1.8 and will raise an error in 1.10. Use values in the "
     "range [0.0, inf) instead."
 )
-_NO_CHECKPOINTS = (
-    "Checkpoints are for training in mini-batches (batch_size larger than 1): one sample a step, and the few passes of "
-    "a solver ('auto', 'lbfgs'), have none. Set batch_size=256 and an optimizer that steps, or fit without them."
+NO_CHECKPOINTS = (
+    "Checkpoints are for training in mini-batches (batch_size larger than 1) and by solvers; one sample a step has "
+    "none. Set batch_size=256 or optimizer='auto', or fit without them."
 )
 RATES = ("constant", "optimal", "invscaling", "adaptive", "pa1", "pa2")
 
@@ -351,8 +350,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
             still = Result(0, MAX_ITER, [], None, None, optimizer_state=task.batches.state)
             return self._take(task, still, partial=True, whole=False)  # rows that weigh nothing are no rows
         epochs = Epochs(self, task.stopping.max_epochs, *raw, task.sample_weight)
-        stepped = task.batches is not None and task.batches.solver is None
-        refusal = "" if stepped else _NO_CHECKPOINTS
+        refusal = NO_CHECKPOINTS if task.batches is None else ""
         resumable = Resumable.if_asked(self, epochs.keepers, resume, lambda: _data_of(task), refusal)
 
         def fitted(result: Result) -> dict[str, Any]:
@@ -362,7 +360,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         if task.batches is None:
             result = sequential.run(task, epochs=epochs, fitted=fitted, threads=threads, verbose=verbose, names=names)
         else:
-            train = functools.partial(minibatch.run, resumable=resumable) if stepped else curvature.run
+            train = minibatch.run if task.batches.solver is None else curvature.run
             result = train(
                 task,
                 epochs=epochs,
@@ -370,6 +368,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
                 check=lambda: check_finite(task.X, self),
                 threads=threads,
                 verbose=verbose,
+                resumable=resumable,
             )
         if partial and result.stop_reason == INTERRUPTED:
             raise KeyboardInterrupt  # part of an epoch would be neither the old model nor the new

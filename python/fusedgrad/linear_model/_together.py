@@ -17,6 +17,7 @@ from .._threads import threads_for
 from .._training.curvature.chain import Chain, kind_of
 from .._training.minibatch import Pass, stream_of
 from .._training.records import Task
+from .._training.resuming import never
 from .._training.stopping import DROPPED, MAX_ITER
 from .._validation import ignored
 from .._validation.arrays import aligned, check_finite, check_X_y
@@ -372,8 +373,25 @@ class Together:
 
     # ---- training ----
 
-    def run(self, epochs: int | None = None) -> None:
+    @property
+    def made(self) -> tuple[float, float]:
+        """Rows and epochs of all passes, so far."""
+        made = [each.made for each in self._passes]
+        return sum(rows for rows, _ in made), sum(epochs for _, epochs in made)
+
+    def snapshot(self) -> list[Any]:
+        """All that changes while models are trained, if none of them must be trained alone."""
+        return [each.snapshot() for each in self._passes]
+
+    def restore(self, saved: list[Any]) -> None:
+        """Stand as when `snapshot` was taken."""
+        for each, state in zip(self._passes, saved, strict=True):
+            each.restore(state)
+
+    def run(self, epochs: int | None = None, pause: Callable[[], bool] = never) -> None:
         """Train each model to its end, or for so many epochs more at most; models that cannot share always to the end.
+
+        `pause` is asked after each epoch (or iteration of a solver) whether to leave it there, for now.
 
         Raises
         ------
@@ -387,7 +405,9 @@ class Together:
                 self._failed[k] = error
         self._fits = {}
         for each in self._passes:
-            each.run(epochs)
+            each.run(epochs, pause)
+            if epochs is None and not each.ended:
+                return
 
     def stop(self) -> None:
         """Interrupt `run` in another thread."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...exceptions import DivergedError
-from ..records import Result, Task
+from ..records import LinearWeights, Result, Task
+from ..resuming import never
 from ..stopping import RUNNING
 from .fit import Fit
 
@@ -56,6 +57,31 @@ class Link:
         if like is not None:
             self.task.start.coef, self.task.start.intercept = like.task.start.coef.copy(), like.task.start.intercept
         self.fit = Fit(self.task, check, threads)
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that changes while it is trained."""
+        if not self.ended:
+            return {"fit": self.fit and self.fit.snapshot(), "end": None}
+        result = self.result()
+        return {"fit": None, "end": [self.error and str(self.error), result, self.task.start]}
+
+    def restore(self, saved: Mapping[str, Any], check: Callable[[], None], threads: int) -> None:
+        """Stand as when `snapshot` was taken."""
+        if saved["fit"] is not None:
+            self.fit = Fit(self.task, check, threads, saved["fit"])
+        if saved["end"] is not None:
+            error, result, weights = saved["end"]
+            self.error = None if error is None else DivergedError(error)
+            self._result = Result(**result)
+            self.stop_reason = self._result.stop_reason
+            vars(self.task.start).update(vars(LinearWeights(**weights)))
+
+    @property
+    def passes(self) -> float:
+        """Over the rows, so far."""
+        if self.fit is not None:
+            return self.fit.solver.passes
+        return self._result.passes[-1] if self._result is not None and self._result.passes else 0.0
 
     def iterate(self) -> None:
         """One iteration; what only training needs is given back after the last."""
@@ -118,16 +144,38 @@ class Chain:
         """Bytes of all weights; pairs and factors of a solver, at most (see `Auto`); one margin a row and output."""
         tasks = [link.task for link in self.trainings]
         outputs, features = tasks[0].start.coef.shape
-        n = tasks[0].X.shape[0] if tasks[0].rows is None else len(tasks[0].rows)
         solver = tasks[0].batches.solver if tasks[0].batches is not None else None
         return {
             "weights": sum(task.start.coef.nbytes for task in tasks),
             "optimizer state": 0 if solver is None else solver.bytes_of(features, outputs),
-            "batch": n * outputs * tasks[0].X.dtype.itemsize,
+            "batch": self._rows * outputs * tasks[0].X.dtype.itemsize,
         }
 
-    def run(self, iterations: int | None = None) -> None:
-        """Train one after the other to the end; or all side by side, each so many iterations at most."""
+    @property
+    def _rows(self) -> int:
+        task = self.trainings[0].task
+        return task.X.shape[0] if task.rows is None else len(task.rows)
+
+    @property
+    def made(self) -> tuple[float, float]:
+        """Rows and passes so far."""
+        passes = sum(link.passes for link in self.trainings)
+        return self._rows * passes, passes
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """All that changes from iteration to iteration."""
+        return [link.snapshot() for link in self.trainings]
+
+    def restore(self, saved: list[dict[str, Any]]) -> None:
+        """Stand as when `snapshot` was taken."""
+        for link, state in zip(self.trainings, saved, strict=True):
+            link.restore(state, self._check, self._threads)
+
+    def run(self, iterations: int | None = None, pause: Callable[[], bool] = never) -> None:
+        """Train one after the other to the end, or until `pause` says so after an iteration.
+
+        With `iterations`: all side by side, each so many at most.
+        """
         if iterations is not None:
             for _ in range(iterations):
                 for link in self.trainings:
@@ -138,6 +186,8 @@ class Chain:
         for link in self._order:
             while not link.ended:
                 self._iterate(link, last)
+                if pause():
+                    return
             last = link if link.error is None else last
 
     def _iterate(self, link: Link, last: Link | None) -> None:

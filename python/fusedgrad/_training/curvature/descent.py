@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..._pairs import dot
 from ...optimizers import Solver as Settings
+from ..snapshots import plain_of, set_plain
 from .passes import Data, Objective
 from .preconditioners import FACTORED
 
@@ -81,8 +85,16 @@ class Descent:
         self._first = n if warm or wide or not settings.grows else max(1024, n // 64, least)
         self._due = False  # a larger sample
 
+    def begin(self) -> None:
+        """Look at the first rows."""
+        self._begin(self._first)
+
     def step(self) -> None:
-        """Move once, after the sample has grown where it is time; look for the end."""
+        """Move once, after the sample has grown where it is time; look for the end.
+
+        It looks at the rows before it asks what only the last look tells, so that nothing of that goes from step to
+        step.
+        """
         raise NotImplementedError
 
     def _begin(self, m: int) -> None:
@@ -99,6 +111,22 @@ class Descent:
     def stop(self) -> None:
         """Interrupt the look that another thread is at; `step` then raises KeyboardInterrupt."""
         self._objective.stop()
+
+    # ---- checkpoints ----
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that changes from step to step, and cannot be found again."""
+        arrays = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return {"rows": self.rows, "plain": plain_of(self), "arrays": arrays}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Stand as when `snapshot` was taken, in place of `begin`."""
+        self._objective = Objective(self.data, saved["rows"])
+        self._set(saved)
+
+    def _set(self, saved: Mapping[str, Any]) -> None:
+        set_plain(self, saved["plain"])
+        vars(self).update(saved["arrays"])
 
     # ---- what is known ----
 

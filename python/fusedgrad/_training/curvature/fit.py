@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,8 @@ from ..minibatch_shared import Shared
 from ..minibatch_training import SMALL
 from ..problem import Problem
 from ..records import LinearWeights, Result, Task
+from ..resuming import Resumable
+from ..snapshots import plain_of, set_plain
 from ..stopping import CONVERGED, DIVERGED, EARLY_STOPPING, INTERRUPTED, MAX_ITER, RUNNING, STALLED, Stopping
 from .descent import Descent
 from .kinks import Kinked
@@ -61,6 +63,11 @@ class Reached(NamedTuple):
 class Fit:
     """A task on its way.
 
+    Parameters
+    ----------
+    saved : dict or None
+        What `snapshot` has returned of the same task, to go on from.
+
     Attributes
     ----------
     history : list of Iteration
@@ -71,7 +78,7 @@ class Fit:
         Why there is no result.
     """
 
-    def __init__(self, task: Task, check: Callable[[], None], threads: int):
+    def __init__(self, task: Task, check: Callable[[], None], threads: int, saved: Mapping[str, Any] | None = None):
         assert task.batches is not None and task.batches.solver is not None
         task.start.average_coef = task.start.average_intercept = None  # steps are few, and none is noise
         self.task = task
@@ -82,6 +89,10 @@ class Fit:
         with np.errstate(all="ignore"):
             self.data = Data(self.problem, threads)
             self.solver = self._solver(task.batches.solver)
+            if saved is None:
+                self.solver.begin()
+            else:
+                self.solver.restore(saved["solver"])
         self.stopping = Stopping(task.stopping)
         scored = task.validation is not None
         self.validation = self.shared.scorer(task, task.batches.multinomial) if scored else None
@@ -89,6 +100,22 @@ class Fit:
         self.reached = Reached(0, self.solver.weights, None)
         self.error: DivergedError | None = None
         self.stop_reason = RUNNING
+        if saved is not None:
+            self.history = [Iteration(*each) for each in saved["history"]]
+            best = saved["best"]
+            self.reached = self.reached._replace(
+                iterations=len(self.history), best=None if best is None else LinearWeights(**best)
+            )
+            set_plain(self.stopping, saved["stopping"])
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that changes from iteration to iteration."""
+        return {
+            "solver": self.solver.snapshot(),
+            "history": self.history,
+            "best": self.reached.best,
+            "stopping": plain_of(self.stopping),
+        }
 
     @property
     def ended(self) -> bool:
@@ -221,9 +248,10 @@ def run(
     check: Callable[[], None],
     threads: int = 1,
     verbose: int = 0,
+    resumable: Resumable | None = None,
 ) -> Result:
     """Train, in place of `task.start`. As `minibatch.run`, for a task whose optimizer is a solver."""
-    fit = Fit(task, check, threads)
+    fit = Fit(task, check, threads, None if resumable is None else resumable.saved)
     while not fit.ended:
         epochs.begin()
         interrupted = False
@@ -239,4 +267,7 @@ def run(
             fit.print_iteration()
         if epochs.end(None if interrupted else lambda: fitted(fit.result())):
             fit.stop_reason = EARLY_STOPPING
+        if resumable is not None and not fit.ended:
+            passes = fit.solver.passes
+            resumable.offer(passes * fit.shared.rows_counted, passes, fit.snapshot)
     return fit.result()

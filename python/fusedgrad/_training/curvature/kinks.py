@@ -9,7 +9,6 @@ more). As for smooth losses training begins on a sample, where slacks need not b
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 import numpy as np
@@ -46,12 +45,12 @@ class Kinked(Descent):
         self._scale = data.problem.targets.scale
         self._way = FIRST  # in scales
         self._widening = 1.0  # ways, over which rows count as near a kink
-        self._begin(self._first)
 
     def _begin(self, m: int) -> None:
         super()._begin(m)
         data, objective = self.data, self._objective
-        self._age, self._last = 0, deque[tuple[float, float, float]](maxlen=LONG)
+        self._age = 0
+        self._last: list[tuple[float, float, float]] = []
         bend = data.problem.targets.cost / self._scale**2
         self._usual = data.squares(objective.rows, np.ones((objective.m, data.outputs))) * bend
         self._ridge = np.zeros_like(self.weights) if self.whole else self._usual / objective.m
@@ -117,7 +116,7 @@ class Kinked(Descent):
 
     def _is_stalled(self) -> bool:
         """Whether neither value nor bound has come down for long: as where the way is short beside what is left."""
-        self._last.append((self.value, self.bound, self.estimate))
+        self._last = [*self._last[1 - LONG :], (self.value, self.bound, self.estimate)]
         value, bound, estimate = self._last[0]
         fell = value - self.value > 0.1 * (self.tol or 0.0) * self.size
         nearer = self.bound < 0.9 * bound if np.isfinite(bound) else self.estimate < 0.9 * estimate

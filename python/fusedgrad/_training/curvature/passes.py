@@ -164,7 +164,15 @@ class Data:
 
 
 class Objective:
-    """Mean loss and penalty of some rows."""
+    """Mean loss and penalty of some rows.
+
+    Attributes
+    ----------
+    place : ndarray of shape (n_features + 1, n_outputs)
+        The weights of the last look.
+    """
+
+    place: Floats
 
     def __init__(self, data: Data, m: int):
         self.data, self.rows = data, data.some(m)
@@ -188,6 +196,7 @@ class Objective:
     def at(self, weights: Floats) -> tuple[float, Floats]:
         """Value and gradient at weights (features + 1, outputs) in units."""
         unit, alpha = self.data.frame.unit, self.data.alpha
+        self.place = weights
         plain = weights * unit
         found = self._pass.evaluate(np.ascontiguousarray(plain), self.data.threads)
         if found is None:

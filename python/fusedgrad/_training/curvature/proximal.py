@@ -109,7 +109,7 @@ class Proximal(Solver):
         super()._keep(to, value, gradient)
         self._found = None
         if isinstance(self._model, Columns) and not self._frozen:
-            self._model.bend(self._objective.bends())
+            self._model.bend(self._bends())
 
     def _widen(self) -> None:
         self._falls.clear()
@@ -122,7 +122,7 @@ class Proximal(Solver):
                 self._pairs.clear()
                 self._bent.clear()
                 self._found = None
-                model.bend(self._objective.bends())
+                model.bend(self._bends())
             return
         if model.sample < self._objective.m and self._widened < 3:
             self._sample *= 4

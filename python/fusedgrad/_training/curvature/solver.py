@@ -6,7 +6,7 @@ The preconditioner is the Hessian of some rows, or its diagonal; pairs of steps 
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -41,18 +41,18 @@ class Solver(Descent):
         self._widened = 0
         self._of_intercepts = 0.0  # part of the bound
         self._blocked = False  # whether that part alone was in the way of a proof
-        self._begin(self._first)
 
     def _begin(self, m: int) -> None:
         super()._begin(m)
         self._ridge: Floats | None = None
-        self._age, self._falls = 0, deque[float](maxlen=4)
+        self._age = 0
+        self._falls: list[float] = []
         self.value, self.gradient = self._look(self.weights)
         self._precondition()
 
     def _precondition(self) -> None:
         objective, data = self._objective, self.data
-        bends = objective.bends()
+        bends = self._bends()
         diagonal = diagonal_of(objective, bends)
         self._ridge = None
         if not self.whole:  # samples may be separable
@@ -60,23 +60,33 @@ class Solver(Descent):
             self._ridge[-1] *= 0.1
             self._anchor = np.zeros_like(self.weights)
             self._anchor[-1] = self.weights[-1]
-            diagonal = diagonal + self._ridge
             apart = self.weights - self._anchor
             self.value += 0.5 * dot(self._ridge * apart, apart)
             self.gradient = self.gradient + self._ridge * apart
-        if not data.intercept:
-            diagonal[-1] = 1.0
         self._pairs = Pairs(self.settings.pairs)
-        self._set_matrix(bends, diagonal)
+        self._know(bends, diagonal)
         self.noise = 0.0
         if not self.whole:
             some = objective.rows[:: max(1, objective.m // NOISY)]
             self.noise = self._squares(*data.slopes(some, self.weights)) / objective.m
         self._judge()
 
+    def _bends(self) -> Floats:
+        """Second derivatives where the last look was: the place from which a checkpoint finds the curvature again."""
+        self._place = self._objective.place
+        return self._objective.bends()
+
+    def _know(self, bends: Floats, diagonal: Floats) -> None:
+        """Make of the curvature, and the diagonal of the Hessian, what directions need."""
+        if self._ridge is not None:
+            diagonal = diagonal + self._ridge
+        if not self.data.intercept:
+            diagonal[-1] = 1.0
+        self._set_matrix(bends, diagonal)
+
     def _set_matrix(self, bends: Floats, diagonal: Floats) -> None:
         sample, factored = self._sample, self._factored
-        self._matrix = preconditioner(self._objective, self.weights, bends, diagonal, sample, factored=factored)
+        self._matrix = preconditioner(self._objective, self._place, bends, diagonal, sample, factored=factored)
 
     def _squares(self, Z: Any, slopes: Floats) -> float:
         """Mean squared size of the rows' gradients, Z times slopes, as far as steps follow them."""
@@ -90,6 +100,22 @@ class Solver(Descent):
             value += 0.5 * dot(self._ridge * apart, apart)
             gradient = gradient + self._ridge * apart
         return value, gradient
+
+    # ---- checkpoints ----
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that changes from step to step, and cannot be found again."""
+        return {**super().snapshot(), "pairs": list(self._pairs.kept)}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Stand as when `snapshot` was taken; the curvature takes a pass, and sums over some rows."""
+        super().restore(saved)
+        self._look(self._place)
+        bends = self._bends()
+        self._know(bends, diagonal_of(self._objective, bends))
+        self._set(saved)  # what that has changed
+        self._pairs = Pairs(self.settings.pairs)
+        self._pairs.kept.extend(map(tuple, saved["pairs"]))
 
     # ---- one iteration ----
 
@@ -105,7 +131,7 @@ class Solver(Descent):
             self._due = self._left() <= self.noise or self._age >= LONGEST
             return
         self._judge()
-        self._falls.append(self.bound if np.isfinite(self.bound) else self.estimate)
+        self._falls = [*self._falls[-3:], self.bound if np.isfinite(self.bound) else self.estimate]
         if not self.done and self.settings.factors and self._is_slow():
             self._widen()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +15,12 @@ from sklearn.utils.validation import check_is_fitted
 from ..._atomic import settle_all, shallow_copy
 from ..._estimator import Estimator
 from ..._sources import takes_sources
+from ..._training.callbacks import CallbackSupport, Epochs, with_callbacks
+from ..._training.resuming import Resumable
 from ..._validation.arrays import check_X_y
 from ..._validation.parameters import check_parameters
 from ..._validation.weights import check_weights
+from .._base import NO_CHECKPOINTS
 from ._data import Data
 from ._grid import cell_of, cells_of, values_of, warn_of_unused
 from ._refit import mean_of_folds, refitted
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class GridCV(Estimator):
+class GridCV(CallbackSupport, Estimator):  # type: ignore[misc]
     """What the two estimators share: the grid, the folds, the choice, and what is delegated to the best model."""
 
     _cell_class: Any
@@ -44,6 +48,7 @@ class GridCV(Estimator):
         sample_weight: ArrayLike | None = None,
         *,
         groups: ArrayLike | None = None,
+        resume: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Train every cell on every fold, choose the best by its mean score, and train it on all rows.
 
@@ -58,6 +63,8 @@ class GridCV(Estimator):
             Weights of the samples' gradients; scores are not weighted.
         groups : array-like of shape (n_samples,), default=None
             The group of each row, for splitters such as ``GroupKFold``.
+        resume : path-like, default=None
+            A file that `fusedgrad.callbacks.Checkpoint` wrote in a fit like this one, to go on from.
 
         Returns
         -------
@@ -67,26 +74,31 @@ class GridCV(Estimator):
         ------
         ValueError
             For parameters or data out of range, folds without rows or without one of the classes, R² of a fold of one
-            row, a scorer that fails, or if weights overflow in every cell (with ``error_score='raise'`` in any). It
-            names cell and fold. The estimator is then as before the call.
+            row, a scorer that fails, a checkpoint of another fit, or if weights overflow in every cell (with
+            ``error_score='raise'`` in any). It names cell and fold. The estimator is then as before the call.
         KeyboardInterrupt
             After Ctrl-C. The estimator is as before the call.
         """
         check_parameters(self, self._rules)
         model = shallow_copy(self)
-        model._search(X, y, sample_weight, groups)
+        model._search(X, y, sample_weight, groups, resume)
         settle_all([(self, vars(model))])
         return self
 
-    def _search(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> None:
+    @with_callbacks  # type: ignore[untyped-decorator]
+    def _search(self, X: Any, y: Any, sample_weight: Any, groups: Any, resume: Any) -> None:
         scoring = self._scoring()
         params = list(ParameterGrid(values_of(self)))
         cells = cells_of(self, params, scoring)
         warn_of_unused(self)
         data = self._check_data(X, y, sample_weight)
         splits = splits_of(self.cv, data, groups, scoring=scoring)
-        scorer = Scorer(scoring, next(iter(cells.values())), data)
-        search = Search(cells, data, splits, scorer, self.error_score, int(self.verbose))
+        first = next(iter(cells.values()))
+        epochs = Epochs(self, len(splits), X, y, sample_weight, "fold")
+        refusal = "" if first._is_batched() else NO_CHECKPOINTS
+        resumable = Resumable.if_asked(self, epochs.keepers, resume, lambda: data.known(splits), refusal)
+        scorer = Scorer(scoring, first, data)
+        search = Search(cells, data, splits, scorer, self.error_score, int(self.verbose), epochs, resumable)
         if self.halving:
             search.halve()
         else:
@@ -94,6 +106,7 @@ class GridCV(Estimator):
         self.__dict__.update(results_of(search, params))
         warn_of_fits(search, self.error_score)
         self._take_best(search)
+        epochs.close()
 
     def _take_best(self, search: Search) -> None:
         if self.refit:

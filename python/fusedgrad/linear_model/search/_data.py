@@ -7,6 +7,8 @@ from typing import Any
 
 from sklearn.base import clone
 
+from ..._training.snapshots import digests
+
 
 @dataclass
 class Data:
@@ -23,6 +25,10 @@ class Data:
         if self.classes is not None:
             return 1 if len(self.classes) == 2 else len(self.classes)
         return 1 if self.y.ndim == 1 else self.y.shape[1]
+
+    def known(self, splits: list[tuple[Any, Any]]) -> list[Any]:
+        """What tells them, and the folds, from others."""
+        return [digests(self.X, self.targets, self.sample_weight), [digests(*split) for split in splits]]
 
     def fitted(self, estimator: Any, coef: Any, intercept: Any) -> Any:
         """Return an estimator with these weights, which predicts."""

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
+from ...callbacks import Keeper
 from ._training import Search
+
+
+class _Refit(Keeper):
+    """Puts the state of the refit into the checkpoints of its search."""
+
+    def __init__(self, search: Search):
+        self._search = search
+
+    def begin(self, header: dict[str, Any], rows: float, epochs: float) -> None:
+        self._header = header
+
+    def is_due(self, rows: float, epochs: float) -> bool:
+        return False  # nobody asks: one fit need not pause
+
+    def offer(self, rows: float, epochs: float, state: Callable[[], dict[str, Any]]) -> None:
+        self._search.offer(rows, epochs, lambda: {"header": self._header, "state": state()})
 
 
 def refitted(search: Search, index: int) -> tuple[Any, float]:
@@ -17,7 +35,12 @@ def refitted(search: Search, index: int) -> tuple[Any, float]:
     start = perf_counter()
     best = clone(search.cells[search.names[index]])
     best._idle = {}  # of which the search has warned, for all cells
-    best.fit(data.X, data.y, sample_weight=data.sample_weight)
+    resumable = search.resumable
+    resume = None if resumable is None or resumable.saved is None else resumable.saved["refit"]
+    if resumable is not None and resumable.keepers:
+        best.set_callbacks(_Refit(search))
+    best.fit(data.X, data.y, sample_weight=data.sample_weight, resume=resume)
+    best.__dict__.pop("_skl_callbacks", None)
     del best._idle
     return best, perf_counter() - start
 
