@@ -63,7 +63,7 @@ ROOMS = {
     ),
     "_estimator": ("_atomic", "_config", "_parts", "optimizers"),
     "linear_model": (
-        *("_atomic", "_threads", "_validation", "losses", "schedules", "optimizers"),
+        *("exceptions", "_atomic", "_threads", "_validation", "losses", "schedules", "optimizers"),
         *("_training", "_estimator", "data", "_sources"),
     ),
     "neural_network": (

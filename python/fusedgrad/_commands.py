@@ -14,8 +14,9 @@ import numpy as np
 from . import linear_model, neural_network
 from ._public import skops_trusted_types
 from ._sources import predictions
+from ._training.callbacks import Keeper
 from ._whole_files import whole_file
-from .callbacks import Checkpoint, Keeper
+from .callbacks import Checkpoint
 from .data import CSV, Arrow, Parquet, Source, SVMLight
 
 ESTIMATORS = (

@@ -10,32 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ._training import snapshots
+from ._training.callbacks import Keeper
 from ._whole_files import remove_unfinished
 
 __all__ = ["Checkpoint"]
 
 _SECONDS = {"s": 1.0, "second": 1.0, "min": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0}
 _COUNTED = ("epoch", "row")
-
-
-class Keeper:
-    """A callback that loops of training tell how far a fit has come, in rows, by `begin` and `offer`.
-
-    To scikit-learn's protocol it has nothing to say.
-    """
-
-    def setup(self, estimator: Any, context: Any) -> None:
-        """Do nothing."""
-
-    def teardown(self, estimator: Any, context: Any) -> None:
-        """Do nothing."""
-
-    def on_fit_task_begin(self, estimator: Any, context: Any, **data: Any) -> None:
-        """Do nothing."""
-
-    def on_fit_task_end(self, estimator: Any, context: Any, **data: Any) -> bool:
-        """Let training go on."""
-        return False
 
 
 class Checkpoint(Keeper):

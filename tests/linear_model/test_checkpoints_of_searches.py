@@ -112,6 +112,18 @@ def test_checkpoints_of_a_resumed_search_are_as_good(tmp_path, written):
         assert_same(found(clone(search), X, labels, resume=file), expected)
 
 
+def test_a_solver_that_overflowed_is_remembered(tmp_path, written):
+    X, _, numbers = rows()
+    search, y = SGDRegressorCV("squared_error", alphas=[1e-2, 1.0], **SOLVED), 1e200 * numbers
+    with pytest.raises(ValueError, match="All 6 fits failed") as unbroken:
+        clone(search).set_callbacks(Checkpoint(tmp_path / "search", every="0.000001 s")).fit(X, y)
+    assert len(written) > 1
+    for file in written:
+        with pytest.raises(ValueError, match="All 6 fits failed") as again:
+            clone(search).fit(X, y, resume=file)
+        assert str(again.value) == str(unbroken.value)
+
+
 def test_nothing_is_done_twice(tmp_path, written, capsys):
     X, labels, _ = rows()
     search = SGDClassifierCV("log_loss", alphas=[1e-4, 1e-2], tol=None, verbose=2, **BATCHES)

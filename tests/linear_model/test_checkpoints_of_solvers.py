@@ -7,8 +7,9 @@ import pytest
 import scipy.sparse as sp
 from fusedgrad import losses
 from fusedgrad._training import snapshots
+from fusedgrad._training.callbacks import Keeper
 from fusedgrad._training.curvature import descent, newton, preconditioners, proximal, solver
-from fusedgrad.callbacks import Checkpoint, Keeper
+from fusedgrad.callbacks import Checkpoint
 from fusedgrad.linear_model import SGDClassifier, SGDRegressor
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st

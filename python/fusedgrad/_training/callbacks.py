@@ -23,7 +23,7 @@ except ImportError:
         return method
 
 
-__all__ = ["CallbackSupport", "Epochs", "with_callbacks"]
+__all__ = ["CallbackSupport", "Epochs", "Keeper", "with_callbacks"]
 
 
 class Epochs:
@@ -92,3 +92,23 @@ class Epochs:
         """Say that the fit has ended. The estimator has its attributes now."""
         if self._fit is not None:
             self._fit.call_on_fit_task_end(**self._data, reconstruction_attributes={})
+
+
+class Keeper:
+    """A callback that loops of training tell how far a fit has come, in rows, by `begin` and `offer`.
+
+    To scikit-learn's protocol it has nothing to say.
+    """
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Do nothing."""
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Do nothing."""
+
+    def on_fit_task_begin(self, estimator: Any, context: Any, **data: Any) -> None:
+        """Do nothing."""
+
+    def on_fit_task_end(self, estimator: Any, context: Any, **data: Any) -> bool:
+        """Let training go on."""
+        return False

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from ...callbacks import Keeper
+from ..._training.callbacks import Keeper
 from ._training import Search
 
 
@@ -20,12 +20,11 @@ class _Refit(Keeper):
         self._search = search
 
     def begin(self, header: dict[str, Any], rows: float, epochs: float) -> None:
+        """Remember what tells the refit from others."""
         self._header = header
 
-    def is_due(self, rows: float, epochs: float) -> bool:
-        return False  # nobody asks: one fit need not pause
-
     def offer(self, rows: float, epochs: float, state: Callable[[], dict[str, Any]]) -> None:
+        """Offer the state of both."""
         self._search.offer(rows, epochs, lambda: {"header": self._header, "state": state()})
 
 
