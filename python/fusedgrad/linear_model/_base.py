@@ -310,7 +310,8 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
             begun = before.get("_average_begun", 1.0) if averages else steps + 1
             start.average_from = max(float(min(int(self.average), _ENDLESS)), begun)
             if averages:
-                start.average_coef = before["_average_coef"].reshape(coef.shape).astype(X.dtype)
+                order: Any = "K" if self._is_batched() else "C"
+                start.average_coef = before["_average_coef"].reshape(coef.shape).astype(X.dtype, order=order)
                 start.average_intercept = before["_average_intercept"].astype(float)
             else:
                 start.average_coef = np.zeros_like(coef)
