@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from fusedgrad.data import Array, progressive_validation
 from fusedgrad.linear_model import SGDClassifier, SGDRegressor
-from fusedgrad.neural_network import NeuralRegressor
+from fusedgrad.neural_network import NeuralClassifier, NeuralRegressor
 from sklearn.linear_model import SGDClassifier as TheirSGDClassifier
 from sklearn.metrics import log_loss
 
@@ -61,3 +61,22 @@ def test_what_is_no_source_or_has_no_targets_is_an_error():
         progressive_validation(SGDClassifier(), X)
     with pytest.raises(ValueError, match="has no targets"):
         progressive_validation(SGDClassifier(), Array(X))
+
+
+@pytest.mark.parametrize("kind", [SGDClassifier, NeuralClassifier])
+def test_classes_may_appear_late(kind):
+    X, _ = rows()
+    y = np.sort(np.arange(len(X)) % 4)
+    y = np.array(["ant", "bee", "cat", "dog"])[np.where(np.arange(len(X)) % 10 < 8, y, 0)]
+    model, other = kind(batch_size=16, random_state=0), kind(batch_size=16, random_state=0)
+    found = progressive_validation(model, Array(X, y, group=125), classes="grow")
+    expected = []
+    for k in range(0, len(X), 125):
+        part = slice(k, k + 125)
+        expected.append(other.score(X[part], y[part]) if k else np.nan)
+        other.partial_fit(X[part], y[part], classes="grow")
+    np.testing.assert_array_equal(found.scores, expected)
+    assert model.classes_.tolist() == ["ant", "bee", "cat", "dog"]
+    assert found.scores[1] == 1.0  # one class so far
+    assert (found.scores[[2, 4, 6]] <= 0.25).all()  # most rows are of a class that is new
+    assert np.isfinite(found.mean)

@@ -391,6 +391,18 @@ def test_an_average_that_begins_late_is_of_later_steps():
     assert np.abs(early.coef_ - plain.coef_).max() > 1e-3
 
 
+def test_an_average_of_batches_goes_on_one_sample_a_step():
+    X, _, score = noisy(n=300)
+    y = np.digitize(score, [-0.5, 0.5])
+    model = SGDClassifier(average=True, batch_size=10, random_state=0).partial_fit(X, y, [0, 1, 2])
+    mean, last = model.coef_.copy(), model._standard_coef.copy()
+    assert np.abs(mean - last).max() > 1e-3
+    still = {"learning_rate": "constant", "eta0": 1e-300, "penalty": None}
+    model.set_params(batch_size=1, **still).partial_fit(X, y)
+    np.testing.assert_array_equal(model._standard_coef, last)
+    np.testing.assert_allclose(model.coef_, (mean + last) / 2, rtol=1e-12, atol=1e-15)  # of as many rows
+
+
 # ---- bad input ----
 
 

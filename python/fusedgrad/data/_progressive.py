@@ -62,10 +62,12 @@ def progressive_validation(
         Column of the targets, where the source does not say.
     sample_weight : str, default=None
         Column of the weights, likewise. They count in training, and in scores of `scoring` that take them.
-    classes : array-like, default=None
-        All classes that will come, for the first `partial_fit` of a classifier.
+    classes : array-like or 'grow', default=None
+        All classes that will come, for the first `partial_fit` of a classifier; 'grow', for this package's, if they are
+        not known. A class counts as predicted wrongly until it is learned.
     scoring : str or callable, default=None
-        A scorer's name, or ``scorer(model, X, y) -> float``; None: the model's own `score`.
+        A scorer's name, or ``scorer(model, X, y) -> float``; None: the model's own `score`. (Those of probabilities
+        raise an error for a block with labels that the model does not know.)
 
     Returns
     -------
@@ -93,6 +95,15 @@ def progressive_validation(
     [500, 500, 500, 500, 500, 500]
     >>> bool(found.scores[-1] > 0.95)
     True
+
+    A class that comes late, with ``classes="grow"``:
+
+    >>> source = Array(X, np.where(X[:, 0] > 0, 1, 0) + 2 * (np.arange(3_000) >= 2_000), group=500)
+    >>> model = SGDClassifier("log_loss", batch_size=32, random_state=0)
+    >>> float(progressive_validation(model, source, classes="grow").scores[4])
+    0.0
+    >>> model.classes_
+    array([0, 1, 2, 3])
     """
     found = source_of(source, target=y, weight=sample_weight)
     if found is None:

@@ -323,7 +323,8 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
             begun = before.get("_average_begun", 1.0) if averages else steps + 1
             start.average_from = max(float(min(int(self.average), _ENDLESS)), begun)
             if averages:
-                start.average_coef = before["_average_coef"].reshape(coef.shape).astype(X.dtype)
+                order: Any = "K" if self._is_batched() else "C"
+                start.average_coef = before["_average_coef"].reshape(coef.shape).astype(X.dtype, order=order)
                 start.average_intercept = before["_average_intercept"].astype(float)
             else:
                 start.average_coef = np.zeros_like(coef)
@@ -348,7 +349,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
         """
         if partial and task.batches is not None and task.sample_weight is not None and not task.sample_weight.any():
             still = Result(0, MAX_ITER, [], None, None, optimizer_state=task.batches.state)
-            return self._take(task, still, partial=True, whole=False)  # rows that weigh nothing are no rows
+            return self._take(task.start, still, partial=True, whole=False)  # rows that weigh nothing are no rows
         epochs = Epochs(self, task.stopping.max_epochs, *raw, task.sample_weight)
         refusal = NO_CHECKPOINTS if task.batches is None else ""
         resumable = Resumable.if_asked(self, epochs.keepers, resume, lambda: _data_of(task), refusal)
@@ -372,16 +373,16 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
             )
         if partial and result.stop_reason == INTERRUPTED:
             raise KeyboardInterrupt  # part of an epoch would be neither the old model nor the new
-        trained = self._take(task, result, partial=partial, whole=not partial or bool(epochs))
+        trained = self._take(task.start, result, partial=partial, whole=not partial or bool(epochs))
         epochs.close()
         return trained
 
-    def _take(self, task: Task, result: Result, *, partial: bool = False, whole: bool = True) -> Trained:
+    def _take(self, start: LinearWeights, result: Result, *, partial: bool = False, whole: bool = True) -> Trained:
         """Take over what a fit has led to: the `whole`, or all but what is returned, for `settle_all` to do in place.
 
         `partial_fit` keeps the array of the weights, as scikit-learn promises, and does not copy a long history.
         """
-        attributes = self._fitted(task.start, result)
+        attributes = self._fitted(start, result)
         before = self.__dict__
         in_place: list[tuple[Any, Any]] = []
         if whole:

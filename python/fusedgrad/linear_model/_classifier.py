@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import ArrayLike
 from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
@@ -16,9 +17,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from .._atomic import settle_all, shallow_copy
 from .._estimator import available_if
 from .._sources import Scores, by_blocks, takes_sources
-from .._training.records import Validation
+from .._training import growing
+from .._training.records import Result, Validation
+from .._training.stopping import MAX_ITER
 from .._training.streams.survey import Streamed
-from .._validation.arrays import check_X_y
+from .._validation.arrays import check_finite, check_X_y
 from .._validation.parameters import Either, Instance, OneOf
 from .._validation.weights import balanced_weights, check_weights
 from ..optimizers import Optimizer, Solver
@@ -224,7 +227,7 @@ class SGDClassifier(Scores, ClassifierMixin, WithPath, Supervised):  # type: ign
     * negative sample weights, and X of dates or of strings, are errors in `fit` (scikit-learn converts the latter
       to numbers, and refuses them in `predict`);
     * `partial_fit` may change between float32 and float64 and keeps the dtype of the first call; a label that is
-      not among the classes is an error.
+      not among the classes is an error, or with ``classes='grow'``, which scikit-learn does not have, a new class.
 
     Kept as it is, because results should be equal: the order of rows in each epoch is the last one permuted by the
     same permutation, and the average with an L1 penalty does not see truncation.
@@ -257,6 +260,7 @@ class SGDClassifier(Scores, ClassifierMixin, WithPath, Supervised):  # type: ign
     """
 
     _classification = True
+    _grows = False  # whether labels that are new become classes in `partial_fit`
     _curves = ("loss_curve", "validation_scores", "validation_loss_curve")
     loss_functions = loss_functions(
         "hinge", "squared_hinge", "perceptron", "log_loss", "modified_huber", *REGRESSION_LOSSES
@@ -393,6 +397,8 @@ class SGDClassifier(Scores, ClassifierMixin, WithPath, Supervised):  # type: ign
 
     def _checked(self, X: Any, y: Any) -> tuple[Any, Any]:
         X, y = check_X_y(self, X, y, reset=True, finite=not self._is_checked_in_training())
+        self._drop_single_class()
+        self.__dict__.pop("_grows", None)
         self.classes_ = classes_of(y)
         return X, y
 
@@ -412,8 +418,9 @@ class SGDClassifier(Scores, ClassifierMixin, WithPath, Supervised):  # type: ign
             Rows to learn from.
         y : array-like of shape (n_samples,)
             Their class labels.
-        classes : array-like of shape (n_classes,), default=None
-            All classes that will ever come; needed in the first call.
+        classes : array-like of shape (n_classes,) or 'grow', default=None
+            All classes that will ever come; needed in the first call. Or 'grow', in any call: from then on, until the
+            next `fit`, labels that are new become classes, see the notes; an array of labels may then add some, too.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
 
@@ -424,7 +431,27 @@ class SGDClassifier(Scores, ClassifierMixin, WithPath, Supervised):  # type: ign
         Raises
         ------
         ValueError
-            As for `fit`; also if `classes` is missing in the first call or changes later, or if y has another label.
+            As for `fit`; also if `classes` is missing in the first call or changes later, or if y has another label
+            (with 'grow': if `classes` lacks one that is known, or if some labels are strings and some numbers).
+
+        Notes
+        -----
+        **New classes.** With ``classes='grow'`` a label that is new gets a row of `coef_` and `intercept_`, which
+        starts at zero, and so do its part of the optimizer's state and its means of `average`. `classes_` stays sorted:
+        the rows of known classes move to their new places with the same values, so that their scores change by
+        training alone. Of two classes the single row w becomes the rows -w and w (with ``multi_class='multinomial'``
+        -w/2 and w/2): relative to each other they stay as likely as they were. (With `positive` what is negative in -w
+        becomes 0.) Steps and rates go on. A dict of `class_weight` may name classes that are yet to come.
+
+        Rows of one class alone teach nothing and are not counted: `predict` returns this class, `coef_` is zero, and
+        training starts with the call that brings a second class.
+
+        Examples
+        --------
+        >>> from fusedgrad.linear_model import SGDClassifier
+        >>> clf = SGDClassifier(random_state=0).partial_fit([[0.0], [1.0]], ["bee", "fly"], classes="grow")
+        >>> clf.partial_fit([[4.0], [5.0]], ["ant", "ant"]).classes_
+        array(['ant', 'bee', 'fly'], dtype='<U3')
         """
         first = "classes_" not in self.__dict__
         self._check_parameters(partial=first)
@@ -436,25 +463,70 @@ class SGDClassifier(Scores, ClassifierMixin, WithPath, Supervised):  # type: ign
                 "Pass the resulting weights as the class_weight parameter."
             )
         if first and classes is None:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit: all labels that will come, or 'grow' if they "
+                "are not known."
+            )
         model, raw = shallow_copy(self), (X, y)
-        if classes is not None:
-            labels = np.unique(np.asarray(classes))
-            if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-                raise ValueError(f"classes contains NaN or infinity: {labels}. Classes must be labels of y.")
-            if first:
-                model.classes_ = labels
-            elif not np.array_equal(labels, self.classes_):
-                raise ValueError(
-                    f"`classes={labels!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
-                )
+        if growing.is_asked(classes):
+            model._grows, classes = True, None
+        listed = None if classes is None else model._listed(classes)
         finite = not model._is_checked_in_training()
         X, targets = check_X_y(model, X, y, dtypes=model._dtypes(), reset=first, finite=finite)
         if first and targets.dtype.kind not in "biuUS":
             check_classification_targets(targets)
-        trained = model._learn(X, targets, None, None, sample_weight, None, raw=raw, keep=True, partial=True)
+        if model._grows:
+            model._meet(targets, listed)
+        elif first:
+            model.classes_ = listed
+        if model._grows and len(model.classes_) == 1:
+            trained = model._wait(X, sample_weight)
+        else:
+            trained = model._learn(X, targets, None, None, sample_weight, None, raw=raw, keep=True, partial=True)
         settle_all([(self, vars(model))], trained.in_place)
         return self
+
+    # ---- classes of a stream ----
+
+    def _listed(self, classes: Any) -> Any:
+        """The labels of the argument `classes`, if they may be the classes."""
+        labels, known = growing.labels_of(classes), self.__dict__.get("classes_")
+        if known is None or (growing.is_superset(labels, known) if self._grows else np.array_equal(labels, known)):
+            return labels
+        raise ValueError(f"`classes={labels!r}` is not the same as on last call to partial_fit, was: {known!r}")
+
+    def _meet(self, y: Any, listed: Any) -> None:
+        """Take labels of y, and those `listed`, for classes; the weights of known ones move to their places."""
+        known = self.__dict__.get("classes_")
+        met = classes_of(y) if known is None else growing.union(known, y)
+        met = met if listed is None else growing.union(met, listed)
+        if known is not None and len(met) > len(known):
+            self._drop_single_class()
+            if "coef_" in self.__dict__:
+                self._move(growing.Moves.between(known, met, softmax=self.multi_class == "multinomial"))
+        self.classes_ = met
+
+    def _move(self, moves: growing.Moves) -> None:
+        before = self.__dict__
+        for name in {"coef_", "_standard_coef", "_average_coef"} & before.keys():
+            coef = before[name].toarray() if sp.issparse(before[name]) else before[name]
+            moved = moves.weights(coef.T).T
+            before[name] = np.maximum(moved, 0.0) if self.positive else moved
+        for name in {"intercept_", "_standard_intercept", "_average_intercept"} & before.keys():
+            before[name] = moves.weights(before[name])
+        if before.get("_optimizer_state") is not None:
+            before["_optimizer_state"] = moves.state(before["_optimizer_state"])
+
+    def _wait(self, X: Any, sample_weight: Any) -> Trained:
+        """Take note of rows of a single class."""
+        check_finite(X, self)
+        check_weights(sample_weight, X, zeros=True)
+        return self._take(self._start(X, 1, None, None, keep=True), Result(0, MAX_ITER, [], None, None), partial=True)
+
+    def _drop_single_class(self) -> None:
+        """Forget the weights of a model that has met one class only: there was nothing to learn."""
+        if len(self.__dict__.get("classes_", ())) == 1:
+            self.__dict__.pop("coef_", None)
 
     def _learn(
         self,
@@ -513,10 +585,12 @@ class SGDClassifier(Scores, ClassifierMixin, WithPath, Supervised):  # type: ign
     def _class_weights(self, codes: Any, sample_weight: Any) -> list[float]:
         """The weight of each class."""
         n_classes = len(self.classes_)
-        if self.class_weight is None:
+        given: Any = self.class_weight
+        if given is None:
             return [1.0] * n_classes
-        if self.class_weight != "balanced":
-            return list(compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_).tolist())
+        if given != "balanced":
+            given = growing.weights_of_known(self.classes_, given) if self._grows else given
+            return list(compute_class_weight(given, classes=self.classes_, y=self.classes_).tolist())
         missing = np.setdiff1d(np.arange(n_classes), codes)
         if missing.size:  # in partial_fit
             raise ValueError(
@@ -544,7 +618,7 @@ class SGDClassifier(Scores, ClassifierMixin, WithPath, Supervised):  # type: ign
             unknown = np.unique(np.asarray(y)[~known])
             raise ValueError(
                 f"{name} has labels {unknown[:5]} that are not among the classes {self.classes_}. "
-                "Pass all labels that will come as `classes` in the first call of partial_fit."
+                "Pass all labels that will come as `classes` in the first call of partial_fit, or classes='grow'."
             )
         return codes
 
@@ -596,6 +670,8 @@ class SGDClassifier(Scores, ClassifierMixin, WithPath, Supervised):  # type: ign
         probabilities : ndarray of shape (n_samples, n_classes), columns as in `classes_`
         """
         scores = self.decision_function(X)
+        if len(self.classes_) == 1:
+            return np.ones((len(scores), 1))
         if self._link == "softmax":
             return softmax(scores, axis=1)
         positive = expit(scores) if self._link == "sigmoid" else (np.clip(scores, -1, 1) + 1) / 2

@@ -182,9 +182,9 @@ class Supervised(SGD):
         """Fit to rows, or to the source that they are a sample of."""
         self._check_parameters()
         model, raw = shallow_copy(self), (X, y) if streamed is None else (streamed.source, None)
+        X, y = model._checked(X, y)
         keep = model._continues(coef_init, intercept_init)
         coef_init, intercept_init = model._initial_weights(coef_init, intercept_init)
-        X, y = model._checked(X, y)
         given = model._given_validation(X, *validation)
         model._check_validation_rows(given)
         trained = model._learn(

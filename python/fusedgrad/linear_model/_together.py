@@ -26,7 +26,7 @@ from .._validation.weights import check_not_negative, check_weights
 from ._base import NEGATIVE_POWER
 from ._supervised import Supervised, classes_of
 
-_DATA_ATTRIBUTES = {"n_features_in_", "feature_names_in_", "classes_", "_y_ndim"}  # what data leaves behind
+_DATA_ATTRIBUTES = {"n_features_in_", "feature_names_in_", "classes_", "_y_ndim", "_grows"}  # what data leaves behind
 _STREAM = ("batch_size", "shuffle", "random_state", "the rows that early_stopping keeps aside", "epochs made before")
 
 
@@ -262,6 +262,7 @@ class Together:
         known = y[rows]
         if first._classification:
             first.classes_ = classes_of(known)
+            first.__dict__.pop("_grows", None)
         else:
             first._y_ndim = np.ndim(y)
             known = aligned(np.ascontiguousarray(known, dtype=X.dtype))
@@ -454,7 +455,7 @@ class Together:
         for k, (estimator, model, error) in enumerate(zip(self.estimators, self._models, self.errors, strict=True)):
             if error is None:
                 if k in self._trainings:
-                    trained = model._take(self._trainings[k].task, self._trainings[k].result())
+                    trained = model._take(self._trainings[k].task.start, self._trainings[k].result())
                     self._note(k, trained.warning)
                 settled.append((estimator, vars(model)))
         settle_all(settled)

@@ -113,6 +113,11 @@ class Neural(FromSources, CallbackSupport, Features, Estimator):  # type: ignore
         """Train by a method of another kind; None: by steps."""
         return None
 
+    @property
+    def _waits(self) -> bool:
+        """Whether there is nothing to learn yet."""
+        return False
+
     # ---- parameters ----
 
     def _check_parameters(self, *, partial: bool = False) -> None:
@@ -196,7 +201,8 @@ class Neural(FromSources, CallbackSupport, Features, Estimator):  # type: ignore
         """Fit to rows, or to the source that they are a sample of."""
         self._check_parameters()
         draft = shallow_copy(self)
-        first = not draft.warm_start or draft._fitted_by not in draft.__dict__
+        draft.__dict__.pop("_grows", None)
+        first = not draft.warm_start or draft._fitted_by not in draft.__dict__ or draft._waits
         validation = X_val, y_val, sample_weight_val
         result = draft._learn_all(X, y, sample_weight, validation, first=first, resume=resume, streamed=streamed)
         for warning in filter(None, (draft._convergence_warning(result), draft._score_warning(result))):
@@ -246,9 +252,9 @@ class Neural(FromSources, CallbackSupport, Features, Estimator):  # type: ignore
     def _learn_once(self, X: Any, y: Any, sample_weight: Any, classes: Any, *, first: bool) -> None:
         raw = X, y
         X, y = self._check_data(X, y, reset=first, dtypes=FLOATS if first else (self._dtype(),))
-        y = self._check_y(y)
+        y, waited = self._check_y(y), self._waits
         self._check_classes(y, classes, first=first)
-        self._learn(X, y, sample_weight, None, raw=raw, partial=True, first=first)
+        self._learn(X, y, sample_weight, None, raw=raw, partial=True, first=first or waited)
 
     def _reset(self) -> None:
         """Drop what a fit from the start must not find."""
@@ -320,7 +326,8 @@ class Neural(FromSources, CallbackSupport, Features, Estimator):  # type: ignore
                 "Every row to train on has the weight zero, so there is nothing to learn. Give some a positive weight "
                 "(sample_weight, class_weight), or choose the validation rows yourself (X_val)."
             )
-        idle = sample_weight is not None and not np.any(sample_weight)  # rows that weigh nothing are no rows
+        # Rows that weigh nothing are no rows.
+        idle = self._waits or (sample_weight is not None and not np.any(sample_weight))
         if first:
             self._learn_units(X, y, None if idle else sample_weight, partial=partial)
         if given is not None:

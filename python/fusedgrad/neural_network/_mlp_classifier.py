@@ -181,13 +181,14 @@ class MLPClassifier(Scores, ClassifierMixin, Classification, MLP):  # type: igno
     * a warm start does not inherit the idle epochs of the fit before, so it can train for more than one epoch; with
       'invscaling' it goes on with the rate (scikit-learn: one epoch at the first rate); with early stopping it keeps
       the best weights (scikit-learn: those that it has just trained);
-    * `partial_fit` is not there with ``solver='lbfgs'``, for regression too;
+    * `partial_fit` is not there with ``solver='lbfgs'``, for regression too; it takes ``classes='grow'``;
     * losses are exact: scikit-learn cuts probabilities at the precision of the type before their logarithm;
     * 'lbfgs' has a `loss_curve_`;
     * the rows that `early_stopping` keeps aside are the same for two classes that have two rows each or more, and for
       indicator matrices; more classes are stratified, too (scikit-learn: not, so that a rare one can be lost), and a
       class of one row is trained on (scikit-learn: an error, for two classes);
-    * one class alone is an error, as in the linear classifiers (scikit-learn: always predicted);
+    * one class alone is an error, as in the linear classifiers (scikit-learn: always predicted), but for
+      ``classes='grow'``;
     * dates, times and strings are errors (scikit-learn: made numbers, where NumPy can);
     * Ctrl-C raises KeyboardInterrupt when the weights are kept (scikit-learn: a warning);
     * training that diverges raises `fusedgrad.exceptions.DivergedError`, or with a validation set ends with the best
@@ -307,8 +308,9 @@ class MLPClassifier(Scores, ClassifierMixin, Classification, MLP):  # type: igno
             Their class labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
-        classes : array-like of shape (n_classes,), default=None
-            All classes that will ever come; needed in the first call.
+        classes : array-like of shape (n_classes,) or 'grow', default=None
+            All classes that will ever come; needed in the first call. Or 'grow', in any call: from then on, until the
+            next `fit`, labels that are new become classes, see the notes; an array of labels may then add some, too.
 
         Returns
         -------
@@ -317,7 +319,20 @@ class MLPClassifier(Scores, ClassifierMixin, Classification, MLP):  # type: igno
         Raises
         ------
         ValueError
-            As for `fit`; also if `classes` is missing in the first call or changes later, or if y has another label.
+            As for `fit`; also if `classes` is missing in the first call or changes later, or if y has another label
+            (with 'grow': if `classes` lacks one that is known, if some labels are strings and some numbers, or for an
+            indicator matrix).
+
+        Notes
+        -----
+        With ``classes='grow'`` a label that is new gets a unit of the output layer, whose weights and bias start at
+        zero, and so does its part of the optimizer's state. `classes_` stays sorted: the units of known classes move
+        to their new places with the same weights, so that their scores change by training alone. Of two classes the
+        single output s becomes -s/2 and s/2, and the loss the softmax of all: relative to each other they stay as
+        likely as they were. Steps and rates go on. A dict of `class_weight` may name classes that are yet to come.
+
+        Rows of one class alone teach nothing and are not counted: `predict` returns this class, and training starts
+        with the call that brings a second class.
         """
         return self._partial(X, y, sample_weight, classes)
 

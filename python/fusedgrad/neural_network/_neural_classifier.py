@@ -25,6 +25,11 @@ def _has_two_scores(layer: layer_types.Layer) -> bool:
     return isinstance(layer, layer_types.Dense) and layer.units == 2 and layer.activation in (None, "identity")
 
 
+def _has_scores(layer: layer_types.Dense) -> bool:
+    """Whether a layer may be the output layer, for some number of classes."""
+    return layer.activation in (None, "identity") or (layer.activation == "logistic" and layer.units == 1)
+
+
 class NeuralClassifier(Scores, ClassifierMixin, Classification, Layered):  # type: ignore[misc]
     """A classifier that is a network of any layers, trained on the cross-entropy.
 
@@ -247,6 +252,15 @@ class NeuralClassifier(Scores, ClassifierMixin, Classification, Layered):  # typ
         if self._y_kind == "binary" and len(self.classes_) == 2 and last and _has_two_scores(last[0]):
             self._y_kind, self.n_outputs_ = "multiclass", 2
 
+    def _check_may_grow(self, y: Any) -> None:
+        super()._check_may_grow(y)
+        last = (self._given_layers() or (None,))[-1]
+        if isinstance(last, layer_types.Dense) and _has_scores(last):
+            raise ValueError(
+                f"classes='grow' needs an output layer that can have more units, but `layers` ends with {last!r}. "
+                "Leave it out (an output layer is added), or give it an activation if it is a hidden layer."
+            )
+
     def _is_output(self, layer: layer_types.Layer) -> bool:
         if not isinstance(layer, layer_types.Dense) or layer.activation not in (None, "identity", "logistic"):
             return False
@@ -279,8 +293,9 @@ class NeuralClassifier(Scores, ClassifierMixin, Classification, Layered):  # typ
             Their class labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
-        classes : array-like of shape (n_classes,), default=None
-            All classes that will ever come; needed in the first call.
+        classes : array-like of shape (n_classes,) or 'grow', default=None
+            All classes that will ever come; needed in the first call. Or 'grow', in any call: from then on, until the
+            next `fit`, labels that are new become classes, see the notes; an array of labels may then add some, too.
 
         Returns
         -------
@@ -289,7 +304,20 @@ class NeuralClassifier(Scores, ClassifierMixin, Classification, Layered):  # typ
         Raises
         ------
         ValueError
-            As for `fit`; also if `classes` is missing in the first call or changes later, or if y has another label.
+            As for `fit`; also if `classes` is missing in the first call or changes later, or if y has another label
+            (with 'grow': if `classes` lacks one that is known, if some labels are strings and some numbers, or for an
+            indicator matrix, or if `layers` ends with an output layer).
+
+        Notes
+        -----
+        With ``classes='grow'`` a label that is new gets a unit of the output layer, whose weights and bias start at
+        zero, and so does its part of the optimizer's state. `classes_` stays sorted: the units of known classes move
+        to their new places with the same weights, so that their scores change by training alone. Of two classes the
+        single output s becomes -s/2 and s/2, and the loss the softmax of all: relative to each other they stay as
+        likely as they were. Steps and rates go on. A dict of `class_weight` may name classes that are yet to come.
+
+        Rows of one class alone teach nothing and are not counted: `predict` returns this class, and training starts
+        with the call that brings a second class.
         """
         return self._partial(X, y, sample_weight, classes)
 

@@ -13,17 +13,18 @@ from scipy.special import expit, log_expit, log_softmax, xlogy
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from .. import losses
 from .._atomic import shallow_copy
 from .._sources import by_blocks, takes_sources
+from .._training import growing
 from .._training.net import Net
 from .._training.network_records import Goal
 from .._training.streams.survey import Survey
 from .._validation.arrays import numbers_of
 from .._validation.weights import balanced_weights
 from ..layers import Dense
+from ._classes import Classes
 from ._scaling import target_units
 
 if TYPE_CHECKING:
@@ -40,54 +41,14 @@ def _softmax(raw: Any) -> Any:
     return share
 
 
-class Classification:
+class Classification(Classes):
     """Labels of two classes, of several, or several labels a row (an indicator matrix)."""
 
-    classes_: Any
-    n_outputs_: int
-    _y_kind: str  # "binary", "multiclass" or "multilabel"
     _sparse_y: bool  # whether labels come as a sparse matrix
     label_smoothing: float
     class_weight: Any
     _fit: Callable[..., Any]
     _raw: Callable[..., Any]
-
-    def _learn_targets(self, y: Any, classes: Any = None) -> None:
-        """Learn which classes there are: those of y, or those given."""
-        if classes is not None and not _kind(y).startswith("multilabel"):
-            y = np.asarray(classes)
-            if y.dtype.kind == "f" and not np.isfinite(y).all():
-                raise ValueError(f"classes contains NaN or infinity: {y}. Classes must be labels of y.")
-        kind = _kind(y)
-        self.classes_ = np.arange(y.shape[1]) if kind == "multilabel" else unique_labels(y)
-        if kind != "multilabel" and len(self.classes_) < 2:
-            raise ValueError(f"The number of classes has to be greater than one; got {len(self.classes_)} class")
-        self._y_kind = "multilabel" if kind == "multilabel" else "multiclass" if len(self.classes_) > 2 else "binary"
-        self.n_outputs_ = 1 if self._y_kind == "binary" else len(self.classes_)
-
-    def _check_same_classes(self, y: Any) -> None:
-        before = self.classes_
-        after = np.arange(y.shape[1]) if y.ndim == 2 else np.unique(y)
-        if set(after) != set(before):
-            raise ValueError(
-                "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously "
-                f"got {before}, `y` has {after}"
-            )
-
-    def _check_classes(self, y: Any, classes: Any, *, first: bool) -> None:
-        known = self.__dict__.get("classes_")
-        if known is None:
-            if classes is None:
-                raise ValueError("classes must be passed on the first call to partial_fit.")
-            self._learn_targets(y, classes)
-        elif classes is not None and not np.array_equal(np.unique(np.asarray(classes)), known):
-            raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known!r}")
-
-    def _unknown_labels(self, y: Any, name: str = "y") -> str:
-        return (
-            f"`{name}` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. '{name}' has "
-            f"{unique_labels(y)}."
-        )
 
     def _goal(self, y: Any, dtype: Any, name: str = "y") -> Goal:
         """The targets of rows with labels y."""
@@ -114,14 +75,6 @@ class Classification:
         if smoothing:
             values = values * (1 - smoothing) + smoothing / 2
         return Goal(np.ascontiguousarray(values), self.n_outputs_, "log_loss")
-
-    def _codes(self, y: Any, name: str) -> Any:
-        if y.ndim != 1:
-            raise ValueError(f"{name} has shape {y.shape}, but the model was made for one label a row.")
-        found = np.minimum(np.searchsorted(self.classes_, y), len(self.classes_) - 1)
-        if not np.array_equal(self.classes_[found], y):
-            raise ValueError(self._unknown_labels(y, name))
-        return found
 
     def _weights_of(self, y: Any, sample_weight: Any, dtype: Any) -> Any:
         """Sample weights times class weights."""
@@ -165,6 +118,8 @@ class Classification:
         if self._y_kind != "multilabel":
             if isinstance(given, list):
                 raise ValueError(f"class_weight must be a dict or 'balanced' for one label a row; got {given!r}.")
+            if self._grows and isinstance(given, dict):
+                given = growing.weights_of_known(self.classes_, given)
             return [(self._codes(y, "y"), self.classes_, given)]
         if isinstance(given, dict) or (isinstance(given, list) and len(given) != self.n_outputs_):
             raise ValueError(
@@ -193,12 +148,16 @@ class Classification:
 
     def _probabilities(self, raw: Any) -> Any:
         """Of each class, or of each label."""
+        if self._waits:
+            return np.ones_like(raw)
         if self._y_kind == "multiclass":
             return _softmax(raw)
         positive = expit(raw)
         return positive if self._y_kind == "multilabel" else np.hstack([1 - positive, positive])
 
     def _labels(self, raw: Any) -> Any:
+        if self._waits:
+            return np.repeat(self.classes_, len(raw))
         if self._y_kind == "multilabel":
             return (raw > 0).astype(int)
         if self._y_kind == "multiclass":
@@ -316,16 +275,6 @@ class Classification:
         """
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
-
-
-def _kind(y: Any) -> str:
-    check_classification_targets(y)
-    kind = type_of_target(y)
-    if kind.startswith("multiclass-multi"):
-        raise ValueError(
-            "y has several columns of classes; only indicator matrices (0 and 1) may have several columns."
-        )
-    return "multilabel" if kind.startswith("multilabel") else kind
 
 
 class Regression:
