@@ -152,7 +152,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
 
     def _check_lazy(self) -> None:
         rule = self._optimizer()
-        if not getattr(rule, "lazy", False):
+        if not isinstance(rule, optimizers.Optimizer) or not rule.lazy:
             return
         others = {"average": self.average, "clip_norm of the optimizer": rule.clip_norm}
         for name, value in others.items():
