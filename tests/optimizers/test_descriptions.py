@@ -82,7 +82,7 @@ def test_signature(kind):
     parameters = inspect.signature(kind).parameters
     assert next(iter(parameters)) == "learning_rate"
     only = [name for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
-    assert only == ["weight_decay", "clip_value", "clip_norm"]
+    assert only == ["weight_decay", "clip_value", "clip_norm", "lazy"]
 
 
 @every_class

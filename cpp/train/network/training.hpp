@@ -97,13 +97,7 @@ private:
         const bool sparse_input = X_->sparse() && net.takes_sparse();
         for (Index k = 0; k < net.nodes(); ++k) net.layer(k).prepare(batch_, k == 0 && sparse_input);
         const double first_entries = sparse_input ? mean_length() / double(net.size_of(0)) : 1.0;
-        return {net, batch_, sparse_input, first_entries, recipe_.clip_norm != no_limit, lets_stand(flat)};
-    }
-    // Whether parameters that a batch does not touch stand still: where that is asked for, and where they would anyway.
-    bool lets_stand(const Flat<T>& flat) const {
-        if (recipe_.lazy) return true;
-        const auto updater = make_updater<T>(recipe_.rule);
-        return !flat.average && recipe_.penalty.none() && updater->can_wait() && !updater->needs_equal_rates();
+        return {net, batch_, sparse_input, first_entries, recipe_.clip_norm != no_limit, recipe_.lazy};
     }
     double mean_length() const {
         const Index rows = std::min<Index>(X_->rows, 1024);
