@@ -173,7 +173,7 @@ def speed(folder: Path, rows: int) -> list[Row]:
     if vowpal_wabbit.VERSION is not None:
         found.append(compare("cache", mapped, lambda: vowpal_epoch(X, y), "Vowpal Wabbit over its cache", 1 / 5))
     if river is not None:
-        found.append(compare("Parquet", streamed, lambda: river_epoch(X, y), "river, a row at a time", 1 / 100))
+        found.append(compare("memory", in_memory, lambda: river_epoch(X, y), "river, a row at a time", 1 / 100))
     return found + lazy()
 
 

@@ -129,8 +129,8 @@ private:
             if (!block.alone()) add(block.W, block.width);
             for (Index m = 0; m < block.size(); ++m) {
                 const auto& flat = this->blocks().model_of(block, m).flat;
-                for (const T* array : {flat.w, flat.slot[0], flat.slot[1], flat.slot[2]})
-                    add(array, this->blocks().width);
+                const T* const arrays[] = {flat.w, flat.slot[0], flat.slot[1], flat.slot[2], flat.unit, flat.pull};
+                for (const T* const array : arrays) add(array, this->blocks().width);
             }
         });
         if (near_.size() > 16) near_.clear();  // more than are fetched at once
