@@ -1,6 +1,6 @@
-"""Train on a Parquet file of 2 GB within a bounded memory, be killed on the way, and go on with the same bits.
+"""Train on a Parquet file of 3 GB within a bounded memory, be killed on the way, and go on with the same bits.
 
-python examples/larger_than_memory.py              # makes rows.parquet here (2 GB, two minutes), if it is not there
+python examples/larger_than_memory.py              # makes rows.parquet here (3 GB, a minute), if it is not there
 python examples/larger_than_memory.py OTHER.parquet
 python examples/larger_than_memory.py --quick      # 20 MB, to see that it runs
 
