@@ -14,6 +14,10 @@ from ..optimizers import Optimizer
 from .records import LinearState, Seen
 
 GROW = "grow"
+NO_CLASSES = (
+    "classes must be passed on the first call to partial_fit: all labels that will come, or 'grow' if they are not "
+    "known."
+)
 
 Array = NDArray[Any]
 
@@ -70,7 +74,12 @@ def union(known: Array, y: Array) -> Array:
     return np.union1d(known, unknown)
 
 
-def is_superset(labels: Array, known: Array) -> bool:
+def may_be_given(labels: Array, known: Array | None, *, grows: bool) -> bool:
+    """Whether `classes` may be these labels: the known classes; or, where there may come others, these and more."""
+    if known is None:
+        return True
+    if not grows:
+        return np.array_equal(labels, known)
     return _are_words(labels) == _are_words(known) and bool(np.isin(known, labels).all())
 
 

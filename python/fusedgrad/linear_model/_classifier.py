@@ -463,10 +463,7 @@ class SGDClassifier(Scores, ClassifierMixin, WithPath, Supervised):  # type: ign
                 "Pass the resulting weights as the class_weight parameter."
             )
         if first and classes is None:
-            raise ValueError(
-                "classes must be passed on the first call to partial_fit: all labels that will come, or 'grow' if they "
-                "are not known."
-            )
+            raise ValueError(growing.NO_CLASSES)
         model, raw = shallow_copy(self), (X, y)
         if growing.is_asked(classes):
             model._grows, classes = True, None
@@ -491,7 +488,7 @@ class SGDClassifier(Scores, ClassifierMixin, WithPath, Supervised):  # type: ign
     def _listed(self, classes: Any) -> Any:
         """The labels of the argument `classes`, if they may be the classes."""
         labels, known = growing.labels_of(classes), self.__dict__.get("classes_")
-        if known is None or (growing.is_superset(labels, known) if self._grows else np.array_equal(labels, known)):
+        if growing.may_be_given(labels, known, grows=self._grows):
             return labels
         raise ValueError(f"`classes={labels!r}` is not the same as on last call to partial_fit, was: {known!r}")
 

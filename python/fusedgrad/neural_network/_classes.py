@@ -57,17 +57,10 @@ class Classes:
         if growing.is_asked(classes):
             self._grows, classes = True, None
         elif known is None and classes is None:
-            raise ValueError(
-                "classes must be passed on the first call to partial_fit: all labels that will come, or 'grow' if they "
-                "are not known."
-            )
+            raise ValueError(growing.NO_CLASSES)
         listed = None if classes is None else growing.labels_of(classes)
-        if known is not None and listed is not None:
-            fits = growing.is_superset(listed, known) if self._grows else np.array_equal(listed, known)
-            if not fits:
-                raise ValueError(
-                    f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known!r}"
-                )
+        if listed is not None and not growing.may_be_given(listed, known, grows=self._grows):
+            raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known!r}")
         if self._grows:
             self._meet(y, listed)
         elif known is None:
