@@ -265,8 +265,8 @@ class Training:
                 self._saved.insert(0, [np.empty_like(array) for array in self._arrays])
             else:
                 self._saved.reverse()
-            for copy, array in zip(self._saved[0], self._arrays, strict=True):
-                np.copyto(copy, array)
+            for saved, array in zip(self._saved[0], self._arrays, strict=True):
+                np.copyto(saved, array)
             self._saved_at = len(self.curve)
         return self._saved[0]
 
