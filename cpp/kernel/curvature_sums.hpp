@@ -172,22 +172,14 @@ void gram(const View& X, const WeightedRows& of, std::span<const std::uint32_t> 
     std::vector<std::int32_t> place(View::dense ? 0 : std::size_t(X.cols()), -1);
     for (std::size_t k = 0; !View::dense && k < features.size(); ++k) place[features[k]] = std::int32_t(k);
     static TeamSize::Memory sizes;
-    if constexpr (!View::dense) {
-        // A product of a row's entries takes as long as some twenty of a product of matrices.
-        const double products = X.mean_length() * X.mean_length();
-        if (20.0 * products < double(n) * double(n)) {
-            const double seconds = 1e-9 * double(rows) * products;
-            detail::sum_by_chunks(
-                sizes, rows, n * n, rows / 512, seconds, threads, out,
-                [&](Index begin, Index end, double* sum) { detail::add_products(X, of, begin, end, place, n, sum); });
-            Eigen::Map<Eigen::MatrixXd> H(out, n, n);
-            H.template triangularView<Eigen::StrictlyUpper>() = H.transpose();
-            return;
-        }
-    }
-    const double seconds = 1e-10 * double(rows) * double(n) * double(n);
+    // A product of two entries of a sparse row takes as long as some twenty of a product of matrices.
+    const double all = double(n) * double(n), entries = X.mean_length() * X.mean_length();
+    const bool by_entries = !View::dense && 20.0 * entries < all;
+    const double seconds = double(rows) * (by_entries ? 1e-9 * entries : 1e-10 * all);
     detail::sum_by_chunks(
         sizes, rows, n * n, rows / 512, seconds, threads, out, [&](Index begin, Index end, double* sum) {
+            if constexpr (!View::dense)
+                if (by_entries) return detail::add_products(X, of, begin, end, place, n, sum);
             RowMajor<T> A(std::min(block, end - begin), n);
             Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic> near(n, n);
             Eigen::Map<Eigen::MatrixXd> far(sum, n, n);

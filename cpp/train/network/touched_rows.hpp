@@ -33,7 +33,7 @@ public:
     void gather(const NetworkStep& step, const MemberMemory<T>& own, std::size_t t) {
         const PlannedTile& tile = plan_.tiles[t];
         const auto& layer = network_.layer(tile.node);
-        const SparseRow<T>* const sparse = tile.node == 0 && plan_.sparse_input ? memory_.sparse.data() : nullptr;
+        const SparseRow<T>* const sparse = memory_.sparse_rows(tile.node);
         const Rows rows{0, step.pass.rows};
         const T* const x = own.value(tile.node);
         sets_[t].clear();

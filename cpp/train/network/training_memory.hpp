@@ -103,6 +103,9 @@ struct BatchMemory {
         if (plan.keeps_gradient || plan.touches_some) gradient = Buffer<T>(trained);
     }
 
+    // Those that are the input of a node; null: its input is dense.
+    const SparseRow<T>* sparse_rows(Index node) const { return node == 0 && !sparse.empty() ? sparse.data() : nullptr; }
+
     BatchArrays<T> values, slopes;
     // By row.
     Buffer<T> margins;  // (rows, width)
@@ -144,9 +147,8 @@ public:
 
 private:
     void add_up(const NetworkStep& step, const MemberMemory<T>& own, Rows rows, const PlannedTile& tile, T* g) const {
-        const SparseRow<T>* const sparse = tile.node == 0 && plan_.sparse_input ? memory_.sparse.data() : nullptr;
-        network_.layer(tile.node).gradient(step.pass, rows, tile.number, own.value(tile.node), sparse,
-                                           own.slope(tile.node + 1), g);
+        network_.layer(tile.node).gradient(step.pass, rows, tile.number, own.value(tile.node),
+                                           memory_.sparse_rows(tile.node), own.slope(tile.node + 1), g);
     }
 
     const Network<T>& network_;

@@ -28,9 +28,8 @@ struct PlannedTile {
     bool penalised;
     double work;        // multiply-adds a row
     Index rows_summed;  // rows that are added up in the type of the data
-    Index touched =
-        0;            // numbers of a row of its array, if the rule is lazy and moves those rows alone that are touched
-    Index part = -1;  // where it lies in the gradient of a block of rows, if it is made by blocks
+    Index touched = 0;  // numbers of a row of its array, if a lazy rule moves touched rows alone
+    Index part = -1;    // where it lies in the gradient of a block of rows, if it is made by blocks
 };
 
 // Layers begin, ..., end - 1, which rows go through at once, forward or back: in blocks, and in blocks some rows at a
