@@ -182,6 +182,26 @@ public:
     virtual void slacks(int threads, double* losses, double* slacks) = 0;
 };
 
+struct AscentTask {
+    PassTask pass;            // of one model, no softmax; X is sparse
+    double strength = 0.0;    // of the L2 penalty
+    double square = 0.0;      // of the column of the intercept
+    std::vector<double> way;  // (columns,)
+};
+
+// See train/curvature/dual_ascent.hpp.
+class DualAscent {
+public:
+    virtual ~DualAscent() = default;
+    virtual Index rows() const = 0;
+    virtual Index columns() const = 0;
+    // What the dual has risen by, about; negative if the callback has called it off.
+    virtual double epoch(std::uint64_t seed, int threads, Callback callback) = 0;
+    virtual void read(double* slopes, double* W) const = 0;
+    virtual void write(const double* slopes, const double* W) = 0;
+    virtual bool gap(int threads, Callback callback, double* losses, double* gaps) const = 0;
+};
+
 // A positive definite matrix, factored.
 class Factor {
 public:
@@ -324,6 +344,7 @@ public:
     virtual std::unique_ptr<SequentialFit> sequential_fit(const SequentialTask& task) const = 0;
     virtual std::unique_ptr<MiniBatchFit> minibatch_fit(const MiniBatchTask& task) const = 0;
     virtual std::unique_ptr<RowPass> row_pass(const PassTask& task) const = 0;
+    virtual std::unique_ptr<DualAscent> dual_ascent(const AscentTask& task) const = 0;
     virtual std::unique_ptr<Factor> factor(const double* H, Index size) const = 0;
     // See kernel/curvature_sums.hpp.
     virtual void gram(const Matrix& X, const RowsTask& task, std::span<const std::uint32_t> features, int threads,

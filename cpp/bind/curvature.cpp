@@ -1,4 +1,4 @@
-// RowPass: passes over borrowed rows; Factor, and what it is made of.
+// RowPass and DualAscent: passes over borrowed rows; Factor, and what it is made of.
 #include "bind/tasks.hpp"
 
 namespace fg {
@@ -26,6 +26,12 @@ PassTask pass_task_of(const py::dict& a) {
     task.centre = optional_data_of<double>(a["centre"], task.X.cols, "centre");
     require(!task.centre || task.X.index_bytes == 0, "centre: sparse rows have none");
     return task;
+}
+
+const double* positive(const py::array& way, Index size) {
+    const double* const first = data_of<double>(way, size, "way");
+    for (Index k = 0; k < size; ++k) require(first[k] > 0.0, "way: expected numbers above 0");
+    return first;
 }
 
 // Keeps the arrays alive for as long as the pass points into them.
@@ -86,9 +92,7 @@ public:
 
     void average_over(const py::object& way) {
         one_at_a_time_.run([&] {
-            const double* const far = way.is_none() ? nullptr : way_of(py::cast<py::array>(way));
-            for (Index k = 0; far && k < pass_->columns(); ++k) require(far[k] > 0.0, "way: expected numbers above 0");
-            pass_->average_over(far);
+            pass_->average_over(way.is_none() ? nullptr : positive(py::cast<py::array>(way), pass_->columns()));
         });
     }
 
@@ -112,6 +116,74 @@ private:
     Index features_ = 0;
     Dtype dtype_ = Dtype::float64;
     bool multinomial_ = false;
+    std::atomic<bool> stopped_{false};
+    OneAtATime one_at_a_time_;
+};
+
+// Keeps the arrays alive, as a pass does.
+class DualAscentOfArrays {
+public:
+    DualAscentOfArrays(const py::array& way, double strength, double square, const py::kwargs& arrays)
+        : arrays_(arrays) {
+        AscentTask task{pass_task_of(arrays), strength, square, {}};
+        require(strength > 0.0, "strength: expected a number above 0");
+        require(square >= 0.0, "square: expected a number of at least 0");
+        const double* const first = positive(way, way.size());
+        task.way.assign(first, first + way.size());
+        features_ = task.pass.X.cols;
+        ascent_ = engine().dual_ascent(task);
+    }
+
+    void stop() { stopped_ = true; }
+
+    py::object epoch(std::uint64_t seed, int threads) {
+        return one_at_a_time_.run([&]() -> py::object {
+            bool interrupted = false;
+            double risen = 0.0;
+            {
+                WithoutGil unlocked;
+                risen = ascent_->epoch(seed, threads, check_signals(unlocked, interrupted, &stopped_));
+            }
+            raise_unless_interrupt(interrupted);
+            if (risen < 0.0) return py::none();
+            return py::float_(risen);
+        });
+    }
+
+    py::tuple read() {
+        return one_at_a_time_.run([&] {
+            Doubles slopes(py::array::ShapeContainer{ascent_->rows(), ascent_->columns()});
+            Doubles W(py::array::ShapeContainer{features_ + 1, ascent_->columns()});
+            ascent_->read(slopes.mutable_data(), W.mutable_data());
+            return py::make_tuple(slopes, W);
+        });
+    }
+
+    py::object gap(int threads) {
+        return one_at_a_time_.run([&]() -> py::object {
+            bool interrupted = false, complete = false;
+            double losses = 0.0, gaps = 0.0;
+            {
+                WithoutGil unlocked;
+                complete = ascent_->gap(threads, check_signals(unlocked, interrupted, &stopped_), &losses, &gaps);
+            }
+            raise_unless_interrupt(interrupted);
+            if (!complete) return py::none();
+            return py::make_tuple(losses, gaps);
+        });
+    }
+
+    void write(const py::array& slopes, const py::array& W) {
+        one_at_a_time_.run([&] {
+            ascent_->write(data_of<double>(slopes, ascent_->rows() * ascent_->columns(), "slopes"),
+                           data_of<double>(W, (features_ + 1) * ascent_->columns(), "W"));
+        });
+    }
+
+private:
+    py::dict arrays_;
+    std::unique_ptr<DualAscent> ascent_;
+    Index features_ = 0;
     std::atomic<bool> stopped_{false};
     OneAtATime one_at_a_time_;
 };
@@ -267,6 +339,18 @@ void bind_curvature(py::module_& m) {
         .def("slacks", &RowPassOfArrays::slacks, py::arg("threads"),
              "(losses themselves, slacks of their averages), sums over the rows at the last margins.")
         .def("stop", &RowPassOfArrays::stop, "Break off the pass that another thread is in, and all that may follow.");
+    py::class_<DualAscentOfArrays>(m, "DualAscent",
+                                   "Stochastic dual coordinate ascent; see cpp/train/curvature/dual_ascent.hpp.")
+        .def(py::init<const py::array&, double, double, const py::kwargs&>(), py::arg("way"), py::arg("strength"),
+             py::arg("square"))
+        .def("epoch", &DualAscentOfArrays::epoch, py::arg("seed"), py::arg("threads"),
+             "Sum over the rows of what the dual has risen by, about; None: broken off.")
+        .def("read", &DualAscentOfArrays::read, "(slopes (rows, columns), W (features + 1, columns)).")
+        .def("write", &DualAscentOfArrays::write, py::arg("slopes"), py::arg("W"), "What `read` returned, or a start.")
+        .def("gap", &DualAscentOfArrays::gap, py::arg("threads"),
+             "Of losses with kinks: sums over the rows of losses, and of what they and their conjugates at the slopes "
+             "exceed slope * margin by; None: broken off.")
+        .def("stop", &DualAscentOfArrays::stop, "Break off the epoch that another thread is in, and all others.");
     py::class_<FactorOfArray>(m, "Factor", "The Cholesky factor of a matrix.")
         .def(py::init<const py::array&>(), py::arg("H"))
         .def_property_readonly("positive", &FactorOfArray::positive)

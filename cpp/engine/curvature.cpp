@@ -6,28 +6,32 @@
 #include "engine/targets.hpp"
 #include "kernel/curvature_sums.hpp"
 #include "kernel/descent.hpp"
+#include "train/curvature/dual_ascent.hpp"
 #include "train/curvature/pass.hpp"
 
 namespace fg {
 
 namespace {
 
+template <class T, class View>
+PassRecipe<T> recipe_of(const View& X, const PassTask& task) {
+    for (const auto row : task.listed) require(Index(row) < X.rows(), "rows: a number is out of range");
+    require(!task.models.empty(), "models: there is none");
+    require(!task.multinomial || task.models.size() == 1, "models: a softmax is one");
+    const auto goals = goals_of<T>(task.targets, X.rows());
+    PassRecipe<T> recipe{task.loss, task.multinomial, {}, task.listed, task.centre};
+    for (const auto& weights : task.models) {
+        recipe.goals.push_back(goals);
+        weigh(recipe.goals.back(), weights);
+    }
+    return recipe;
+}
+
 template <class T>
 class RowPassOf final : public RowPass {
 public:
     template <class View>
-    RowPassOf(const View& X, const PassTask& task) {
-        for (const auto row : task.listed) require(Index(row) < X.rows(), "rows: a number is out of range");
-        require(!task.models.empty(), "models: there is none");
-        require(!task.multinomial || task.models.size() == 1, "models: a softmax is one");
-        const auto goals = goals_of<T>(task.targets, X.rows());
-        PassRecipe<T> recipe{task.loss, task.multinomial, {}, task.listed, task.centre};
-        for (const auto& weights : task.models) {
-            recipe.goals.push_back(goals);
-            weigh(recipe.goals.back(), weights);
-        }
-        pass_ = make_pass(X, task.sorted, std::move(recipe));
-    }
+    RowPassOf(const View& X, const PassTask& task) : pass_(make_pass(X, task.sorted, recipe_of<T>(X, task))) {}
 
     Index rows() const override { return pass_->rows(); }
     Index columns() const override { return pass_->columns(); }
@@ -45,6 +49,35 @@ public:
 
 private:
     std::unique_ptr<Pass<T>> pass_;
+};
+
+template <class T>
+class DualAscentOf final : public DualAscent {
+public:
+    template <class View>
+    DualAscentOf(const View& X, const AscentTask& task) {
+        auto recipe = recipe_of<T>(X, task.pass);
+        require(!task.pass.multinomial && recipe.goals.size() == 1, "models: expected one, without a softmax");
+        rows_ = recipe.listed.empty() ? X.rows() : Index(recipe.listed.size());
+        columns_ = recipe.goals[0].outputs;
+        require(Index(task.way.size()) == columns_, "way: expected one number an output");
+        ascent_ = make_ascent(X, std::move(recipe), {task.strength, task.square, task.way});
+    }
+
+    Index rows() const override { return rows_; }
+    Index columns() const override { return columns_; }
+    double epoch(std::uint64_t seed, int threads, Callback callback) override {
+        return ascent_->epoch(seed, threads, std::move(callback));
+    }
+    void read(double* slopes, double* W) const override { ascent_->read(slopes, W); }
+    void write(const double* slopes, const double* W) override { ascent_->write(slopes, W); }
+    bool gap(int threads, Callback callback, double* losses, double* gaps) const override {
+        return ascent_->gap(threads, std::move(callback), losses, gaps);
+    }
+
+private:
+    Index rows_ = 0, columns_ = 0;
+    std::unique_ptr<Ascent<T>> ascent_;
 };
 
 class FactorOf final : public Factor {
@@ -72,6 +105,12 @@ Model model_of(const DescentTask& task) {
 std::unique_ptr<RowPass> KernelEngine::row_pass(const PassTask& task) const {
     return with_view(task.X, [&]<class View>(const View& X) -> std::unique_ptr<RowPass> {
         return std::make_unique<RowPassOf<typename View::Scalar>>(X, task);
+    });
+}
+
+std::unique_ptr<DualAscent> KernelEngine::dual_ascent(const AscentTask& task) const {
+    return with_view(task.pass.X, [&]<class View>(const View& X) -> std::unique_ptr<DualAscent> {
+        return std::make_unique<DualAscentOf<typename View::Scalar>>(X, task);
     });
 }
 

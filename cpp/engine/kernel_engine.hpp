@@ -34,6 +34,7 @@ public:
 
     // curvature.cpp
     std::unique_ptr<RowPass> row_pass(const PassTask& task) const override;
+    std::unique_ptr<DualAscent> dual_ascent(const AscentTask& task) const override;
     std::unique_ptr<Factor> factor(const double* H, Index size) const override;
     void gram(const Matrix& X, const RowsTask& task, std::span<const std::uint32_t> features, int threads,
               double* out) const override;

@@ -7,6 +7,9 @@
 // the slack. (Beck & Teboulle, "Smoothing and first order methods", SIAM J. Optimization 2012.)
 #pragma once
 
+#include <algorithm>
+#include <iterator>
+#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -26,6 +29,14 @@ public:
     // For the margins P of all models: losses[m] grows by the m-th model's weight * loss, without averages, slacks[m]
     // by its weight * slack.
     virtual void slacks(const std::uint32_t* rows, Index count, const T* P, double* losses, double* slacks) const = 0;
+
+    // Of a model alone, without averages; s are weighted slopes, one an output of the row, between those to the left of
+    // its kinks and to their right.
+    //
+    // s becomes what a step leads to whose margins fall by q for each unit by which s rises: one of the slopes there.
+    virtual void step(std::uint32_t row, const T* margins, double q, double* s) const = 0;
+    // The loss, and by how much it and its conjugate at s exceed s * margin (Fenchel & Young: not below zero).
+    virtual std::pair<double, double> gap(std::uint32_t row, const T* margins, const double* s) const = 0;
 };
 
 // One model after the other.
@@ -67,6 +78,32 @@ public:
             losses[m] += double(fg::sum(loss));
             slacks[m] += double(fg::sum(slack));
         });
+    }
+
+    void step(std::uint32_t row, const T* margins, double q, double* s) const override {
+        each_output(row, margins, [&](Index k, double weight, double z, double middle, const auto& places, T) {
+            double low = weight * (middle - 0.5 * Loss::jump * double(std::size(places))), to = low;
+            for (const T& place : places) {
+                const double high = low + weight * Loss::jump;
+                to = q > 0.0 ? s[k] + (z - double(place)) / q : z < double(place) ? low : high;
+                to = std::clamp(to, low, high);
+                if (to < high) break;
+                low = high;
+            }
+            s[k] = to;
+        });
+    }
+
+    std::pair<double, double> gap(std::uint32_t row, const T* margins, const double* s) const override {
+        double losses = 0.0, gaps = 0.0;
+        each_output(row, margins, [&](Index k, double weight, double z, double, const auto& places, T y) {
+            const auto loss = [&](double p) { return weight * double(loss_.template at<T>(y, T(p)).value); };
+            double conjugate = -std::numeric_limits<double>::infinity();  // a line between kinks: highest at one
+            for (const T& place : places) conjugate = std::max(conjugate, s[k] * double(place) - loss(double(place)));
+            losses += loss(z);
+            gaps += std::max(0.0, loss(z) + conjugate - s[k] * z);
+        });
+        return {losses, gaps};
     }
 
 private:
@@ -120,6 +157,20 @@ private:
                     for (Index j = 0; j < some; ++j) std::copy_n(at.p + j * n, outputs, from + j * width_);
                 }
             }
+    }
+
+    // Calls work(output, weight, margin, middle slope, kinks, target) for the outputs of a row.
+    template <class Work>
+    void each_output(std::uint32_t row, const T* margins, const Work& work) const {
+        Block at;
+        for (Index first = 0; first < outputs_; first += most) {
+            const Index n = std::min(most, own_width_ - first), outputs = std::min(n, outputs_ - first);
+            load_block(0, &row, 1, first, n, outputs, margins + first, at);
+            for (Index k = 0; k < outputs; ++k) {
+                const auto [middle, places] = loss_.template kinks<T>(at.y[k]);
+                work(first + k, double(at.weight[k]), double(at.p[k]), double(middle), places, at.y[k]);
+            }
+        }
     }
 
     void load_block(std::size_t m, const std::uint32_t* rows, Index count, Index first, Index n, Index outputs,

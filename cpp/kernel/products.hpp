@@ -365,6 +365,25 @@ struct PartOf {
     }
 };
 
+// p (columns,) = x W, of W's rows of `stride` numbers.
+template <int N, class T, class I, class A>
+FG_INLINE void row_margins(const CsrRow<T, I>& row, const A* FG_RESTRICT W, Index stride, Index columns,
+                           T* FG_RESTRICT p) {
+    for (Index c = 0; c < columns; c += N) {
+        Pack<T, N> s[4];
+        clear(s);
+        const auto add = [&](Pack<T, N>& sum, Index k) FG_INLINED {
+            const Pack<T, N> w = load_as<N, T>(W + Index(row.index[k]) * stride + c);
+            sum = multiply_add<Pack<T, N>>(all<Pack<T, N>>(row.x[k]), w, sum);
+        };
+        Index k = 0;
+        for (; k + 4 <= row.n; k += 4)
+            for (int q = 0; q < 4; ++q) add(s[q], k + q);
+        for (; k < row.n; ++k) add(s[0], k);
+        store<N>(p + c, (s[0] + s[1]) + (s[2] + s[3]));
+    }
+}
+
 // P (count, width) = X W; rows[0..known) may be asked for ahead. W may be of type double where X is of type float.
 template <int N, class T, class I, class A>
 void margins(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, Index known, const A* FG_RESTRICT W,
@@ -375,20 +394,7 @@ void margins(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, Inde
             X.prefetch_place(rows[i + 2 * lead]);
             X.prefetch(rows[i + lead]);
         }
-        const auto row = X.sample(rows[i]);
-        for (Index c = 0; c < width; c += N) {
-            Pack<T, N> s[4];
-            clear(s);
-            const auto add = [&](Pack<T, N>& sum, Index k) FG_INLINED {
-                const Pack<T, N> w = load_as<N, T>(W + Index(row.index[k]) * width + c);
-                sum = multiply_add<Pack<T, N>>(all<Pack<T, N>>(row.x[k]), w, sum);
-            };
-            Index k = 0;
-            for (; k + 4 <= row.n; k += 4)
-                for (int q = 0; q < 4; ++q) add(s[q], k + q);
-            for (; k < row.n; ++k) add(s[0], k);
-            store<N>(P + i * width + c, (s[0] + s[1]) + (s[2] + s[3]));
-        }
+        row_margins<N>(X.sample(rows[i]), W, width, width, P + i * width);
     }
 }
 

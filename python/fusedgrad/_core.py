@@ -2,6 +2,7 @@
 
 # ruff: noqa: F401
 from ._bindings import (
+    DualAscent,
     Factor,
     MiniBatch,
     Network,

@@ -17,6 +17,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from ..checkpoints import assert_same_fit
+from ..wide_text import text
 
 pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 has callbacks")
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
@@ -102,6 +103,15 @@ CASES = {
     "wide, kinks": (SGDRegressor("quantile", alpha=1e-3, max_iter=15, **SOLVED), 300, 40, {}),
     "wide, l1, kinks": (SGDClassifier("hinge", penalty="l1", alpha=1e-2, **{**SOLVED, "max_iter": 12}), 200, 40, {}),
 }
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "squared_hinge", "hinge"])
+def test_every_checkpoint_of_dual_ascent_and_what_follows_goes_on(loss, tmp_path, written):
+    X, raw = text()
+    given = {**SOLVED, "tol": 1e-10 if loss == "hinge" else 1e-13}
+    states = check_every_checkpoint(SGDClassifier(loss, alpha=1e-5, **given), X, raw > 0, tmp_path, written)
+    assert len(states) > 1
+    assert states[0]["solver"]["dual"] is not None
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -78,6 +78,11 @@ class Auto(Solver):
     the Hessian and the penalty together (proximal Newton); beyond 1,000 columns X is copied, by columns. Losses with
     kinks ('hinge', 'absolute_error', 'quantile', ...) are means over a way to both sides, which shrinks to nothing.
 
+    Sparse rows of more than 1,000 columns, fewer than two of them a column, begin by dual coordinate ascent, a row at a
+    time (Shalev-Shwartz & Zhang, "Stochastic dual coordinate ascent methods for regularized loss minimization", JMLR
+    2013); steps on all rows follow where that is slow. It is for a penalty of L2 alone, and keeps a number in float64
+    for each row and output.
+
     Examples
     --------
     >>> from sklearn.datasets import load_breast_cancer

@@ -20,6 +20,7 @@ from ..records import LinearWeights, Result, Task
 from ..resuming import Resumable
 from ..snapshots import plain_of, set_plain
 from ..stopping import CONVERGED, DIVERGED, EARLY_STOPPING, INTERRUPTED, MAX_ITER, RUNNING, STALLED, Stopping
+from .ascent import Ascent, KinkedAscent, suits
 from .descent import Descent
 from .kinks import Kinked
 from .passes import Data
@@ -132,6 +133,8 @@ class Fit:
             (True, True): Smoothed,
         }
         kind = kinds[self.data.kinked, composite]
+        if settings.factors and not warm and not composite and suits(self.data):
+            kind = KinkedAscent if self.data.kinked else Ascent
         return kind(self.data, self._initial(), settings, tol, warm=warm, small=small, floor=floor)
 
     def _initial(self) -> Floats:

@@ -107,21 +107,29 @@ class Data:
         return self.rows[((np.arange(m) + drawn) * (self.n / m)).astype(np.intp).clip(max=self.n - 1)]
 
     def row_pass(self, rows: NDArray[Any]) -> Any:
+        return _core.RowPass(**self._arrays(rows))
+
+    def dual_ascent(self, square: float) -> Any:
+        """Over all rows; `square` is that of the column of the intercepts."""
+        return _core.DualAscent(self.way, self.alpha, square, **self._arrays(self.rows))
+
+    def _arrays(self, rows: NDArray[Any]) -> dict[str, Any]:
+        """What the core is to know of some rows."""
         problem, task = self.problem, self.problem.task
-        return _core.RowPass(
-            X=self.core_X,
-            sorted=not self.sparse or bool(task.X.has_sorted_indices),
-            rows=None if len(rows) == task.X.shape[0] else rows,
-            y=task.y,
-            coded=task.labels[0] >= 0,
-            outputs=self.outputs,
-            loss=task.objective.loss,
-            loss_parameters=task.objective.loss_parameters,
-            multinomial=self.multinomial,
-            centre=self.frame.centre,
-            threads=self.threads,
-            models=[{"side_weight": problem.side_weight.ravel().tolist(), "sample_weight": task.sample_weight}],
-        )
+        return {
+            "X": self.core_X,
+            "sorted": not self.sparse or bool(task.X.has_sorted_indices),
+            "rows": None if len(rows) == task.X.shape[0] else rows,
+            "y": task.y,
+            "coded": task.labels[0] >= 0,
+            "outputs": self.outputs,
+            "loss": task.objective.loss,
+            "loss_parameters": task.objective.loss_parameters,
+            "multinomial": self.multinomial,
+            "centre": self.frame.centre,
+            "threads": self.threads,
+            "models": [{"side_weight": problem.side_weight.ravel().tolist(), "sample_weight": task.sample_weight}],
+        }
 
     def in_units(self, rows: NDArray[Any]) -> Any:
         """Some rows, reckoned from the centre."""

@@ -185,7 +185,11 @@ class Solver(Descent):
         data = self.data
         self._of_intercepts = self._intercepts(self.gradient[-1])
         self._prove(certificate.bound(self.gradient, data.frame.unit, data.alpha, data.problem.targets.scale))
-        self.estimate = 0.5 * dot(self.gradient, self._matrix.solve(self.gradient))
+        self.estimate = self._estimated()
+
+    def _estimated(self) -> float:
+        """By how much the objective is above its optimum, about: Newton's decrement."""
+        return 0.5 * dot(self.gradient, self._matrix.solve(self.gradient))
 
     def _is_slow(self) -> bool:
         return len(self._falls) == 4 and self._falls[-1] > SLOW * self._falls[0]
