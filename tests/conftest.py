@@ -3,6 +3,7 @@ import shutil
 import pytest
 from fusedgrad import _core
 from fusedgrad._training import snapshots
+from threadpoolctl import threadpool_limits
 
 
 @pytest.fixture(params=[0, 42])
@@ -17,6 +18,13 @@ def teams_of_all_sizes():
     _core.set_team_policy("random")
     yield
     _core.set_team_policy("measured")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread_of_blas():
+    """The references' products are small, and xdist's workers as many as the processors: more threads would spin."""
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 @pytest.fixture

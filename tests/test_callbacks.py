@@ -326,7 +326,7 @@ print(json.dumps([
 
 
 def test_ctrl_c_in_an_epoch_ends_it_and_keeps_the_weights():
-    result = child.python(INTERRUPT)
+    result = child.forked(INTERRUPT)
     assert result.returncode == 0, result.stderr
     ended, warned, reason, trained, events = json.loads(result.stdout)
     assert ended == "raised"

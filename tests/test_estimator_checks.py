@@ -26,7 +26,10 @@ def test_estimator(estimator, check):
 
 @parametrize_with_checks(
     # A weight of two is a row that comes twice, as far as `tol` goes: tol=0 is as far as rounding lets anyone go.
-    [SGDClassifier("log_loss", optimizer="auto", tol=0), SGDRegressor(optimizer="auto", tol=0)]
+    [
+        SGDClassifier("log_loss", optimizer="auto", tol=0, max_iter=100),
+        SGDRegressor(optimizer="auto", tol=0, max_iter=100),
+    ]
 )
 def test_solver(estimator, check):
     check(estimator)
@@ -53,7 +56,7 @@ def expected_failures_of_grids(estimator):
 
 @parametrize_with_checks(
     [
-        SGDClassifierCV(alphas=2, cv=2, optimizer="sgd"),
+        SGDClassifierCV(alphas=2, cv=2, optimizer="sgd", max_iter=100),
         SGDRegressorCV(alphas=2, cv=2, optimizer="sgd"),
         SGDRegressorCV(alphas=2, cv=2, halving=True, optimizer="sgd"),
         SGDClassifierCV(alphas=2, cv=2),

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +28,22 @@ def run(folder, script, *given, **environment):
     return process.stdout
 
 
+def twice(folder, script, *given, **environment):
+    """What two runs at once printed, one without a path and one with."""
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(run, folder, script, *given, *path, **environment) for path in ([], ["own.png"])]
+        return [each.result() for each in runs]
+
+
 def written(folder):
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """The folder of two runs, one with a path and one without, and what each printed."""
+    """The folder of two runs, and what each printed."""
     folder = tmp_path_factory.mktemp("examples")
-    return folder, [run(folder, "seed_network.py", *given) for given in ([], ["own.png"])]
+    return folder, twice(folder, "seed_network.py")
 
 
 def test_the_seed_network_learns_the_same_each_time(runs):
@@ -62,8 +70,7 @@ def quick(request, tmp_path_factory):
     """A short example's name, the folder of its two runs on scikit-learn's data, and what each printed."""
     folder = tmp_path_factory.mktemp(request.param)
     nowhere = {"FUSEDGRAD_DATA": str(folder / "nowhere")}
-    script = f"{request.param}.py"
-    return request.param, folder, [run(folder, script, "--quick", *path, **nowhere) for path in ([], ["own.png"])]
+    return request.param, folder, twice(folder, f"{request.param}.py", "--quick", **nowhere)
 
 
 def test_short_examples_learn_the_same_each_time(quick):

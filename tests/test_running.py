@@ -76,7 +76,7 @@ print(json.dumps({
 @pytest.mark.parametrize("kind", ["one", "several", "batches"])
 @pytest.mark.parametrize("call", ["fit", "long_epochs"])
 def test_ctrl_c_keeps_the_weights_and_raises(kind, call):
-    result = child.python(INTERRUPT, kind, call)
+    result = child.forked(INTERRUPT, kind, call)
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
     assert report["took"] < 1.0  # it is about 0.05; the rest is for busy machines
@@ -112,7 +112,7 @@ except KeyboardInterrupt:
 
 @pytest.mark.parametrize("params", [{}, {"batch_size": 64}], ids=str)
 def test_ctrl_c_ends_a_grid_search(params):
-    result = child.python(INTERRUPT_GRID_SEARCH % params)
+    result = child.forked(INTERRUPT_GRID_SEARCH % params)
     assert result.stdout.strip() == "stopped", result.stdout + result.stderr
 
 
@@ -136,7 +136,7 @@ except KeyboardInterrupt:
 
 
 def test_ctrl_c_ends_a_loop_of_partial_fits():
-    result = child.python(INTERRUPT_PARTIAL_FIT)
+    result = child.forked(INTERRUPT_PARTIAL_FIT)
     assert result.stdout.strip() == "stopped True (1,)", result.stdout + result.stderr
 
 
@@ -165,7 +165,7 @@ except Alarm:
 
 
 def test_an_exception_of_another_signal_comes_through_and_leaves_the_model_as_it_was():
-    result = child.python(OTHER_SIGNALS)
+    result = child.forked(OTHER_SIGNALS)
     assert result.stdout.strip() == "raised True 3", result.stdout + result.stderr
 
 
@@ -210,7 +210,7 @@ print(process.exitcode, all(there == here for there in results), fit() == here)
 
 @pytest.mark.parametrize("how_often", ["once", "twice"])
 def test_a_forked_child_trains_with_threads_of_its_own(how_often):
-    result = child.python(FORK, how_often)
+    result = child.forked(FORK, how_often)
     assert result.stdout.strip() == "0 True True", result.stdout + result.stderr
 
 

@@ -100,5 +100,5 @@ print(len(done), all(done), all(children), [process.exitcode for process in proc
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_two_hundred_fits_in_threads_and_forks_with_interrupts_and_exceptions():
-    result = child.python(STRESS, timeout=300)
+    result = child.forked(STRESS, timeout=300)
     assert result.stdout.strip() == "160 True True [0, 0, 0, 0]", result.stdout + result.stderr

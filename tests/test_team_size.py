@@ -162,7 +162,7 @@ print(after - before, _threads.threads_for(None, None, 1e9), _threads.explained(
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
 def test_one_processor_means_one_thread():
-    shown = child.python(ASKED, "one").stdout
+    shown = child.forked(ASKED, "one").stdout
     assert shown.startswith("0 1 1 (processors: 1"), shown
 
 

@@ -164,7 +164,7 @@ try:
 except OSError as error:
     print(error)
 """
-    assert "File too large, while the cache was written" in child.python(code).stdout
+    assert "File too large, while the cache was written" in child.forked(code).stdout
     assert names(tmp_path) == []
 
 
@@ -178,7 +178,7 @@ def draw():
     os.kill(os.getpid(), signal.SIGKILL)
 Batches(draw).cache({str(tmp_path / "rows")!r}).open()
 """
-    assert child.python(code).returncode == -9
+    assert child.forked(code).returncode == -9
     (left,) = tmp_path.iterdir()
     list(Array(X).cache(tmp_path / "rows"))
     assert len(names(tmp_path)) == 2  # the lock is young: its owner may be about to take it

@@ -157,7 +157,7 @@ for layer, shape in CASES:
 def test_rows_without_channels_do_not_end_the_process():
     padded = [Conv2D(3, 1, padding=2), LSTM(3, bidirectional=True)]
     cases = [(layer, shape) for layer in [*map(made_of, LAYERS), *padded] for shape in ((5, 5, 0), (5, 0), (0,))]
-    result = child.python(NO_CHANNELS.replace("CASES", repr(cases)))
+    result = child.forked(NO_CHANNELS.replace("CASES", repr(cases)))
     lines = result.stdout.splitlines()
     for line, (layer, _) in zip(lines, cases, strict=False):
         assert line.startswith(repr(layer)) and re.search("fitted|refused|a minimum of 1 is required", line), line

@@ -52,7 +52,7 @@ def test_every_kind_of_layer_is_drawn():
 # ---- the reference ----
 
 
-@settings(max_examples=400, **REPEATABLY)
+@settings(max_examples=150, **REPEATABLY)
 @given(data=st.data(), seed=seeds)
 def test_the_references_slopes_are_those_of_its_values(data, seed):
     """Of any layer, with weights, rows and sizes of any kind."""
@@ -70,7 +70,7 @@ def test_the_references_slopes_are_those_of_its_values(data, seed):
 # ---- loss, gradient and predictions ----
 
 
-@settings(max_examples=600, **REPEATABLY)
+@settings(max_examples=400, **REPEATABLY)
 @given(case=cases(), storage=st.sampled_from(STORAGES), threads=st.integers(1, 4))
 def test_loss_and_gradient_equal_the_references(case, storage, threads):
     judge, *expected = case.judged()
@@ -115,7 +115,7 @@ def unpacked(layers):
         yield from unpacked(getattr(layer, "layers", ()))
 
 
-@settings(max_examples=200, **REPEATABLY)
+@settings(max_examples=80, **REPEATABLY)
 @given(case=cases(), threads=st.integers(1, 4))
 def test_every_layer_gives_what_the_references_gives(case, threads):
     judge = case.judge()
@@ -131,7 +131,7 @@ def norms_multiply_roundings(judge):
     return any(layer.variance.min() < 0.05 for layer in norms)
 
 
-@settings(max_examples=200, **REPEATABLY)
+@settings(max_examples=80, **REPEATABLY)
 @given(case=cases(), threads=st.integers(1, 4))
 def test_in_float32_everything_equals_the_references(case, threads):
     case = case.rounded()
@@ -150,7 +150,7 @@ def test_in_float32_everything_equals_the_references(case, threads):
     assert_close(found[2], expected[2], 1e-3, 1e-3 * largest + 1e-6)
 
 
-@settings(max_examples=150, **REPEATABLY)
+@settings(max_examples=100, **REPEATABLY)
 @given(case=cases(most=80), dtype=dtypes, data=st.data())
 def test_a_prediction_does_not_depend_on_other_rows(case, dtype, data):
     whole = case.predicted(dtype=dtype, threads=2)
@@ -207,7 +207,7 @@ def test_layers_of_sequences_of_all_sizes(data, shape, masked, seed, dtype):
     of_all_sizes(layers, shape, data.draw(st.integers(1, 20)), seed, dtype)
 
 
-@settings(max_examples=150, **REPEATABLY)
+@settings(max_examples=100, **REPEATABLY)
 @given(data=st.data(), shape=images, activation=st.sampled_from(ALL), seed=seeds, threads=st.integers(1, 3))
 def test_whatever_lies_between_a_convolution_and_a_pool(data, shape, activation, seed, threads):
     """An activation may act behind a pool, where it costs less."""

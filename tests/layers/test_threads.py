@@ -10,6 +10,7 @@ from fusedgrad import optimizers
 from fusedgrad.neural_network import NeuralRegressor
 
 from ..child import python
+from ..covering import pairs
 from ..networks import (
     Case,
     every_dtype,
@@ -95,11 +96,13 @@ def test_loss_and_gradient_are_the_same_bits(shape, layers, storage):
             np.testing.assert_array_equal(ours, first)
 
 
-@every_network
-@every_storage
-@every_dtype
-@pytest.mark.parametrize("share", [4, 2.05])  # of the rows in a batch: the last has few rows, or about as many
-def test_training_is_the_same_bits(shape, layers, share, storage, dtype):
+# A share of the rows is in a batch: the last has few rows, or about as many.
+@pytest.mark.parametrize(
+    ("network", "share", "storage", "dtype"),
+    pairs(NETWORKS, [4, 2.05], ["dense", "csr32"], [np.float64, np.float32]),
+)
+def test_training_is_the_same_bits(network, share, storage, dtype):
+    shape, layers = NETWORKS[network]
     rows, epochs = rows_of(layers) * 5 // 8, 2
     case = Case([*layers, L.Dense(3)], shape, rows, "softmax", 0, **SETTINGS)
     batch_size = int(rows / share)

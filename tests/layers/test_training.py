@@ -5,7 +5,7 @@ import pytest
 from fusedgrad import layers as L
 from fusedgrad import optimizers
 
-from ..child import python
+from ..child import forked
 from ..networks import LOSSES, Case, all_differences, assert_close, assert_same_way, every_loss, gradient_of
 from ..reference.rules import VARIANTS, suited
 
@@ -65,7 +65,7 @@ for first in [], [L.BatchNorm()]:
 
 
 def test_a_block_at_the_beginning_takes_sparse_rows():
-    done = python(BLOCKS)  # which might be killed
+    done = forked(BLOCKS)  # which might be killed
     assert done.returncode == 0, done.stderr
 
 

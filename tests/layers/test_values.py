@@ -126,7 +126,7 @@ def any_layer(draw):
     return dataclasses.replace(layer, label=draw(st.one_of(st.none(), st.text(min_size=1, max_size=5))), **values)
 
 
-@settings(max_examples=150, **REPEATABLY)
+@settings(max_examples=60, **REPEATABLY)
 @given(layer=any_layer(), other=any_layer())
 def test_a_representation_is_the_layer(layer, other):
     assert eval(repr(layer), vars(layers)) == layer

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fusedgrad import layers as L
 
-from ..child import python
+from ..child import forked
 from ..networks import Case, Net, assert_close, every_dtype, gradient_of
 from ..reference import network
 
@@ -78,7 +78,7 @@ for layer, shape in (L.Conv2D(2, 2), (3, 3, 0)), (L.Conv1D(2, 2), (4, 0)), (L.GR
 
 
 def test_rows_without_channels_are_refused_or_give_what_the_bias_makes():
-    done = python(NO_CHANNELS)  # which might be killed
+    done = forked(NO_CHANNELS)  # which might be killed
     assert done.returncode == 0, (done.returncode, done.stdout, done.stderr)
 
 

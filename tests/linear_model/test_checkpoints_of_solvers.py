@@ -61,7 +61,7 @@ def check_every_checkpoint(model, X, y, folder, written, **fit):
     assert_same_fit(found, expected)
     assert len(files) == expected.n_iter_ - 1
     states = [snapshots.read(file)["state"] for file in files]
-    for k in range(0, len(files), max(1, len(files) // 8)):
+    for k in range(0, len(files), max(1, len(files) // 4)):
         resumed, again = checked(resume=files[k], **fit)
         assert_same_fit(resumed, expected)
         assert [bits(snapshots.read(file)["state"]) for file in again] == [bits(state) for state in states[k + 1 :]]

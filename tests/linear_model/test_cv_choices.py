@@ -16,6 +16,7 @@ from sklearn.model_selection import (
     cross_val_score,
 )
 
+from ..covering import pairs
 from .searches import KINDS, D, N, close, data, every_kind, losses_of, pair, shared
 
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
@@ -79,9 +80,9 @@ def halved(X, y, estimator, cells, cv, max_iter):
     return scores, epochs, rounds
 
 
-@pytest.mark.parametrize("max_iter", [1, 2, 3, 9])
-@pytest.mark.parametrize("kind", ["ovr", "multinomial", "regression"])
-@pytest.mark.parametrize("n_cells", [1, 2, 5, 8])
+@pytest.mark.parametrize(
+    ("kind", "max_iter", "n_cells"), pairs(["ovr", "multinomial", "regression"], [1, 2, 3, 9], [1, 2, 5, 8])
+)
 def test_halving(kind, max_iter, n_cells):
     X, y = data(kind)
     alphas = [0.3, 1e-4, 1e-1, 1e-2, 1.0, 1e-3, 3.0, 1e-5][:n_cells]

@@ -18,8 +18,9 @@ from sklearn.model_selection import (
     cross_validate,
 )
 
+from ..covering import pairs
 from ..reference.table import named
-from .searches import RTOL, STORAGES, D, N, close, data, every_kind, pair, shared
+from .searches import KINDS, RTOL, STORAGES, D, N, close, data, every_kind, pair, shared
 
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
 
@@ -44,9 +45,7 @@ def assert_same_search(ours, theirs, dtype=np.float64):
 # ---- equal to separate fits ----
 
 
-@every_kind
-@pytest.mark.parametrize("storage", STORAGES)
-@pytest.mark.parametrize("dtype", RTOL)
+@pytest.mark.parametrize(("kind", "storage", "dtype"), pairs(KINDS, STORAGES, RTOL))
 def test_grid_search(kind, storage, dtype):
     X, y = data(kind, dtype, storage)
     ours, theirs = pair(kind, cv=3)
@@ -94,7 +93,7 @@ def test_every_model_of_every_fold(kind, storage):
 @pytest.mark.parametrize(
     "params",
     [
-        {"max_iter": 300, "tol": 1e-2},
+        {"max_iter": 150, "tol": 1e-2},
         {"learning_rate": "optimal", "eta0s": [0.01], "max_iter": 100, "tol": 1e-3},
         {"early_stopping": True, "max_iter": 30, "tol": 1e-3, "validation_fraction": 0.2},
         {"optimizer": optimizers.Adam(), "learning_rate": "constant"},
@@ -157,11 +156,10 @@ SPLITTERS = {
 }
 
 
-@pytest.mark.parametrize("cv", SPLITTERS.values(), ids=SPLITTERS)
-@pytest.mark.parametrize("kind", ["ovr", "regression"])
-@pytest.mark.parametrize("halving", [False, True])
-def test_splitters(kind, cv, halving):
+@pytest.mark.parametrize(("name", "kind", "halving"), pairs(SPLITTERS, ["ovr", "regression"], [False, True]))
+def test_splitters(name, kind, halving):
     X, y = data(kind)
+    cv = SPLITTERS[name]
     groups = {"groups": GROUPS} if isinstance(cv, GroupKFold) else {}
     if isinstance(cv, StratifiedKFold) and kind == "regression":
         y = (y > 0).astype(float)
@@ -197,9 +195,14 @@ def integer_scorer(estimator, X, y):
     return np.int64(estimator.coef_.shape[-1] + estimator.n_iter_)
 
 
-@pytest.mark.parametrize("scoring", ["accuracy", "neg_log_loss", "f1_macro", share_of_confident_rows, integer_scorer])
-@pytest.mark.parametrize("kind", ["binary", "ovr", "multinomial"])
-@pytest.mark.parametrize("dtype", RTOL)
+@pytest.mark.parametrize(
+    ("scoring", "kind", "dtype"),
+    pairs(
+        ["accuracy", "neg_log_loss", "f1_macro", share_of_confident_rows, integer_scorer],
+        ["binary", "ovr", "multinomial"],
+        RTOL,
+    ),
+)
 def test_scorers_of_classifiers(scoring, kind, dtype):
     X, y = data(kind, dtype)
     losses = ["log_loss"] if kind == "multinomial" else ["log_loss", "modified_huber"]
@@ -216,18 +219,19 @@ def test_roc_auc(dtype):
 
 
 @pytest.mark.parametrize(
-    "scoring",
-    [
-        "r2",
-        "neg_mean_squared_error",
-        "neg_root_mean_squared_error",
-        "explained_variance",
-        make_scorer(mean_absolute_error, greater_is_better=False),
-    ],
-    ids=str,
+    ("scoring", "kind", "dtype"),
+    pairs(
+        [
+            "r2",
+            "neg_mean_squared_error",
+            "neg_root_mean_squared_error",
+            "explained_variance",
+            make_scorer(mean_absolute_error, greater_is_better=False),
+        ],
+        ["regression", "multioutput"],
+        RTOL,
+    ),
 )
-@pytest.mark.parametrize("kind", ["regression", "multioutput"])
-@pytest.mark.parametrize("dtype", RTOL)
 def test_scorers_of_regressors(scoring, kind, dtype):
     X, y = data(kind, dtype)
     ours, theirs = pair(kind, scoring=scoring, losses=["squared_error", "poisson", "gamma"], cv=3)

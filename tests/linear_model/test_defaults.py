@@ -84,19 +84,22 @@ def fitted(kind, loss, optimizer):
 
 
 def cases():
-    for kind in KINDS:
-        for loss in (*CLASSIFIERS, *REGRESSORS):
+    """Kinds of data, losses, and which third of the optimizers: any two of these in the usual run, all in the slow."""
+    for of_kind, kind in enumerate(KINDS):
+        for of_loss, loss in enumerate((*CLASSIFIERS, *REGRESSORS)):
             of_y = kind in ("shifted", "times 1e5")
             if not (of_y and loss in CLASSIFIERS) and not (kind == "imbalanced" and loss in REGRESSORS):
-                yield kind, loss
+                for third in range(3):
+                    slow = [pytest.mark.slow] * (third != (of_kind + of_loss) % 3)
+                    yield pytest.param(kind, loss, third, marks=slow)
 
 
-@pytest.mark.parametrize(("kind", "loss"), list(cases()))
-def test_every_optimizer_arrives_or_says_that_it_does_not(kind, loss):
+@pytest.mark.parametrize(("kind", "loss", "third"), list(cases()))
+def test_every_optimizer_arrives_or_says_that_it_does_not(kind, loss, third):
     X, y = data(kind, loss)
     dense = X.toarray() if sp.issparse(X) else X
     coded = np.where(y == 1, 1.0, losses.get(loss).negative) if loss in CLASSIFIERS else y
-    models = {name: fitted(kind, loss, name) for name in optimizers.names()}
+    models = {name: fitted(kind, loss, name) for name in optimizers.names()[third::3]}
     fields = next(iter(models.values()))[0]._loss_parameters()
 
     def objective_of(model):

@@ -122,7 +122,7 @@ def parameters(draw, kind, labels, validated, shared):
 
 @every_kind
 def test_every_model_has_the_bits_of_its_own_fit(kind):
-    @settings(repeatably, max_examples=80)
+    @settings(repeatably, max_examples=30)
     @given(cases(kind), st.integers(1, 4))
     def check(case, threads):
         assert_together_as_alone(case, threads=threads)
@@ -159,7 +159,7 @@ def test_the_strategy_reaches_every_option_and_its_models_mostly_train_and_share
         seen.update(("stop", m.stop_reason_) for m in fitted if hasattr(m, "n_iter_"))
 
     for kind in KINDS:
-        settings(repeatably, max_examples=60)(given(cases(kind))(collect))()
+        settings(repeatably, max_examples=40)(given(cases(kind))(collect))()
     wanted = {
         "storage": STORAGES,
         "dtype": ("float32", "float64"),

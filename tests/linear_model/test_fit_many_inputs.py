@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import sklearn.linear_model
-from fusedgrad import fit_many, losses
+from fusedgrad import fit_many, losses, optimizers
 from fusedgrad.linear_model import SGDClassifier, SGDOneClassSVM, SGDRegressor
 from fusedgrad.linear_model._together import Together
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
 from .. import child
-from . import minibatch_strategies as strategies
+from ..covering import pairs
 from .sets import (
     GOOD,
     KINDS,
@@ -113,12 +113,12 @@ def test_bad_input_changes_no_estimator(case, fitted_before):
 
 
 @pytest.mark.parametrize("storage", [np.asarray, sp.csr_array])
-@pytest.mark.parametrize("rule", [name for name, *_ in strategies.RULES])
+@pytest.mark.parametrize("rule", optimizers.names())
 def test_any_neighbours_notice_x_that_is_not_finite(rule, storage):
     """In a row whose weight is zero too, and whatever becomes of the weights."""
     for loss in losses.names():
         kind = SGDClassifier if loss in SGDClassifier.loss_functions else SGDRegressor
-        models = [kind(**{**GOOD, "loss": loss, "optimizer": o, "max_iter": 1}) for o in ("sgd", rule.lower())]
+        models = [kind(**{**GOOD, "loss": loss, "optimizer": o, "max_iter": 1}) for o in ("sgd", rule)]
         weights = np.ones((N, 2))
         weights[50] = 0
         with pytest.raises(ValueError, match="Input X contains NaN"):
@@ -171,41 +171,45 @@ from fusedgrad import SGDClassifier, fit_many
 rng = np.random.default_rng(0)
 X = rng.normal(size=(20_000, 50))
 y = np.digitize(X @ rng.normal(size=50), [-5, 5])
-params = dict(max_iter=3, tol=None, random_state=0, learning_rate="constant", eta0=1e-4, batch_size=int(sys.argv[1]))
-models = [SGDClassifier(alpha=alpha, **params) for alpha in (1e-4, 1e-3, 1e-2)]
-models[1].fit(X, y)
-before = [dict(vars(model)) for model in models]
-coef = models[1].coef_.copy()
-for model, had in zip(models, before):
-    model.max_iter = had["max_iter"] = 10**8
+for batch_size in (1024, 1):
+    params = dict(max_iter=3, tol=None, random_state=0, learning_rate="constant", eta0=1e-4, batch_size=batch_size)
+    models = [SGDClassifier(alpha=alpha, **params) for alpha in (1e-4, 1e-3, 1e-2)]
+    models[1].fit(X, y)
+    before = [dict(vars(model)) for model in models]
+    coef = models[1].coef_.copy()
+    for model, had in zip(models, before):
+        model.max_iter = had["max_iter"] = 10**8
 
-ctrl_c_in(0.5)
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    try:
-        fit_many(models, X, y)
-        outcome = "returned"
-    except KeyboardInterrupt:
-        outcome = "interrupted"
-print(json.dumps({
-    "outcome": outcome,
-    "took": time.monotonic() - sent,
-    "warnings": [str(w.message) for w in caught],
-    "unchanged": all(
-        vars(model).keys() == had.keys() and all(vars(model)[name] is had[name] for name in had)
-        for model, had in zip(models, before)
-    ) and np.array_equal(models[1].coef_, coef),
-}))
+    sender = ctrl_c_in(0.5)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            fit_many(models, X, y)
+            outcome = "returned"
+        except KeyboardInterrupt:
+            outcome = "interrupted"
+    print(json.dumps({
+        "batch_size": batch_size,
+        "outcome": outcome,
+        "took": time.monotonic() - sent,
+        "warnings": [str(w.message) for w in caught],
+        "unchanged": all(
+            vars(model).keys() == had.keys() and all(vars(model)[name] is had[name] for name in had)
+            for model, had in zip(models, before)
+        ) and np.array_equal(models[1].coef_, coef),
+    }))
+    sender.join()
 """
 
 
-@pytest.mark.parametrize("batch_size", [1024, 1])
-def test_ctrl_c_ends_the_call_and_changes_no_estimator(batch_size):
-    result = child.python(INTERRUPT, str(batch_size))
+def test_ctrl_c_ends_the_call_and_changes_no_estimator():
+    result = child.forked(INTERRUPT)
     assert result.returncode == 0, result.stderr
-    report = json.loads(result.stdout)
-    assert report.pop("took") < 1.0  # it is about 0.05; the rest is for busy machines
-    assert report == {"outcome": "interrupted", "warnings": [], "unchanged": True}
+    for batch_size, line in zip((1024, 1), result.stdout.splitlines(), strict=True):
+        report = json.loads(line)
+        assert report.pop("took") < 1.0  # it is about 0.05; the rest is for busy machines
+        expected = {"batch_size": batch_size, "outcome": "interrupted", "warnings": [], "unchanged": True}
+        assert report == expected
 
 
 # ---- what it says ----
@@ -271,10 +275,10 @@ SETS = {
 }
 
 
-@pytest.mark.parametrize("weights", ["no", "the same", "of each"])
-@pytest.mark.parametrize("container", ["array", "frame", "csr"])
-@pytest.mark.parametrize("outputs", [1, 2, 3, 5])
-@pytest.mark.parametrize("params", SETS)
+@pytest.mark.parametrize(
+    ("params", "outputs", "container", "weights"),
+    pairs(SETS, [1, 2, 3, 5], ["array", "frame", "csr"], ["no", "the same", "of each"]),
+)
 def test_every_attribute_is_that_of_a_fit(params, outputs, container, weights):
     pandas = pytest.importorskip("pandas")
     X = np.random.default_rng(1).normal(size=(70, 5))

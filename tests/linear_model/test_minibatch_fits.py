@@ -26,7 +26,7 @@ REGRESSION = strategies.REGRESSION_LOSSES
 
 
 repeatably = settings(
-    max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -64,7 +64,7 @@ def test_features_that_a_batch_lacks_meet_the_penalty_too(optimizer, penalty, co
 def test_the_strategy_reaches_every_option():
     seen = set()
 
-    @settings(repeatably, max_examples=1000)
+    @settings(repeatably, max_examples=500)
     @given(strategies.cases())
     def collect(case):
         n, batch_size = case.X.shape[0], case.params["batch_size"]

@@ -11,6 +11,7 @@ from fusedgrad.linear_model import SGDClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
+from ..covering import pairs
 from ..reference import minibatch
 from . import minibatch_strategies as strategies
 from .batches import (
@@ -78,11 +79,13 @@ def with_duplicates(X):
     return sp.csr_array((data, indices, 3 * X.indptr), shape=X.shape)
 
 
-every_rule = pytest.mark.parametrize(
-    "rule",
-    strategies.RULES,
-    ids=lambda rule: "-".join([rule[0], *(f"{key}={value}" for key, value in rule[1].items())]),
-)
+def named_rule(value):
+    """The name of a rule, for pytest; None, so its own, for other values."""
+    if isinstance(value, tuple):
+        return "-".join([value[0], *(f"{key}={given}" for key, given in value[1].items())])
+
+
+every_rule = pytest.mark.parametrize("rule", strategies.RULES, ids=named_rule)
 
 
 def with_rule(case, rule):
@@ -91,9 +94,11 @@ def with_rule(case, rule):
     return dataclasses.replace(case, rule=(name, fields), params={**case.params, "learning_rate": rates}, rates=rates)
 
 
-@every_rule
-@pytest.mark.parametrize("change", [shuffled_within_rows, with_duplicates])
-@pytest.mark.parametrize("kind", ["binary", "multinomial"])
+@pytest.mark.parametrize(
+    ("kind", "change", "rule"),
+    pairs(["binary", "multinomial"], [shuffled_within_rows, with_duplicates], strategies.RULES),
+    ids=named_rule,
+)
 def test_csr_need_not_be_canonical(kind, change, rule):
     case = with_rule(plain(kind, sparse=True, penalty="elasticnet"), rule)
     X = sp.csr_array(case.X)
@@ -134,10 +139,11 @@ def test_a_matrix_without_any_entry():
 BITS = {"n": 8000, "d": 131, "batch_size": 4000, "max_iter": 2, "shuffle": True}
 
 
-@every_rule
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("storage", ["C", "csr32"])
-@pytest.mark.parametrize("kind", ["binary", "multinomial", "multioutput"])
+@pytest.mark.parametrize(
+    ("kind", "storage", "dtype", "rule"),
+    pairs(["binary", "multinomial", "multioutput"], ["C", "csr32"], [np.float32, np.float64], strategies.RULES),
+    ids=named_rule,
+)
 def test_the_same_bits_for_any_number_of_threads(kind, storage, dtype, rule):
     case = with_rule(plain(kind, sparse=storage != "C", penalty="elasticnet", **BITS), rule)
     case.X = strategies.stored(case.X.astype(dtype), storage)
@@ -174,14 +180,14 @@ def rows_of(case, rows):
     return dataclasses.replace(case, X=X, y=case.y[rows], fit_params=weight)
 
 
-@every_rule
-@pytest.mark.parametrize("average", [False, 3])
-@pytest.mark.parametrize("storage", ["C", "csr32"])
-@pytest.mark.parametrize("kind", ["binary", "multinomial", "regression"])
+@pytest.mark.parametrize(
+    ("kind", "storage", "average", "rule"),
+    pairs(["binary", "multinomial", "regression"], ["C", "csr32"], [False, 3], strategies.RULES),
+    ids=named_rule,
+)
 def test_partial_fit_goes_on(kind, storage, average, rule):
     """State of the rule, steps of the schedule and averages go on; weights of samples count as they are."""
-    if average and rule[0] == "ASGD":
-        pytest.skip("has its own average")
+    average = average if rule[0] != "ASGD" else False  # has its own
     case = with_rule(plain(kind, sparse=storage != "C", average=average, penalty="elasticnet"), rule)
     case.fit_params = {"sample_weight": np.random.default_rng(1).uniform(0.2, 2, len(case.y))}
     case.X = strategies.stored(case.X, storage)
@@ -194,9 +200,9 @@ def test_partial_fit_goes_on(kind, storage, average, rule):
         assert_equal(model, expected, 1e-8, averaged=average)
 
 
-@every_rule
-@pytest.mark.parametrize("average", [False, 3])
-@pytest.mark.parametrize("storage", ["C", "csr32"])
+@pytest.mark.parametrize(
+    ("storage", "average", "rule"), pairs(["C", "csr32"], [False, 3], strategies.RULES), ids=named_rule
+)
 def test_partial_fits_are_epochs_of_fit(storage, average, rule):
     case = with_rule(plain("multiclass", sparse=storage != "C", average=average, penalty="elasticnet"), rule)
     case.X = strategies.stored(case.X, storage)
@@ -238,9 +244,9 @@ def test_weights_that_decay_fast(alpha, n, penalty, storage):
     assert_equal(fit(case), judged(case), 1e-9, averaged=False)
 
 
-@every_rule
-@pytest.mark.parametrize("penalty", ["l2", "elasticnet"])
-@pytest.mark.parametrize("storage", ["C", "csr64"])
+@pytest.mark.parametrize(
+    ("storage", "penalty", "rule"), pairs(["C", "csr64"], ["l2", "elasticnet"], strategies.RULES), ids=named_rule
+)
 def test_training_begins_where_it_is_told_to(storage, penalty, rule):
     case = with_rule(plain("multinomial", sparse=storage != "C", penalty=penalty), rule)
     case.X = strategies.stored(case.X, storage)

@@ -17,6 +17,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import scale
 
+from ..covering import pairs
 from ..reference.losses import CLASSIFICATION, REGRESSION, coded
 from ..reference.rules import OPTIMIZERS
 from ..reference.rules import ROWS as RULES
@@ -145,12 +146,12 @@ def test_numbers_whose_squares_overflow_are_learned(dtype, scale, sparse, optimi
 # ---- optimality ----
 
 
-@pytest.mark.parametrize("sparse", [False, True])
-@pytest.mark.parametrize("penalty, ratio", [("l2", 0.0), ("l1", 1.0), ("elasticnet", 0.4)])
-@pytest.mark.parametrize("name", optimizers.names())
-def test_every_rule_ends_where_the_gradient_vanishes(name, penalty, ratio, sparse):
+@pytest.mark.parametrize(
+    ("name", "penalty", "sparse"), pairs(optimizers.names(), ["l2", "l1", "elasticnet"], [False, True])
+)
+def test_every_rule_ends_where_the_gradient_vanishes(name, penalty, sparse):
     X, y, _ = noisy(n=400, d=8)
-    alpha = 0.02
+    alpha, ratio = 0.02, {"l2": 0.0, "l1": 1.0, "elasticnet": 0.4}[penalty]
     steps = 2500
     optimizer = optimizers.get(name)
     known = OPTIMIZERS[type(optimizer)]

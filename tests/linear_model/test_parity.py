@@ -30,7 +30,7 @@ NAMES = {
 }
 RTOL = {np.float64: 1e-6, np.float32: 1e-3}
 repeatably = settings(
-    max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 
 

@@ -9,6 +9,8 @@ from fusedgrad.linear_model import SGDClassifier, SGDRegressor
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
+from ..covering import pairs
+
 CLASSIFIERS = ("log_loss", "squared_hinge", "modified_huber")
 REGRESSORS = ("squared_error", "huber", "squared_epsilon_insensitive", "poisson", "gamma")
 
@@ -149,31 +151,33 @@ def optimal(loss, penalty, seed, storage, intercept):
     return Composed(X, y, kind, (1 - ratio) * alpha, ratio * alpha, positive, intercept)
 
 
-@pytest.mark.parametrize("penalty", ["l1", "elasticnet", "positive elasticnet", "positive l1"])
-@pytest.mark.parametrize("loss", [*CLASSIFIERS, *REGRESSORS, "softmax"])
-def test_no_gap_is_larger_than_its_bound(loss, penalty):
-    for seed in range(6):
-        objective = optimal(loss, penalty, seed, ("dense", "sparse")[seed % 2], intercept=seed % 3 != 0)
-        outputs = 3 if loss == "softmax" else 1
-        best, coef, _ = objective.least(outputs)
-        rng = np.random.default_rng(seed)
-        composite = Composite(objective.alpha, objective.l1, objective.positive)
-        for way in (0.0, 1e-4, 1e-2, 0.3):
-            at = (
-                coef * (1.0 + way * rng.normal(size=coef.shape))
-                + way * rng.normal(size=coef.shape) * np.abs(coef).max()
-            )
-            at = np.maximum(at, 0.0) if objective.positive else at
-            offset = best_offset(objective, at) if objective.intercept else np.zeros(outputs)
-            value, gradient, slopes = objective.smooth(at, offset)
-            if np.abs(slopes).max() > 1e-7 * abs(value):
-                continue
-            claimed = composite.bound(value - floor_of(objective), at.T, gradient.T)
-            gap = objective.value(at, offset) - best
-            rounding = 1e-8 * max(1.0, abs(best))
-            assert gap <= claimed + rounding
-            if way == 0.0:
-                assert claimed <= 1e-3 * max(1.0, abs(best))  # it is of use
+@pytest.mark.parametrize(
+    ("loss", "penalty", "seed"),
+    pairs(
+        [*CLASSIFIERS, *REGRESSORS, "softmax"],
+        ["l1", "elasticnet", "positive elasticnet", "positive l1"],
+        range(6),
+    ),
+)
+def test_no_gap_is_larger_than_its_bound(loss, penalty, seed):
+    objective = optimal(loss, penalty, seed, ("dense", "sparse")[seed % 2], intercept=seed % 3 != 0)
+    outputs = 3 if loss == "softmax" else 1
+    best, coef, _ = objective.least(outputs)
+    rng = np.random.default_rng(seed)
+    composite = Composite(objective.alpha, objective.l1, objective.positive)
+    for way in (0.0, 1e-4, 1e-2, 0.3):
+        at = coef * (1.0 + way * rng.normal(size=coef.shape)) + way * rng.normal(size=coef.shape) * np.abs(coef).max()
+        at = np.maximum(at, 0.0) if objective.positive else at
+        offset = best_offset(objective, at) if objective.intercept else np.zeros(outputs)
+        value, gradient, slopes = objective.smooth(at, offset)
+        if np.abs(slopes).max() > 1e-7 * abs(value):
+            continue
+        claimed = composite.bound(value - floor_of(objective), at.T, gradient.T)
+        gap = objective.value(at, offset) - best
+        rounding = 1e-8 * max(1.0, abs(best))
+        assert gap <= claimed + rounding
+        if way == 0.0:
+            assert claimed <= 1e-3 * max(1.0, abs(best))  # it is of use
 
 
 def test_a_bound_that_is_exact():
@@ -186,29 +190,35 @@ def test_a_bound_that_is_exact():
     assert composite.bound(0.5 * 0.25**2, np.array([[w]]), np.array([[w - 1.0]])) == pytest.approx(0.0, abs=1e-15)
 
 
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("loss", [*CLASSIFIERS, *REGRESSORS, "softmax"])
-def test_fits_end_at_the_optimum(loss, penalty):
-    for seed, storage, intercept in ((1, "dense", True), (2, "sparse", True), (3, "dense", False)):
-        X, y = problem(seed, loss, storage)
-        weight = np.random.default_rng(seed).uniform(0.2, 2.0, len(y)) if seed == 1 else None
-        model, objective = fitted(X, y, loss, penalty, 0.02, fit_intercept=intercept, sample_weight=weight)
-        assert model.stop_reason_ == "converged"
-        best, coef, _ = objective.least(3 if loss == "softmax" else 1)
-        found = np.atleast_2d(model.coef_)
-        value = objective.value(found, model.intercept_)
-        size = best - floor_of(objective)
-        assert value - best <= 1.01e-6 * size
-        assert value - best <= model.optimality_gap_ * size + 1e-9 * max(1.0, abs(best))
-        assert not objective.positive or found.min() >= 0.0
-        if not intercept:
-            assert not np.any(model.intercept_)
-        # Where the optimum is zero by a margin, so is the model, exactly.
-        slopes = objective.smooth(coef, best_offset(objective, coef) if intercept else np.zeros(len(coef)))[1]
-        pull = -slopes if objective.positive else np.abs(slopes)
-        at_rest = (np.abs(coef) < 1e-12) & (pull < 0.95 * objective.l1) & (objective.l1 > 0.0)
-        assert np.all(found[at_rest] == 0.0)
-        assert np.any(found == 0.0) or penalty == "elasticnet"
+@pytest.mark.parametrize(
+    ("loss", "penalty", "rows"),
+    pairs(
+        [*CLASSIFIERS, *REGRESSORS, "softmax"],
+        PENALTIES,
+        [(1, "dense", True), (2, "sparse", True), (3, "dense", False)],
+    ),
+)
+def test_fits_end_at_the_optimum(loss, penalty, rows):
+    seed, storage, intercept = rows
+    X, y = problem(seed, loss, storage)
+    weight = np.random.default_rng(seed).uniform(0.2, 2.0, len(y)) if seed == 1 else None
+    model, objective = fitted(X, y, loss, penalty, 0.02, fit_intercept=intercept, sample_weight=weight)
+    assert model.stop_reason_ == "converged"
+    best, coef, _ = objective.least(3 if loss == "softmax" else 1)
+    found = np.atleast_2d(model.coef_)
+    value = objective.value(found, model.intercept_)
+    size = best - floor_of(objective)
+    assert value - best <= 1.01e-6 * size
+    assert value - best <= model.optimality_gap_ * size + 1e-9 * max(1.0, abs(best))
+    assert not objective.positive or found.min() >= 0.0
+    if not intercept:
+        assert not np.any(model.intercept_)
+    # Where the optimum is zero by a margin, so is the model, exactly.
+    slopes = objective.smooth(coef, best_offset(objective, coef) if intercept else np.zeros(len(coef)))[1]
+    pull = -slopes if objective.positive else np.abs(slopes)
+    at_rest = (np.abs(coef) < 1e-12) & (pull < 0.95 * objective.l1) & (objective.l1 > 0.0)
+    assert np.all(found[at_rest] == 0.0)
+    assert np.any(found == 0.0) or penalty == "elasticnet"
 
 
 @pytest.mark.parametrize("penalty", ["l1", "elasticnet"])
@@ -227,23 +237,24 @@ def test_one_against_the_rest(penalty):
     assert total - best <= 1.01e-6 * best
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("storage", ["dense", "sparse"])
-def test_wide_data(storage, dtype):
+def test_wide_data(storage):
     """More than a thousand columns: models by columns, and working sets."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(150, 1200)) * (rng.random((150, 1200)) < 0.2) + (
         rng.normal(size=(150, 1)) * (storage == "dense")
     )
     y = X[:, :5] @ rng.normal(size=5) + 0.1 * rng.normal(size=150)
-    X = X.astype(dtype) if storage == "dense" else sp.csr_array(X.astype(dtype))
+    X = X.astype(np.float32)  # numbers of both types, so that the optimum is the same
+    X = X if storage == "dense" else sp.csr_array(X)
     for loss, target in (("squared_error", y), ("log_loss", (y > 0).astype(int)), ("softmax", np.digitize(y, [-1, 1]))):
-        model, objective = fitted(X, target, loss, "l1", 0.03, tol=1e-5)
-        assert model.stop_reason_ == "converged"
-        best = objective.least(3 if loss == "softmax" else 1)[0]
-        found = np.atleast_2d(model.coef_)
-        assert objective.value(found, model.intercept_) - best <= 1e-4 * best
-        assert 0 < np.count_nonzero(found) < 0.3 * found.size
+        models = [fitted(X.astype(dtype), target, loss, "l1", 0.03, tol=1e-5) for dtype in (np.float32, np.float64)]
+        best = models[0][1].least(3 if loss == "softmax" else 1)[0]
+        for model, objective in models:
+            assert model.stop_reason_ == "converged"
+            found = np.atleast_2d(model.coef_)
+            assert objective.value(found, model.intercept_) - best <= 1e-4 * best
+            assert 0 < np.count_nonzero(found) < 0.3 * found.size
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)

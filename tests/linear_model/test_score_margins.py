@@ -12,7 +12,7 @@ from sklearn import metrics
 
 RTOL = {np.float64: 1e-10, np.float32: 1e-5}
 repeatably = settings(
-    max_examples=120, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=50, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 every_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 

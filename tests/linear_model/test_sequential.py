@@ -6,6 +6,7 @@ import scipy.sparse as sp
 from fusedgrad.linear_model import SGDClassifier, SGDOneClassSVM, SGDRegressor
 from sklearn.exceptions import ConvergenceWarning
 
+from ..covering import pairs
 from ..reference import sgd
 from ..reference.losses import CLASSIFICATION, REGRESSION, ROWS, coded
 
@@ -63,16 +64,12 @@ def fit_both(kind, X, margin, *, random_state=3, sample_weight=None, **params):
     return model, sgd.train(dense, targets, seed=seed, sparse=sparse, sample_weight=sample_weight, **given)
 
 
-@pytest.mark.parametrize("rate", RATES)
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("loss", SGDClassifier.loss_functions)
+@pytest.mark.parametrize(("loss", "penalty", "rate"), pairs(SGDClassifier.loss_functions, PENALTIES, RATES))
 def test_classifier(loss, penalty, rate):
     check(*fit_both("classifier", *data(), loss=loss, penalty=penalty, learning_rate=rate, **RATES[rate]))
 
 
-@pytest.mark.parametrize("rate", RATES)
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("loss", SGDRegressor.loss_functions)
+@pytest.mark.parametrize(("loss", "penalty", "rate"), pairs(SGDRegressor.loss_functions, PENALTIES, RATES))
 def test_regressor(loss, penalty, rate):
     X, margin = data()
     fields = {"quantile": 0.8} if "quantile" in ROWS[loss].fields[0] else {}
@@ -216,10 +213,7 @@ def test_partial_fit_goes_on(kind, average):
     check(model, expected)
 
 
-@pytest.mark.parametrize("rate", ["optimal", "constant", "invscaling", "adaptive"])
-@pytest.mark.parametrize("average", [False, 30])
-@pytest.mark.parametrize("tol", [None, 1e-3])
-@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize(("rate", "average", "tol", "sparse"), pairs(RATES, [False, 30], [None, 1e-3], [False, True]))
 def test_one_class(rate, average, tol, sparse):
     X, _ = data(sparse=sparse)
     X += 1.0 * (X != 0)

@@ -379,8 +379,7 @@ from fusedgrad import SGDClassifier, SGDOneClassSVM, SGDRegressor
 
 n, d = 500_000, 100
 X = np.empty((n, d), dtype=np.float32)
-for rows in range(0, n, 10_000):
-    X[rows : rows + 10_000] = np.random.default_rng(rows).normal(size=(10_000, d))
+X.reshape(50, 10_000, d)[:] = np.random.default_rng(0).normal(size=(10_000, d))
 y = (X[:, 0] > 0).astype(np.float32)
 kind = {"c": SGDClassifier, "r": SGDRegressor, "o": SGDOneClassSVM}[sys.argv[1][0]]
 early = {"early_stopping": True, "max_iter": 2} if "early" in sys.argv[1] else {"max_iter": 1}
@@ -398,7 +397,7 @@ print((after - before) * 1024 / X.nbytes, tracemalloc.get_traced_memory()[1] / X
 
 @pytest.mark.parametrize("kind", ["classifier", "regressor", "one_class", "regressor, early", "classifier, early"])
 def test_a_large_matrix_is_not_copied(kind):
-    result = child.python(FIT_A_LARGE_MATRIX, kind)
+    result = child.forked(FIT_A_LARGE_MATRIX, kind)
     assert result.returncode == 0, result.stderr
     resident, traced = map(float, result.stdout.split())
     # What is allowed are a few arrays of one number a row, of which X has 100. scikit-learn's stratified split makes

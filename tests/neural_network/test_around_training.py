@@ -228,7 +228,7 @@ print(json.dumps(reports))
 
 
 def test_ctrl_c_keeps_the_weights_and_raises():
-    result = child.python(f"NAMES = {NAMES!r}\n{INTERRUPT}")
+    result = child.forked(f"NAMES = {NAMES!r}\n{INTERRUPT}")
     assert result.returncode == 0, result.stderr
     *reports, of_lbfgs = json.loads(result.stdout)
     assert len(reports) == 8
@@ -267,7 +267,7 @@ except KeyboardInterrupt:
 
 
 def test_ctrl_c_in_partial_fit_is_raised_and_leaves_the_model_as_it_was():
-    result = child.python(INTERRUPT_PARTIAL_FIT)
+    result = child.forked(INTERRUPT_PARTIAL_FIT)
     assert result.stdout.strip() == "stopped True True", result.stdout + result.stderr
 
 
@@ -297,7 +297,7 @@ print(process.exitcode, there == here, fit() == here)
 
 
 def test_a_forked_child_trains_with_threads_of_its_own():
-    result = child.python(FORK)
+    result = child.forked(FORK)
     assert result.stdout.strip() == "0 True True", result.stdout + result.stderr
 
 

@@ -63,7 +63,7 @@ class Interrupt:
 
 def interrupted(model, call):
     """Copies of the model, each interrupted at another line of the call, until one is not."""
-    for number in itertools.count(1, 4):
+    for number in itertools.count(1, 11):
         one, interrupt = copy.deepcopy(model), Interrupt(number)
         try:
             with interrupt:

@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils.fixes import parse_version
 
+from ..covering import pairs
 from .beside_sklearn import (
     ACTIVATIONS,
     KINDS,
@@ -49,9 +50,7 @@ SOLVERS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(("kind", "solver", "activation"), pairs(KINDS, SOLVERS, ACTIVATIONS))
 def test_solvers_and_activations(kind, solver, activation):
     X, y = data(kind)
     params = {"hidden_layer_sizes": (7, 4), "activation": activation, "random_state": 1, "max_iter": 30, "tol": 0.0}

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from itertools import cycle, product
 
 import fusedgrad.neural_network
 import numpy as np
@@ -101,8 +102,8 @@ def parameter_cases():
             tables.append({"loss": ["hinge", None, losses.Huber()]})
         for table in tables:
             for parameter, values in table.items():
-                for value in values:
-                    yield name, parameter, value
+                for value, method in zip(values, cycle(["fit", "partial_fit"]), strict=False):
+                    yield name, parameter, value, method
 
 
 def documented_interval(estimator, parameter):
@@ -115,8 +116,7 @@ def documented_interval(estimator, parameter):
     raise AssertionError(f"{estimator} does not document {parameter}")
 
 
-@pytest.mark.parametrize(("estimator", "name", "value"), list(parameter_cases()))
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(("estimator", "name", "value", "method"), list(parameter_cases()))
 def test_parameters_out_of_range(estimator, name, value, method):
     message = f"The '{name}' parameter of {estimator} must be .*Got {re.escape(repr(value))} instead"
     error = check(Case(estimator, message, params={name: value}, method=method))
@@ -128,8 +128,8 @@ def test_parameters_out_of_range(estimator, name, value, method):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_parameter_has_a_case(name):
-    known = {parameter for estimator, parameter, _ in parameter_cases() if estimator == name}
-    assert known == set(make(name).get_params(deep=False))
+    known = {(parameter, method) for estimator, parameter, _, method in parameter_cases() if estimator == name}
+    assert known == {*product(make(name).get_params(deep=False), ["fit", "partial_fit"])}
 
 
 @pytest.mark.parametrize("sizes", [0, -3, [4, 0], (-1,)])

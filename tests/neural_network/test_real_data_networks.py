@@ -154,13 +154,12 @@ def test_balanced_classes_are_scikit_learn_s_sample_weights(adult):
     np.testing.assert_allclose(ours.predict_proba(X_test), theirs.predict_proba(X_test), atol=1e-8)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_a_small_convolutional_network_reads_mnist(mnist, seed):
+def test_a_small_convolutional_network_reads_mnist(mnist):
     X, y, X_test, y_test = mnist
     layers = [
         *(Conv2D(16, 3, "relu", padding="same"), MaxPool2D(2)),
         *(Conv2D(32, 3, "relu", padding="same"), MaxPool2D(2)),
         *(Flatten(), Dense(64, "relu")),
     ]
-    net = neural_network.NeuralClassifier(layers, input_shape=(28, 28, 1), max_epochs=10, tol=None, random_state=seed)
+    net = neural_network.NeuralClassifier(layers, input_shape=(28, 28, 1), max_epochs=10, tol=None, random_state=0)
     assert net.fit(X.astype(np.float32), y).score(X_test.astype(np.float32), y_test) >= 0.975

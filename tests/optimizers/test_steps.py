@@ -15,7 +15,7 @@ from fusedgrad.optimizers import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ..child import python
+from ..child import forked
 from ..reference.rules import OPTIMIZERS, VARIANTS
 from .steps import (
     CLASSES,
@@ -289,7 +289,7 @@ def test_clipping_gradients_that_are_not_finite():
 
 
 def test_steps_after_a_fork():
-    child = python(
+    child = forked(
         "import os, warnings, numpy as np; from fusedgrad.optimizers import Adam\n"
         "warnings.simplefilter('ignore', DeprecationWarning)\n"  # Python 3.12 does not like forks of threads
         "def ends():\n"

@@ -1,7 +1,6 @@
 """Fits that go on from a checkpoint: with the same bits as if they had never been stopped."""
 
-import subprocess
-import sys
+import multiprocessing
 import time
 
 import numpy as np
@@ -16,6 +15,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from ..checkpoints import assert_same_fit
+from . import killed
 from .test_fits import LINEAR, MODELS, N, assert_same_bits, data_of, labels, rows
 
 pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 has callbacks")
@@ -190,57 +190,26 @@ def test_a_full_disk_leaves_the_last_checkpoint(case, monkeypatch):
 
 # ---- kill -9 ----
 
-CHILD = """
-import hashlib, os, sys, warnings
-import numpy as np
-from fusedgrad import _sources
-from fusedgrad._training.streams import order
-from fusedgrad.callbacks import Checkpoint
-from fusedgrad.data import Array
-from fusedgrad.linear_model import SGDClassifier, SGDClassifierCV
-from fusedgrad.layers import Dense
-from fusedgrad.neural_network import NeuralRegressor
-
-warnings.simplefilter("ignore")
-_sources.LIMIT, order.BUFFER = 0, 100_000
-kind, path = sys.argv[1:]
-rng = np.random.default_rng(0)
-X = rng.normal(size=(20_000, 8))
-y = (X[:, 0] + rng.logistic(size=len(X)) > 0).astype(int)
-batches = dict(batch_size=16, optimizer="adam", tol=None, random_state=0)
-if kind == "linear":
-    model = SGDClassifier("log_loss", max_iter=12, **batches)
-elif kind == "solver":
-    model = SGDClassifier("hinge", optimizer="auto", tol=1e-9, random_state=0)
-elif kind == "search":
-    model = SGDClassifierCV("log_loss", alphas=3, cv=2, max_iter=8, **batches)
-else:
-    y = np.sin(X[:, 0])
-    model = NeuralRegressor([Dense(8, "tanh")], batch_size=16, max_epochs=3, random_state=0)
-model.set_callbacks(Checkpoint(path, every="0.01 s"))
-print("ready", flush=True)
-model.fit(Array(X, y, group=300), resume=path if os.path.exists(path) else None)
-arrays = model.weights_ if kind == "network" else [model.coef_, model.intercept_]
-arrays += [model.coefs_paths_, model.scores_] if kind == "search" else [np.array(model.loss_curve_)]
-print(hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest())
-"""
+FORKS = multiprocessing.get_context("forkserver")  # a server has imported what its children need
+FORKS.set_forkserver_preload(["fusedgrad.linear_model", "fusedgrad.neural_network"])
 
 
 def run_child(kind, path, seconds=None):
-    """What a child prints at its end; None where it was killed so many seconds after there was a checkpoint."""
-    child = subprocess.Popen([sys.executable, "-c", CHILD, kind, str(path)], stdout=subprocess.PIPE, text=True)
+    """What a child has found at its end; None where it was killed so many seconds after there was a checkpoint."""
+    said, says = FORKS.Pipe(duplex=False)
+    child = FORKS.Process(target=killed.fit, args=(kind, path, says))
+    child.start()
+    says.close()
     try:
-        assert child.stdout.readline() == "ready\n"
-        while seconds is not None and child.poll() is None and not path.exists():
+        assert said.recv() == "ready"
+        while seconds is not None and child.is_alive() and not path.exists():
             time.sleep(0.01)
-        try:
-            return child.communicate(timeout=seconds)[0]
-        except subprocess.TimeoutExpired:
-            return None
+        return said.recv() if said.poll(seconds) else None
     finally:
         child.kill()
-        child.wait()
-        child.stdout.close()
+        child.join()
+        child.close()
+        said.close()
 
 
 def killed_and_resumed(kind, folder, kills, seed):

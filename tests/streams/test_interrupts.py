@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ..child import python
+from ..child import forked
 
 CODE = """
 import json, sys, warnings
@@ -54,7 +54,7 @@ print(json.dumps(reports))
 
 @pytest.mark.parametrize("slow", ["0", "0.3"], ids=["while it is learned", "while it is read"])
 def test_ctrl_c_keeps_the_weights_and_raises(slow):
-    process = python(CODE, slow)
+    process = forked(CODE, slow)
     assert process.returncode == 0, process.stderr
     for took, raised, reason, epochs, curve in json.loads(process.stdout):
         assert took < 10.0  # 0.1 s where nobody else is at work
