@@ -96,13 +96,15 @@ struct Scaling {
     double factor = 1.0, limit = no_limit;
 };
 
-// One step of the features listed, each `width` coordinates; their gradients are cleared.
+// One step of the features listed, each `width` coordinates, with gradients g (count, width). Whether all of them are
+// finite then, weights and slots.
 template <class T, class Rule>
-void sweep_some(const Rule& rule, const Tick& tick, const Penalty& penalty, const Scaling& scaling, const Flat<T>& flat,
-                T* g, const std::uint32_t* features, Index count, Index width) {
+bool sweep_some(const Rule& rule, const Tick& tick, const Penalty& penalty, const Scaling& scaling, const Flat<T>& flat,
+                const T* g, const std::uint32_t* features, Index count, Index width) {
     constexpr Index block = 512;
     const FlushDenormals flush;
     const T factor = T(scaling.factor), high = T(scaling.limit);
+    bool finite = true;
     rule.template at<T>(tick_of<Rule>(tick, penalty), [&](const auto& f) {
         constexpr int slots = detail::arity<std::remove_cvref_t<decltype(f)>, T>;
         // Rows a line longer than a page, or all of them would fall into one set of the cache.
@@ -120,26 +122,29 @@ void sweep_some(const Rule& rule, const Tick& tick, const Penalty& penalty, cons
                 const Index n = std::min(at_once, width - c);
                 const auto each = [&](auto&& move) {
                     for (Index k = 0; k < members; ++k)
-                        for (Index q = 0; q < n; ++q) move(Index(features[first + k]) * width + c + q, k * n + q);
+                        for (Index q = 0; q < n; ++q)
+                            move(Index(features[first + k]) * width + c + q, (first + k) * width + c + q, k * n + q);
                 };
-                each([&](Index far, Index i) {
+                each([&](Index far, Index listed, Index i) {
                     near[0][i] = flat.w[far];
-                    const T scaled = factor * g[far];
+                    const T scaled = factor * g[listed];
                     near[1][i] = scaled > high ? high : scaled < -high ? -high : scaled;
-                    g[far] = T(0);
                     for (int s = 0; s < slots; ++s) near[2 + s][i] = flat.slot[s][far];
                     if (flat.unit) near[5][i] = flat.unit[far], near[6][i] = flat.pull[far];
                 });
                 with_penalty<T, Rule>(tick, penalty, units, [&](const auto& after) {
                     detail::move_all<T, slots>(f, near[1], near[0], {near[2], near[3], near[4]}, members * n, after);
                 });
-                each([&](Index far, Index i) {
+                each([&](Index far, Index, Index i) {
                     flat.w[far] = near[0][i];
                     for (int s = 0; s < slots; ++s) flat.slot[s][far] = near[2 + s][i];
                 });
+                finite = finite && are_finite(near[0], members * n);
+                for (int s = 0; s < slots; ++s) finite = finite && are_finite(near[2 + s], members * n);
             }
         }
     });
+    return finite;
 }
 
 }  // namespace fg

@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from fusedgrad import optimizers
+from fusedgrad import fit_many, optimizers
 from fusedgrad.linear_model import SGDClassifier, SGDRegressor
 from hypothesis import given
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from ..reference.rules import OPTIMIZERS
 from . import minibatch_strategies as strategies
 from .batches import assert_equal, every_kind, fit, judged
+from .sets import assert_as_alone
 from .test_minibatch_fits import RTOL, repeatably
 
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
@@ -81,6 +83,29 @@ def test_threads_change_no_bit(optimizer):
         for n_jobs in (1, 2)
     ]  # fmt: skip
     np.testing.assert_array_equal(models[0].coef_, models[1].coef_)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_models_that_share_a_pass_with_others_that_wait_are_as_alone(dtype, n_jobs):
+    rng = np.random.default_rng(0)
+    X = sp.random_array((200, 5000), density=0.002, rng=rng, format="csr").astype(dtype)
+    y = (X @ rng.normal(size=5000)).argsort().argsort() % 3
+    models = [
+        SGDClassifier(
+            "log_loss", batch_size=16, optimizer=optimizer, max_iter=3, tol=None, random_state=0, n_jobs=n_jobs
+        )
+        for optimizer in [
+            optimizers.Adam(lazy=True),
+            optimizers.Adam(lazy=True, clip_value=0.01),
+            optimizers.Adagrad(),
+            optimizers.SGD(momentum=0.9, lazy=True),
+            optimizers.FTRL(),
+        ]
+    ]
+    alone = [clone(model).fit(X, y) for model in models]
+    for model, judge in zip(fit_many(models, X, y), alone, strict=True):
+        assert_as_alone(model, judge)
 
 
 def test_dense_rows_touch_every_column():
