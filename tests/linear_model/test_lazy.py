@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from fusedgrad import fit_many, optimizers
+from fusedgrad._training.minibatch_training import Training
+from fusedgrad.callbacks import Checkpoint
 from fusedgrad.linear_model import SGDClassifier, SGDRegressor
 from hypothesis import given
 from sklearn.base import clone
@@ -106,6 +108,32 @@ def test_models_that_share_a_pass_with_others_that_wait_are_as_alone(dtype, n_jo
     alone = [clone(model).fit(X, y) for model in models]
     for model, judge in zip(fit_many(models, X, y), alone, strict=True):
         assert_as_alone(model, judge)
+
+
+@every_lazy_rule
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_the_order_of_memory_changes_no_bit(optimizer, outputs, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = sp.random_array((200, 500), density=0.02, rng=rng, format="csr")
+    y = X @ rng.normal(size=(500, outputs))
+    model = SGDRegressor(batch_size=16, optimizer=optimizer, max_iter=3, tol=None, random_state=0)
+    fits = []
+    for side_by_side in (True, False):
+        monkeypatch.setattr(Training, "_touches_few", lambda self, answer=side_by_side: answer)
+        fits.append(clone(model).fit(X, y).partial_fit(X, y))
+    assert_as_alone(*fits)
+
+
+def test_a_fit_goes_on_from_a_checkpoint(tmp_path):
+    pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 has callbacks")
+    rng = np.random.default_rng(0)
+    X = sp.random_array((200, 500), density=0.02, rng=rng, format="csr")
+    y = X @ rng.normal(size=500) > 0
+    options = {"batch_size": 16, "max_iter": 5, "tol": None, "random_state": 0}
+    model = SGDClassifier("log_loss", optimizer=optimizers.Adam(lazy=True), **options)
+    expected = clone(model).fit(X, y)
+    clone(model).set_callbacks(Checkpoint(tmp_path / "fit", every="3 epochs")).fit(X, y)
+    assert_as_alone(clone(model).fit(X, y, resume=tmp_path / "fit"), expected)
 
 
 def test_dense_rows_touch_every_column():

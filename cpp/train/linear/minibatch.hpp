@@ -87,9 +87,17 @@ protected:
     virtual bool ends_finite(const Model<T>& model) { return is_finite(model, 0); }
     // Those of features from the first one on, and of intercepts.
     bool is_finite(const Model<T>& model, Index first) const {
-        const Index begin = first * blocks_.width;
-        const auto finite = [&](const T* v) { return !v || are_finite(v + begin, blocks_.size - begin); };
-        return finite(model.flat.w) && std::all_of(std::begin(model.flat.slot), std::end(model.flat.slot), finite);
+        const Index begin = first * blocks_.width, n = blocks_.size - begin, apart = model.flat.apart;
+        const auto finite = [&](const T* v) {
+            if (!v) return true;
+            v += begin * apart;
+            if (apart == 1) return are_finite(v, n);
+            for (Index i = 0; i < n; i += blocks_.width)
+                if (!are_finite(v + i * apart, blocks_.width)) return false;
+            return true;
+        };
+        return are_finite(model.flat.w + begin, n) &&
+               std::all_of(std::begin(model.flat.slot), std::end(model.flat.slot), finite);
     }
 
     double& loss_at(Index part, Index model) {

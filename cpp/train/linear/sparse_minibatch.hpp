@@ -52,6 +52,7 @@ private:
         for (const auto& model : this->models()) {
             require(!model.updater->lazy() || (!model.flat.average && model.recipe.clip_norm == no_limit),
                     "lazy: not with an average or clip_norm");
+            require(model.flat.apart == 1 || model.updater->lazy(), "slots: side by side for lazy rules alone");
             usual.push_back(usual_way(model));
         }
         form(usual);

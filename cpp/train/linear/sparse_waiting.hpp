@@ -145,8 +145,12 @@ private:
             if (!block.alone()) add(block.W, block.width);
             for (Index m = 0; m < block.size(); ++m) {
                 const auto& flat = this->blocks().model_of(block, m).flat;
-                const T* const arrays[] = {flat.w, flat.slot[0], flat.slot[1], flat.slot[2], flat.unit, flat.pull};
-                for (const T* const array : arrays) add(array, this->blocks().width);
+                const Index step = this->blocks().width * flat.apart;
+                add(flat.w, this->blocks().width);
+                add(flat.slot[0], step);
+                if (flat.apart > 1 && step <= cache_line<T>) continue;  // all the others are beside it
+                for (const T* const array : {flat.slot[1], flat.slot[2]}) add(array, step);
+                for (const T* const array : {flat.unit, flat.pull}) add(array, step);
             }
         });
         if (near_.size() > 16) near_.clear();  // more than are fetched at once
