@@ -17,6 +17,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -42,10 +43,12 @@ struct Matrix {
     Index rows = 0, cols = 0;
 };
 
-// So many numbers of a dtype that is known from elsewhere.
+// So many numbers of a dtype that is known from elsewhere. Rows of a table may lie `apart` times as far apart as they
+// are long.
 struct Numbers {
     void* data = nullptr;
     Index size = 0;
+    Index apart = 1;
 };
 
 // A column of a table, its numbers in one piece.
@@ -363,8 +366,9 @@ public:
     virtual std::unique_ptr<Stepper> stepper(const PartSpec& rule, const Penalty& penalty, double clip_value,
                                              double clip_norm) const = 0;
 
-    // Number of slots, and the slot that holds the weights to use (-1: the weights themselves).
-    virtual std::pair<int, int> rule_slots(const PartSpec& rule) const = 0;
+    // Number of slots, the slot that holds the weights to use (-1: the weights themselves), and whether coordinates
+    // without gradient can wait as if they had not.
+    virtual std::tuple<int, int, bool> rule_slots(const PartSpec& rule) const = 0;
     // Columns of the mini-batch engine's weights.
     virtual Index outputs_width(Index outputs, Dtype dtype) const = 0;
     virtual void row_order(std::uint32_t* order, Index n, Index batch, double row_bytes, Shuffle shuffle,

@@ -52,6 +52,17 @@ inline Numbers numbers_of(const py::object& object, Dtype dtype, const char* nam
     return {mutable_data_of(a, dtype, a.size(), name), a.size()};
 }
 
+// The same of a table, whose rows may be parts of rows that are a whole number of times as long.
+inline Numbers rows_of(const py::object& object, Dtype dtype, const char* name) {
+    auto a = py::cast<py::array>(object);
+    const Index row = a.ndim() == 2 ? a.shape(1) * a.itemsize() : 0;
+    const bool known =
+        dtype == Dtype::float32 ? py::isinstance<py::array_t<float>>(a) : py::isinstance<py::array_t<double>>(a);
+    if (!known || row == 0 || a.strides(1) != a.itemsize() || a.strides(0) <= row || a.strides(0) % row != 0)
+        return numbers_of(object, dtype, name);
+    return {a.mutable_data(), a.size(), a.strides(0) / row};
+}
+
 inline py::array empty(Dtype dtype, py::array::ShapeContainer shape) {
     if (dtype == Dtype::float32) return py::array_t<float>(std::move(shape));
     return py::array_t<double>(std::move(shape));

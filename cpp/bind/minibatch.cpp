@@ -29,7 +29,7 @@ Recipe recipe_of(const py::dict& d) {
 UnitsTask units_of(const py::dict& d, Dtype dtype) {
     UnitsTask units;
     const auto numbers = [&](const char* name, Numbers& numbers) {
-        if (!d[name].is_none()) numbers = numbers_of(d[name], dtype, name);
+        if (!d[name].is_none()) numbers = rows_of(d[name], dtype, name);
     };
     numbers("unit", units.unit);
     numbers("pull", units.pull);
@@ -136,7 +136,9 @@ void bind_minibatch(py::module_& m) {
         [](const std::string& name, const py::dict& values) {
             return engine().rule_slots(part_of(py::str(name), values));
         },
-        py::arg("name"), py::arg("values"), "(number of slots, slot of the weights to use or -1) of a rule.");
+        py::arg("name"), py::arg("values"),
+        "(number of slots, slot of the weights to use or -1, whether coordinates without gradient can wait as if they "
+        "had not) of a rule.");
     m.def("row_order", &order_of, py::arg("n"), py::arg("batch_size"), py::arg("row_bytes"), py::arg("shuffle"),
           py::arg("seed"), py::arg("epoch"),
           "Order of rows in an epoch of the mini-batch engine; shuffle: 0 none, 1 blocks, 2 rows.");

@@ -55,7 +55,7 @@ inline WeightsTask weights_of(const py::dict& a, Dtype dtype, Index rows) {
 inline Trained trained_of(const py::dict& a, Dtype dtype) {
     Trained trained{numbers_of(a["weights"], dtype, "weights"), {}, {}};
     for (const auto& slot : py::cast<py::list>(a["slots"]))
-        trained.slots.push_back(numbers_of(py::reinterpret_borrow<py::object>(slot), dtype, "slots"));
+        trained.slots.push_back(rows_of(py::reinterpret_borrow<py::object>(slot), dtype, "slots"));
     if (!a["average"].is_none()) trained.average = numbers_of(a["average"], dtype, "average");
     return trained;
 }

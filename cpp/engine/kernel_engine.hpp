@@ -45,7 +45,7 @@ public:
                            const double* ridge) const override;
 
     // minibatch.cpp
-    std::pair<int, int> rule_slots(const PartSpec& rule) const override;
+    std::tuple<int, int, bool> rule_slots(const PartSpec& rule) const override;
     Index outputs_width(Index outputs, Dtype dtype) const override;
     void row_order(std::uint32_t* order, Index n, Index batch, double row_bytes, Shuffle shuffle, std::uint64_t seed,
                    std::uint64_t epoch) const override;

@@ -14,6 +14,8 @@ void measure(Model<T>& model, const UnitsTask& task, Index size, Index columns) 
         require(!given.data || given.size == expected, "units: not as many as weights, or centres as columns");
         return static_cast<const T*>(given.data);
     };
+    for (const auto* const units : {&task.unit, &task.pull})
+        require(!units->data || units->apart == model.flat.apart, "units: rows as far apart as those of slots");
     model.flat.unit = numbers(task.unit, size);
     model.flat.pull = numbers(task.pull, size);
     model.flat.limit = task.limit;
@@ -35,6 +37,8 @@ public:
             models.push_back({given.recipe, goals, flat_of<T>(given.trained, size, given.recipe.rule)});
             weigh(models.back().goals, given.weights);
             measure(models.back(), given.units, size, X.cols());
+            require(models.back().flat.apart == 1 || task.X.index_bytes != 0,
+                    "slots: side by side for sparse rows alone");
         }
         engine_ = make_minibatch(X, task.sorted, task.stream, std::move(models));
     }
@@ -70,9 +74,9 @@ std::unique_ptr<MiniBatchFit> KernelEngine::minibatch_fit(const MiniBatchTask& t
     });
 }
 
-std::pair<int, int> KernelEngine::rule_slots(const PartSpec& rule) const {
+std::tuple<int, int, bool> KernelEngine::rule_slots(const PartSpec& rule) const {
     const auto updater = make_updater<double>(rule);
-    return {updater->slots(), updater->answer()};
+    return {updater->slots(), updater->answer(), updater->can_wait()};
 }
 
 Index KernelEngine::outputs_width(Index outputs, Dtype dtype) const {

@@ -38,8 +38,11 @@ Flat<T> flat_of(const Trained& trained, Index size, const PartSpec& rule) {
     };
     Flat<T> flat;
     flat.w = data(trained.weights, "weights: not as many as the model has");
-    for (std::size_t s = 0; s < trained.slots.size(); ++s)
+    if (!trained.slots.empty()) flat.apart = trained.slots[0].apart;
+    for (std::size_t s = 0; s < trained.slots.size(); ++s) {
+        require(trained.slots[s].apart == flat.apart, "slots: rows as far apart in all");
         flat.slot[s] = data(trained.slots[s], "slots: not as many numbers as weights");
+    }
     if (trained.average.data) flat.average = data(trained.average, "average: not as many numbers as weights");
     return flat;
 }

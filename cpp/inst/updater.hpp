@@ -45,9 +45,9 @@ public:
             for (Index k = 0; k < count; ++k)
                 fg::catch_up(rule_, missed, penalty, flat, Index(features[k]) * width, width, from[k], to);
     }
-    void sweep_some(const Tick& tick, const Penalty& penalty, const Scaling& scaling, const Flat<T>& flat, T* g,
+    bool sweep_some(const Tick& tick, const Penalty& penalty, const Scaling& scaling, const Flat<T>& flat, const T* g,
                     const std::uint32_t* features, Index count, Index width) const override {
-        fg::sweep_some(rule_, tick, penalty, scaling, flat, g, features, count, width);
+        return fg::sweep_some(rule_, tick, penalty, scaling, flat, g, features, count, width);
     }
 
 private:

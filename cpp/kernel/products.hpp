@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 
 #include "core/buffer.hpp"
 #include "core/view.hpp"
@@ -436,20 +437,24 @@ FG_INLINE void each_within(const PartOf<T, I>& X, const std::uint32_t* rows, Ind
     }
 }
 
-// The features of the range: G += X' S. Sums are doubles: a feature's is one chain over the rows, however many there
-// are.
-template <int N, class T, class I>
+// The features of the range: G += X' S; feature j lies in row place(j) of G. Sums are doubles: a feature's is one chain
+// over the rows, however many there are.
+template <int N, class T, class I, class Place = std::identity>
 void add_gradient(const PartOf<T, I>& X, const std::uint32_t* rows, Index count, const FeatureRange& range, bool sorted,
-                  const T* S, Index outputs_width, double* G) {
+                  const T* S, Index outputs_width, double* G, const Place& place = {}) {
     const Index width = N == 1 ? 1 : outputs_width;
     each_within(X, rows, count, range, sorted, [=](Index i) FG_INLINED {
         if constexpr (N == 1) {
-            return [s = double(S[i]), G](Index j, T x) FG_INLINED { G[j] = multiply_add(double(x), s, G[j]); };
+            return [s = double(S[i]), G, &place](Index j, T x) FG_INLINED {
+                double& g = G[place(j)];
+                g = multiply_add(double(x), s, g);
+            };
         } else {
-            return [s = S + i * width, G, width](Index j, T x) FG_INLINED {
+            return [s = S + i * width, G, width, &place](Index j, T x) FG_INLINED {
+                double* const row = G + place(j) * width;
                 constexpr int D = std::min(N, lanes<double>);
                 for (Index c = 0; c < width; c += D) {
-                    double* const g = G + j * width + c;
+                    double* const g = row + c;
                     const Pack<double, D> slope = load_as<D, double>(s + c), factor = all<Pack<double, D>>(x);
                     store<D>(g, multiply_add(factor, slope, load<D>(g)));
                 }

@@ -69,6 +69,19 @@ struct Flat {
     const T* unit = nullptr;
     const T* pull = nullptr;
     double limit = no_limit;
+    // Rows of slots and units lie so many times as far apart as those of weights: 1, or more where they lie side by
+    // side, so that a row has all of its own in one line of memory. Then only a lazy rule moves them, row by row.
+    Index apart = 1;
+
+    // The same, where the numbers of a row are found at its place among the weights, which is `at`.
+    Flat beside(Index at) const {
+        Flat moved = *this;
+        const Index further = at * (apart - 1);
+        for (T*& first : moved.slot) first = first ? first + further : nullptr;
+        moved.unit = unit ? unit + further : nullptr;
+        moved.pull = pull ? pull + further : nullptr;
+        return moved;
+    }
 };
 
 template <class T>

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/denormals.hpp"
+#include "core/pack.hpp"
 #include "kernel/sweep.hpp"
 
 namespace fg {
@@ -96,13 +97,18 @@ struct Scaling {
     double factor = 1.0, limit = no_limit;
 };
 
-// One step of the features listed, each `width` coordinates; their gradients are cleared.
+// One step of the features listed, each `width` coordinates, with gradients g (count, width). Whether all of them are
+// finite then, weights and slots.
 template <class T, class Rule>
-void sweep_some(const Rule& rule, const Tick& tick, const Penalty& penalty, const Scaling& scaling, const Flat<T>& flat,
-                T* g, const std::uint32_t* features, Index count, Index width) {
+bool sweep_some(const Rule& rule, const Tick& tick, const Penalty& penalty, const Scaling& scaling, const Flat<T>& flat,
+                const T* g, const std::uint32_t* features, Index count, Index width) {
     constexpr Index block = 512;
     const FlushDenormals flush;
     const T factor = T(scaling.factor), high = T(scaling.limit);
+    bool finite = true;
+    // Of as many numbers as a vector has. (GCC makes a call of memcpy of a loop, even where it copies one.)
+    const auto copy = [](auto vector, const T* from, T* to)
+                          FG_INLINED { store<decltype(vector)::value>(to, load<decltype(vector)::value>(from)); };
     rule.template at<T>(tick_of<Rule>(tick, penalty), [&](const auto& f) {
         constexpr int slots = detail::arity<std::remove_cvref_t<decltype(f)>, T>;
         // Rows a line longer than a page, or all of them would fall into one set of the cache.
@@ -118,28 +124,41 @@ void sweep_some(const Rule& rule, const Tick& tick, const Penalty& penalty, cons
             const Index members = std::min(group, count - first);
             for (Index c = 0; c < width; c += at_once) {
                 const Index n = std::min(at_once, width - c);
-                const auto each = [&](auto&& move) {
-                    for (Index k = 0; k < members; ++k)
-                        for (Index q = 0; q < n; ++q) move(Index(features[first + k]) * width + c + q, k * n + q);
+                // Calls move(where w, where slots and units, where the gradient, where the copies are, how many of
+                // them).
+                const auto each = [&](auto&& move) FG_INLINED {
+                    for (Index k = 0; k < members; ++k) {
+                        const Index row = Index(features[first + k]) * width, listed = (first + k) * width + c;
+                        const Index far = row + c, beside = row * flat.apart + c;
+                        by_lanes<T>(n, [&](Index q, auto vector)
+                                           FG_INLINED { move(far + q, beside + q, listed + q, k * n + q, vector); });
+                    }
                 };
-                each([&](Index far, Index i) {
-                    near[0][i] = flat.w[far];
-                    const T scaled = factor * g[far];
-                    near[1][i] = scaled > high ? high : scaled < -high ? -high : scaled;
-                    g[far] = T(0);
-                    for (int s = 0; s < slots; ++s) near[2 + s][i] = flat.slot[s][far];
-                    if (flat.unit) near[5][i] = flat.unit[far], near[6][i] = flat.pull[far];
+                each([&](Index at, Index beside, Index listed, Index i, auto vector) FG_INLINED {
+                    copy(vector, flat.w + at, near[0] + i);
+                    copy(vector, g + listed, near[1] + i);
+                    for (int s = 0; s < slots; ++s) copy(vector, flat.slot[s] + beside, near[2 + s] + i);
+                    if (!flat.unit) return;
+                    copy(vector, flat.unit + beside, near[5] + i);
+                    copy(vector, flat.pull + beside, near[6] + i);
                 });
+                for (Index i = 0; i < members * n; ++i) {
+                    const T scaled = factor * near[1][i];
+                    near[1][i] = scaled > high ? high : scaled < -high ? -high : scaled;
+                }
                 with_penalty<T, Rule>(tick, penalty, units, [&](const auto& after) {
                     detail::move_all<T, slots>(f, near[1], near[0], {near[2], near[3], near[4]}, members * n, after);
                 });
-                each([&](Index far, Index i) {
-                    flat.w[far] = near[0][i];
-                    for (int s = 0; s < slots; ++s) flat.slot[s][far] = near[2 + s][i];
+                each([&](Index at, Index beside, Index, Index i, auto vector) FG_INLINED {
+                    copy(vector, near[0] + i, flat.w + at);
+                    for (int s = 0; s < slots; ++s) copy(vector, near[2 + s] + i, flat.slot[s] + beside);
                 });
+                finite = finite && are_finite(near[0], members * n);
+                for (int s = 0; s < slots; ++s) finite = finite && are_finite(near[2 + s], members * n);
             }
         }
     });
+    return finite;
 }
 
 }  // namespace fg

@@ -28,8 +28,9 @@ public:
     virtual void catch_up(const Missed& missed, const Penalty& penalty, const Flat<T>& flat,
                           const std::uint32_t* features, const std::uint32_t* from, Index count, std::uint32_t to,
                           Index width) const = 0;
-    virtual void sweep_some(const Tick& tick, const Penalty& penalty, const Scaling& scaling, const Flat<T>& flat, T* g,
-                            const std::uint32_t* features, Index count, Index width) const = 0;
+    // Whether what it moved is finite.
+    virtual bool sweep_some(const Tick& tick, const Penalty& penalty, const Scaling& scaling, const Flat<T>& flat,
+                            const T* g, const std::uint32_t* features, Index count, Index width) const = 0;
 };
 
 // Defined in inst/, one file a type. A rule whose coordinates can wait anyway is not made lazy.

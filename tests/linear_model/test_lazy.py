@@ -3,14 +3,18 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from fusedgrad import optimizers
+from fusedgrad import fit_many, optimizers
+from fusedgrad._training.minibatch_training import Training
+from fusedgrad.callbacks import Checkpoint
 from fusedgrad.linear_model import SGDClassifier, SGDRegressor
 from hypothesis import given
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from ..reference.rules import OPTIMIZERS
 from . import minibatch_strategies as strategies
 from .batches import assert_equal, every_kind, fit, judged
+from .sets import assert_as_alone
 from .test_minibatch_fits import RTOL, repeatably
 
 pytestmark = pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
@@ -81,6 +85,55 @@ def test_threads_change_no_bit(optimizer):
         for n_jobs in (1, 2)
     ]  # fmt: skip
     np.testing.assert_array_equal(models[0].coef_, models[1].coef_)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_models_that_share_a_pass_with_others_that_wait_are_as_alone(dtype, n_jobs):
+    rng = np.random.default_rng(0)
+    X = sp.random_array((200, 5000), density=0.002, rng=rng, format="csr").astype(dtype)
+    y = (X @ rng.normal(size=5000)).argsort().argsort() % 3
+    models = [
+        SGDClassifier(
+            "log_loss", batch_size=16, optimizer=optimizer, max_iter=3, tol=None, random_state=0, n_jobs=n_jobs
+        )
+        for optimizer in [
+            optimizers.Adam(lazy=True),
+            optimizers.Adam(lazy=True, clip_value=0.01),
+            optimizers.Adagrad(),
+            optimizers.SGD(momentum=0.9, lazy=True),
+            optimizers.FTRL(),
+        ]
+    ]
+    alone = [clone(model).fit(X, y) for model in models]
+    for model, judge in zip(fit_many(models, X, y), alone, strict=True):
+        assert_as_alone(model, judge)
+
+
+@every_lazy_rule
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_the_order_of_memory_changes_no_bit(optimizer, outputs, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = sp.random_array((200, 500), density=0.02, rng=rng, format="csr")
+    y = X @ rng.normal(size=(500, outputs))
+    model = SGDRegressor(batch_size=16, optimizer=optimizer, max_iter=3, tol=None, random_state=0)
+    fits = []
+    for side_by_side in (True, False):
+        monkeypatch.setattr(Training, "_touches_few", lambda self, answer=side_by_side: answer)
+        fits.append(clone(model).fit(X, y).partial_fit(X, y))
+    assert_as_alone(*fits)
+
+
+def test_a_fit_goes_on_from_a_checkpoint(tmp_path):
+    pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 has callbacks")
+    rng = np.random.default_rng(0)
+    X = sp.random_array((200, 500), density=0.02, rng=rng, format="csr")
+    y = X @ rng.normal(size=500) > 0
+    options = {"batch_size": 16, "max_iter": 5, "tol": None, "random_state": 0}
+    model = SGDClassifier("log_loss", optimizer=optimizers.Adam(lazy=True), **options)
+    expected = clone(model).fit(X, y)
+    clone(model).set_callbacks(Checkpoint(tmp_path / "fit", every="3 epochs")).fit(X, y)
+    assert_as_alone(clone(model).fit(X, y, resume=tmp_path / "fit"), expected)
 
 
 def test_dense_rows_touch_every_column():

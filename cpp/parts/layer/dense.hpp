@@ -92,7 +92,9 @@ public:
         const Index first = features_of(number).begin, count = features_of(number).count();
         if (sparse) {
             std::fill_n(g, count * units_, T(0));
-            add_gradient(rows, number, x, sparse, dz - from * units_, g);
+            each_entry(rows, {number, number + 1}, sparse, [&, dz = dz - from * units_](Index i, Index j, T value) {
+                axpy(value, dz + i * units_, g + j * units_, units_);
+            });
         } else if (units_ == 1) {
             sum_products(dz, x + from * features_, n, features_, g);
         } else {
@@ -102,12 +104,12 @@ public:
         }
     }
     Index touched_width(Index number, bool sparse) const override { return sparse && number < blocks() ? units_ : 0; }
-    void list_touched(Rows rows, Index number, const T*, const SparseRow<T>* sparse, RowSet& touched) const override {
-        each_entry(rows, number, sparse, [&](Index, Index j, T) { touched.add(j); });
-    }
-    void add_gradient(Rows rows, Index number, const T*, const SparseRow<T>* sparse, const T* dz, T* g) const override {
-        each_entry(rows, number, sparse,
-                   [&](Index i, Index j, T value) { axpy(value, dz + i * units_, g + j * units_, units_); });
+    void add_touched(Rows rows, Rows tiles, const T*, const SparseRow<T>* sparse, const T* dz,
+                     TouchedSet<T>* touched) const override {
+        each_entry(rows, tiles, sparse, [&](Index i, Index j, T value) {
+            const Index t = units_ == 1 ? 0 : j / block_;
+            axpy(value, dz + i * units_, touched[t].gradient_of(j - t * block_), units_);
+        });
     }
     void moved(Index number) override {
         if (number == blocks() || sparse_) return;
@@ -131,10 +133,10 @@ private:
     Rows features_of(Index number) const {
         return {number * block_, units_ == 1 ? features_ : std::min(features_, (number + 1) * block_)};
     }
-    // Calls f(i, j, value) for the entries of sparse rows i whose feature is the j-th of a tile.
+    // Calls f(i, j, value) for the entries of sparse rows i whose feature is the j-th of some tiles.
     template <class F>
-    void each_entry(Rows rows, Index number, const SparseRow<T>* sparse, const F& f) const {
-        const auto [begin, end] = features_of(number);
+    void each_entry(Rows rows, Rows tiles, const SparseRow<T>* sparse, const F& f) const {
+        const Index begin = features_of(tiles.begin).begin, end = features_of(tiles.end - 1).end;
         for (Index i = rows.begin; i < rows.end; ++i)
             sparse[i].each_within(begin, end, [&](Index j, T value) { f(i, j - begin, value); });
     }

@@ -33,30 +33,31 @@ public:
     ParameterTile tile(Index number) const override {
         return {0, number * block_ * units_, (std::min(codes_, (number + 1) * block_) - number * block_) * units_};
     }
-    void gradient(const Pass&, Rows rows, Index number, const T* x, const SparseRow<T>* sparse, const T* dy,
-                  T* g) override {
+    void gradient(const Pass&, Rows rows, Index number, const T* x, const SparseRow<T>*, const T* dy, T* g) override {
         std::fill_n(g, tile(number).count, T(0));
-        add_gradient(rows, number, x, sparse, dy, g);
+        each_code(rows, {number, number + 1}, x,
+                  [&](Index i, Index k) { axpy(T(1), dy + i * units_, g + k * units_, units_); });
     }
 
     Index touched_width(Index, bool) const override { return units_; }
-    void list_touched(Rows rows, Index number, const T* x, const SparseRow<T>*, RowSet& touched) const override {
-        each_code(rows, number, x, [&](Index, Index k) { touched.add(k); });
-    }
-    void add_gradient(Rows rows, Index number, const T* x, const SparseRow<T>*, const T* dy, T* g) const override {
-        each_code(rows, number, x, [&](Index i, Index k) { axpy(T(1), dy + i * units_, g + k * units_, units_); });
+    void add_touched(Rows rows, Rows tiles, const T* x, const SparseRow<T>*, const T* dy,
+                     TouchedSet<T>* touched) const override {
+        each_code(rows, tiles, x, [&](Index i, Index k) {
+            const Index t = k / block_;
+            axpy(T(1), dy + i * units_, touched[t].gradient_of(k - t * block_), units_);
+        });
     }
 
 private:
     static constexpr Index most_tiles = 64;
 
-    // Calls f(i, k) for the numbers x[i] of some rows whose code is the k-th of a tile.
+    // Calls f(i, k) for the numbers x[i] of some rows whose code is the k-th of some tiles.
     template <class F>
-    void each_code(Rows rows, Index number, const T* x, const F& f) const {
-        const Index first = number * block_;
+    void each_code(Rows rows, Rows tiles, const T* x, const F& f) const {
+        const Index first = tiles.begin * block_, last = tiles.end * block_;
         constexpr T all =
             std::numeric_limits<T>::infinity();  // numbers below and above all codes count as the next one
-        const T low = number == 0 ? -all : T(first), high = number + 1 == tiles() ? all : T(first + block_);
+        const T low = first == 0 ? -all : T(first), high = last >= codes_ ? all : T(last);
         for (Index i = rows.begin * this->in; i < rows.end * this->in; ++i)
             if (x[i] >= low && x[i] < high) f(i, code(x[i]) - first);
     }

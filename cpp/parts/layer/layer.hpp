@@ -104,25 +104,40 @@ private:
     }
 };
 
-// Rows 0, ..., most - 1, each once, in the order in which they were added.
-class RowSet {
+// Rows 0, ..., most - 1, each once, in the order in which they were added; and the gradient of each, at its place in
+// that order. To forget them all takes no time: a row is in the set if it stands where its place says (Briggs and
+// Torczon 1993, "An efficient representation for sparse sets").
+template <class T>
+class TouchedSet {
 public:
-    explicit RowSet(Index most) : added_(std::size_t(most), 0u) { rows_.reserve(std::size_t(most)); }
-
-    const std::vector<std::uint32_t>& rows() const { return rows_; }
-    void clear() {
-        rows_.clear();
-        if (++now_ != 0) return;
-        std::fill(added_.begin(), added_.end(), 0u);
-        now_ = 1;
+    TouchedSet(Index most, Index width) : width_(width), place_(std::size_t(most), 0u) {
+        rows_.reserve(std::size_t(most));
     }
-    void add(Index row) {
-        if (std::exchange(added_[std::size_t(row)], now_) != now_) rows_.push_back(std::uint32_t(row));
+
+    Index count() const { return Index(rows_.size()); }
+    const std::uint32_t* rows() const { return rows_.data(); }
+    T* gradient() const { return gradient_; }  // (count, width)
+
+    // `gradient`: memory for that of all rows.
+    void clear(T* gradient) {
+        rows_.clear();
+        gradient_ = gradient;
+    }
+    // Where the gradient of a row is, zeros if it is new.
+    T* gradient_of(Index row) {
+        std::uint32_t& place = place_[std::size_t(row)];
+        if (place >= rows_.size() || Index(rows_[place]) != row) {
+            place = std::uint32_t(rows_.size());
+            rows_.push_back(std::uint32_t(row));
+            std::fill_n(gradient_ + Index(place) * width_, width_, T(0));
+        }
+        return gradient_ + Index(place) * width_;
     }
 
 private:
-    std::vector<std::uint32_t> rows_, added_;  // added_: when last, by row
-    std::uint32_t now_ = 1;
+    const Index width_;
+    std::vector<std::uint32_t> rows_, place_;
+    T* gradient_ = nullptr;
 };
 
 template <class T>
@@ -179,15 +194,13 @@ public:
         (void)rows, (void)number, (void)x, (void)sparse, (void)dy, (void)g;
     }
     // Where a batch touches few rows of a tile's array, rows of `width` numbers each: lazy rules then move those alone.
-    // `list_touched` adds them, reckoned from the tile's first one; `add_gradient` adds to them alone. Width 0: a batch
+    // `add_touched` adds to the gradients of those, for tiles begin, ..., end - 1 of one array in one pass over the
+    // rows: to touched[0] that of tile `begin`, whose rows are reckoned from its first one, and so on. Width 0: a batch
     // touches all.
     virtual Index touched_width(Index number, bool sparse) const { return (void)number, (void)sparse, 0; }
-    virtual void list_touched(Rows rows, Index number, const T* x, const SparseRow<T>* sparse, RowSet& touched) const {
-        (void)rows, (void)number, (void)x, (void)sparse, (void)touched;
-    }
-    virtual void add_gradient(Rows rows, Index number, const T* x, const SparseRow<T>* sparse, const T* dy,
-                              T* g) const {
-        (void)rows, (void)number, (void)x, (void)sparse, (void)dy, (void)g;
+    virtual void add_touched(Rows rows, Rows tiles, const T* x, const SparseRow<T>* sparse, const T* dy,
+                             TouchedSet<T>* touched) const {
+        (void)rows, (void)tiles, (void)x, (void)sparse, (void)dy, (void)touched;
     }
     // The update rule has changed the weights of a tile.
     virtual void moved(Index number) { (void)number; }

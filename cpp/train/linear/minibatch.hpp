@@ -55,10 +55,7 @@ public:
         end_epoch();
         for (auto& model : models()) {
             if (measured_ > 0) model.penalty /= double(measured_);
-            // A slot that has overflowed would keep its weight where it is for ever.
-            const auto is_finite = [this](const T* numbers) { return !numbers || are_finite(numbers, blocks_.size); };
-            model.finite = model.finite && is_finite(model.flat.w) &&
-                           std::all_of(std::begin(model.flat.slot), std::end(model.flat.slot), is_finite);
+            model.finite = model.finite && ends_finite(model);
         }
         return result_;
     }
@@ -85,6 +82,23 @@ protected:
     // Parts of a batch whose losses are added up by themselves, then in their order.
     virtual Index loss_parts(const Batch& batch) const = 0;
     virtual void end_epoch() {}
+    // Whether weights and slots are finite after an epoch. A slot that has overflowed would keep its weight where it is
+    // for ever.
+    virtual bool ends_finite(const Model<T>& model) { return is_finite(model, 0); }
+    // Those of features from the first one on, and of intercepts.
+    bool is_finite(const Model<T>& model, Index first) const {
+        const Index begin = first * blocks_.width, n = blocks_.size - begin, apart = model.flat.apart;
+        const auto finite = [&](const T* v) {
+            if (!v) return true;
+            v += begin * apart;
+            if (apart == 1) return are_finite(v, n);
+            for (Index i = 0; i < n; i += blocks_.width)
+                if (!are_finite(v + i * apart, blocks_.width)) return false;
+            return true;
+        };
+        return are_finite(model.flat.w + begin, n) &&
+               std::all_of(std::begin(model.flat.slot), std::end(model.flat.slot), finite);
+    }
 
     double& loss_at(Index part, Index model) {
         return losses_[std::size_t(part) * blocks_.models.size() + std::size_t(model)];

@@ -104,7 +104,7 @@ private:
             model.updater->sweep(tick, model.recipe.penalty, gradient, flat, begin, std::min(end, weights));
         tick.penalised = false;
         if (end > weights && model.recipe.intercept_decay != 0.0)
-            model.updater->sweep(tick, Penalty{}, gradient, flat, std::max(begin, weights), end);
+            model.updater->sweep(tick, Penalty{}, gradient, flat.beside(weights), std::max(begin, weights), end);
     }
 
     // Squared norms are added up by chunks, which are the same for any number of members.

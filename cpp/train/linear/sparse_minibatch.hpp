@@ -45,12 +45,14 @@ private:
           space_(this->blocks_, this->batches_, owners_),
           direct_(space_, this->update_),
           waiting_(space_, this->update_),
-          swept_(space_, this->update_) {
+          swept_(space_, this->update_),
+          looked_at_(this->blocks_.models.size()) {
         this->make_losses((this->batches_.size() + Workspace::tile - 1) / Workspace::tile);
         std::vector<Way> usual;
         for (const auto& model : this->models()) {
             require(!model.updater->lazy() || (!model.flat.average && model.recipe.clip_norm == no_limit),
                     "lazy: not with an average or clip_norm");
+            require(model.flat.apart == 1 || model.updater->lazy(), "slots: side by side for lazy rules alone");
             usual.push_back(usual_way(model));
         }
         form(usual);
@@ -161,6 +163,15 @@ private:
         for (auto* strategy : strategies_) strategy->end_epoch();
     }
 
+    // What a lazy rule has not moved is as it was, and looked at once.
+    bool ends_finite(const Model<T>& model) override {
+        const auto number = std::size_t(&model - this->blocks_.models.data());
+        if (looked_at_[number]) return waiting_.moved_to_finite(number) && this->is_finite(model, owners_.X.cols());
+        const bool finite = this->is_finite(model, 0);
+        looked_at_[number] = finite && model.updater->lazy();
+        return finite;
+    }
+
     FeatureOwners<T, I> owners_;
     Workspace space_;
     SparseDirect<T, I> direct_;
@@ -168,6 +179,7 @@ private:
     SparseSwept<T, I> swept_;
     const std::array<SparseStrategy<T, I>*, 3> strategies_{&direct_, &waiting_, &swept_};  // by way
     std::vector<Way> ways_;                                                                // of the models
+    std::vector<bool> looked_at_;  // by model: lazy, and all was finite after an epoch
 };
 
 }  // namespace fg

@@ -5,6 +5,7 @@
 // vanish where they are below half a unit in its last place.
 #pragma once
 
+#include <functional>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -178,16 +179,18 @@ protected:
         }
     }
 
-    // sums (features, width) += X' slopes, for a range of features.
-    void add_slopes(const Batch& batch, const ModelBlock<T>& block, const FeatureRange& range, double* sums) const {
+    // sums (features, width) += X' slopes, for a range of features; feature j in row place(j).
+    template <class Place = std::identity>
+    void add_slopes(const Batch& batch, const ModelBlock<T>& block, const FeatureRange& range, double* sums,
+                    const Place& place = {}) const {
         const auto& owners = space_.owners;
         with_lanes<T>(block.width, [&](auto vector) {
             add_gradient<decltype(vector)::value>(owners.part(range.part), batch.rows, batch.count, range,
-                                                  owners.sorted, space_.margins_of(block), block.width, sums);
+                                                  owners.sorted, space_.margins_of(block), block.width, sums, place);
         });
     }
 
-    // Sums of features [begin, end) become their gradient, and are zero again.
+    // Sums of rows [begin, end) become their gradient, and are zero again.
     void hand_over(const ModelBlock<T>& block, Index begin, Index end) const {
         double* const sums = space_.wide_of(block);
         T* const g = space_.gradient_of(block);

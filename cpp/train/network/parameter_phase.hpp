@@ -44,19 +44,20 @@ public:
 
     // A member's part of a training step, behind the barrier that ends the first phase.
     void run(const NetworkStep& step, const MemberMemory<T>& own, Watch& watch, Barrier& barrier) {
+        const auto flats = [this](const PlannedTile& tile) { return flat_of(tile); };
         if (!plan_.keeps_gradient) {
             if (watch.off()) return;
+            touched_.gather(step, own, flats);
             each_tile(own, [&](std::size_t t, const PlannedTile& tile) {
-                if (!tile.touched) return move(step, tile, gradient_of(step, own, tile));
-                touched_.gather(step, own, t);
-                move_touched(step, t, tile, 1.0);
+                if (tile.touched) return move_touched(step, t, tile, 1.0);
+                move(step, tile, gradient_of(step, own, tile));
             });
             return;
         }
+        touched_.gather(step, own, flats);
         each_tile(own, [&](std::size_t t, const PlannedTile& tile) {
             if (watch.called_off(own.number)) return;
             if (tile.touched) {
-                touched_.gather(step, own, t);
                 memory_.squares[t] = touched_.square_of_gradient(t);
             } else {
                 T* const g = memory_.gradient.data() + tile.offset;

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from .. import _core, schedules
@@ -42,7 +43,7 @@ class Training:
         self.shares = 1 if self.batches.multinomial else self.n_outputs  # objectives are means over the outputs
         dtype = start.coef.dtype
         width = _core.outputs_width(self.n_outputs, dtype.itemsize)
-        n_slots, self.average_slot = _core.rule_slots(*self.batches.optimizer.rule)
+        n_slots, self.average_slot, can_wait = _core.rule_slots(*self.batches.optimizer.rule)
 
         make = aligned_empty if width == self.n_outputs else aligned_zeros  # columns that fill up a register are zero
 
@@ -60,7 +61,8 @@ class Training:
         if state is None or not state.fits(self.batches.optimizer, (n_features + 1, self.n_outputs)):
             state = LinearState(self.batches.optimizer, ())
         self.state = state
-        self.slots = [padded() for _ in range(n_slots)]
+        side_by_side = self.batches.optimizer.lazy and not can_wait and self._touches_few()
+        self.slots = self._side_by_side(n_slots) if side_by_side else [padded() for _ in range(n_slots)]
         base = self.problem.base
         if base is not None:
             start.intercept[:] = base
@@ -84,6 +86,24 @@ class Training:
         self.excess = np.nan  # of the last look, as a share of the objective
         self.stop_reason = RUNNING
         self.error: ValueError | None = None
+
+    def _touches_few(self) -> bool:
+        """Whether batches have few of many columns, and in all enough of them to pay for another order of memory."""
+        X = self.task.X
+        if not sp.issparse(X) or self.task.stream is not None:
+            return False
+        return bool(X.nnz * self.task.stopping.max_epochs >= X.shape[1])
+
+    def _side_by_side(self, count: int) -> list[NDArray[Any]]:
+        """Return slots, those of a column and its units side by side: if outputs are few, in one line of memory."""
+        units = [name for name in ("unit", "pull") if self.units[name] is not None]
+        n, width = self.weights.shape
+        table = aligned_empty((n, 1 << (count + len(units) - 1).bit_length(), width), self.weights.dtype)
+        table[:] = 0
+        for k, name in enumerate(units, start=count):
+            table[:, k] = self.units[name]
+            self.units[name] = table[:, k]
+        return [table[:, k] for k in range(count)]
 
     def _fill(self, weights: LinearWeights | None = None) -> None:
         """Fill the arrays with these weights, or with what training starts from, which nobody changes until it ends."""

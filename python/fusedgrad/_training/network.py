@@ -105,7 +105,7 @@ class Training:
         weights, settings = self.weights, self.settings
         dtype = weights.trained[0].dtype
         size, pieces, kept_size, kept_pieces = self.net.core.layout(dtype.itemsize)
-        n_slots, self.average_slot = _core.rule_slots(*settings.optimizer.rule)
+        n_slots, self.average_slot, _ = _core.rule_slots(*settings.optimizer.rule)
 
         def flat(length: int) -> NDArray[Any]:
             return aligned_zeros((length,), dtype)
