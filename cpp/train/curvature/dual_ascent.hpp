@@ -49,8 +49,8 @@ public:
 };
 
 // The slope that a row's loss has where the step to that slope leads: a root of a - slope(z - q (a - before)), which
-// rises with a, between `before` and the slope at z. Newton's method, or
-// halves of what is known to hold it, where Newton's steps do not shrink so.
+// rises with a, between `before` and the slope at z. Newton's method, or halves of what holds the root, where Newton's
+// steps do not shrink so.
 class SlopeSearch {
 public:
     // `before` and `slope`, `bend`, second derivative, at z.
@@ -221,7 +221,7 @@ private:
             for (Index c = 0; c < columns; ++c) margins[std::size_t(begin + c)] += T(intercepts[c]);
             double* const slopes = slopes_.data() + i * width_;
             const double q = (squares_[std::size_t(i)] + own_.square) * per_slope();
-            std::copy_n(slopes, width_, to.data());
+            std::copy_n(slopes + begin, columns, to.data() + begin);
             if (averaged_)
                 averaged_->step(listed, margins.data(), q, to.data());
             else

@@ -26,11 +26,9 @@ Floats = NDArray[np.float64]
 WIDE = 2  # rows a column, below which data are wide
 _ONES = 0.1  # square of the column of an intercept, of the mean square of the rows
 _LEFT = 0.25  # share of the tolerance that is left to gain, before rows are looked at
-_SLOW = 0.95
 _SURE = 3  # epochs until that is known
 _EPOCHS, _FEWEST = 20, 2  # between two looks, at most and at least
 _LOOKS = 4  # at most, where L-BFGS does as well
-_LOOKS = 20
 _STALLED = 4  # looks that must bring the bound down
 _NEAR = 0.1  # relative gap
 _LEAST = 1e-8  # share of the dual that an epoch is worth
@@ -48,6 +46,7 @@ class _Rising(Descent):
     """From nothing, by epochs of ascent; what is left, if they are slow, by the class that this one is mixed with."""
 
     _SLOW: float  # share of an epoch's rise that the next one has, above which the class behind is faster
+    _dual: Any = None
     _rising = True
     _slow = False
     _epochs = _looks = 0
@@ -74,7 +73,8 @@ class _Rising(Descent):
     def stop(self) -> None:
         """Interrupt what another thread is at; `step` then raises KeyboardInterrupt."""
         super().stop()
-        self._dual.stop()
+        if (dual := self._dual) is not None:
+            dual.stop()
 
     # ---- checkpoints ----
 
@@ -86,10 +86,10 @@ class _Rising(Descent):
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Stand as when `snapshot` was taken."""
-        self.begin()
         if saved["dual"] is None:
             super().restore(saved)
             return
+        self.begin()
         self._set(saved)
         self._make()
         self._dual.write(*saved["dual"])
@@ -108,7 +108,8 @@ class _Rising(Descent):
             return
         self._looks += 1
         self._bounds = [*self._bounds[-_STALLED:], self.bound]
-        self._share = min(self._share, self._rest / self._risen) if self._ratio < 1.0 else self._share
+        if self._ratio < 1.0:
+            self._share = min(self._share, self._rest / self._risen)
         self._share *= _LEFT * min(1.0, (self.tol or _USUAL) * self.size / self.bound)
         self._go_on()
 
@@ -147,7 +148,7 @@ class _Rising(Descent):
     def _hand_over(self) -> None:
         if not self._near:  # a place that epochs barely left is a bad start
             self.weights = self._start
-        self._rising = False
+        self._rising, self._dual = False, None
         self._begin(self.data.n)
 
 
