@@ -199,7 +199,7 @@ public:
     virtual Index rows() const = 0;
     virtual Index columns() const = 0;
     // What the dual has risen by, about; negative if the callback has called it off.
-    virtual double epoch(std::uint64_t seed, int threads, Callback callback) = 0;
+    virtual double epoch(std::uint64_t number, int threads, Callback callback) = 0;
     virtual void read(double* slopes, double* W) const = 0;
     virtual void write(const double* slopes, const double* W) = 0;
     virtual bool gap(int threads, Callback callback, double* losses, double* gaps) const = 0;

@@ -54,12 +54,10 @@ public:
             const double* const w = data_of<double>(W, (features_ + 1) * columns, "W");
             Doubles losses(pass_->models()), gradient(py::array::ShapeContainer{features_ + 1, columns});
             double *const l = losses.mutable_data(), *const g = gradient.mutable_data();
-            bool interrupted = false, complete = false;
-            {
-                WithoutGil unlocked;
-                complete = pass_->evaluate(w, threads, check_signals(unlocked, interrupted, &stopped_), l, g);
-            }
-            raise_unless_interrupt(interrupted);
+            bool interrupted = false;
+            const bool complete = run_interruptibly(interrupted, &stopped_, [&](Callback callback) {
+                return pass_->evaluate(w, threads, std::move(callback), l, g);
+            });
             if (!complete) return py::none();
             return py::make_tuple(losses, gradient);
         });
@@ -136,15 +134,12 @@ public:
 
     void stop() { stopped_ = true; }
 
-    py::object epoch(std::uint64_t seed, int threads) {
+    py::object epoch(std::uint64_t number, int threads) {
         return one_at_a_time_.run([&]() -> py::object {
             bool interrupted = false;
-            double risen = 0.0;
-            {
-                WithoutGil unlocked;
-                risen = ascent_->epoch(seed, threads, check_signals(unlocked, interrupted, &stopped_));
-            }
-            raise_unless_interrupt(interrupted);
+            const double risen = run_interruptibly(interrupted, &stopped_, [&](Callback callback) {
+                return ascent_->epoch(number, threads, std::move(callback));
+            });
             if (risen < 0.0) return py::none();
             return py::float_(risen);
         });
@@ -161,13 +156,11 @@ public:
 
     py::object gap(int threads) {
         return one_at_a_time_.run([&]() -> py::object {
-            bool interrupted = false, complete = false;
+            bool interrupted = false;
             double losses = 0.0, gaps = 0.0;
-            {
-                WithoutGil unlocked;
-                complete = ascent_->gap(threads, check_signals(unlocked, interrupted, &stopped_), &losses, &gaps);
-            }
-            raise_unless_interrupt(interrupted);
+            const bool complete = run_interruptibly(interrupted, &stopped_, [&](Callback callback) {
+                return ascent_->gap(threads, std::move(callback), &losses, &gaps);
+            });
             if (!complete) return py::none();
             return py::make_tuple(losses, gaps);
         });
@@ -343,7 +336,7 @@ void bind_curvature(py::module_& m) {
                                    "Stochastic dual coordinate ascent; see cpp/train/curvature/dual_ascent.hpp.")
         .def(py::init<const py::array&, double, double, const py::kwargs&>(), py::arg("way"), py::arg("strength"),
              py::arg("square"))
-        .def("epoch", &DualAscentOfArrays::epoch, py::arg("seed"), py::arg("threads"),
+        .def("epoch", &DualAscentOfArrays::epoch, py::arg("number"), py::arg("threads"),
              "Sum over the rows of what the dual has risen by, about; None: broken off.")
         .def("read", &DualAscentOfArrays::read, "(slopes (rows, columns), W (features + 1, columns)).")
         .def("write", &DualAscentOfArrays::write, py::arg("slopes"), py::arg("W"), "What `read` returned, or a start.")

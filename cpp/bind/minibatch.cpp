@@ -84,12 +84,9 @@ public:
                 starts.push_back({first_step, carry, rates.data(), average_from});
             }
             bool interrupted = false;
-            EpochResult result;
-            {
-                WithoutGil unlocked;
-                result = fit_->epoch(number, starts, threads, check_signals(unlocked, interrupted, &stopped_));
-            }
-            raise_unless_interrupt(interrupted);
+            const EpochResult result = run_interruptibly(interrupted, &stopped_, [&](Callback callback) {
+                return fit_->epoch(number, starts, threads, std::move(callback));
+            });
             py::list seen;
             for (std::size_t m = 0; m < starts.size(); ++m) {
                 const auto report = fit_->report(m);

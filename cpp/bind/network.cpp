@@ -130,13 +130,9 @@ public:
             for (Index i = 0; numbers && i < epochs * rows_; ++i)
                 require(Index(numbers[i]) < rows_, "order: a row number is out of range");
             bool interrupted = false;
-            TrainingResult result;
-            {
-                WithoutGil unlocked;
-                result = fit_->train(epochs, numbers, rates.data(), first_step, carry, threads,
-                                     check_signals(unlocked, interrupted));
-            }
-            raise_unless_interrupt(interrupted);
+            const TrainingResult result = run_interruptibly(interrupted, nullptr, [&](Callback callback) {
+                return fit_->train(epochs, numbers, rates.data(), first_step, carry, threads, std::move(callback));
+            });
             return py::make_tuple(result.epochs, result.batches, result.loss, result.penalty, result.carry,
                                   result.finite, interrupted);
         });

@@ -74,5 +74,16 @@ inline void raise_unless_interrupt(bool interrupted) {
     py::error_already_set error;
     if (!error.matches(PyExc_KeyboardInterrupt)) throw error;
 }
+// Calls work(callback) without the GIL; `interrupted` says whether KeyboardInterrupt or `stop` has called it off.
+template <class Work>
+auto run_interruptibly(bool& interrupted, const std::atomic<bool>* stop, const Work& work) {
+    interrupted = false;
+    auto result = [&] {
+        WithoutGil unlocked;
+        return work(check_signals(unlocked, interrupted, stop));
+    }();
+    raise_unless_interrupt(interrupted);
+    return result;
+}
 
 }  // namespace fg

@@ -66,8 +66,8 @@ public:
 
     Index rows() const override { return rows_; }
     Index columns() const override { return columns_; }
-    double epoch(std::uint64_t seed, int threads, Callback callback) override {
-        return ascent_->epoch(seed, threads, std::move(callback));
+    double epoch(std::uint64_t number, int threads, Callback callback) override {
+        return ascent_->epoch(number, threads, std::move(callback));
     }
     void read(double* slopes, double* W) const override { ascent_->read(slopes, W); }
     void write(const double* slopes, const double* W) override { ascent_->write(slopes, W); }

@@ -32,18 +32,6 @@ def made(X, y, weight, listed, loss, strength, square):
     )  # fmt: skip
 
 
-def order(n, seed):
-    """Fisher & Yates's, drawn by SplitMix64."""
-    state, drawn, mask = seed, np.arange(n), 2**64 - 1
-    for i in range(n - 1, 0, -1):
-        state = (state + 0x9E3779B97F4A7C15) & mask
-        z = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 & mask
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EB & mask
-        k = ((z ^ (z >> 31)) * (i + 1)) >> 64
-        drawn[[i, k]] = drawn[[k, i]]
-    return drawn
-
-
 def slopes_after(slope, before, z, q):
     """The roots of a - slope(z - q (a - before)), by bisection."""
     low, high = np.minimum(before, slope(z)), np.maximum(before, slope(z))
@@ -54,11 +42,11 @@ def slopes_after(slope, before, z, q):
     return (low + high) / 2
 
 
-def epoch(X, y, weight, loss, strength, square, S, W, seed):
+def epoch(X, y, weight, loss, strength, square, S, W, number):
     """Of dense rows, with slopes S (rows, outputs) and W (features + 1, outputs), in place."""
     n = len(X)
     W[-1] -= square * S.sum(axis=0) / (strength * n)
-    for i in order(n, seed):
+    for i in _core.row_order(n, 1, 0.0, 2, 0, number):  # 2: by rows
         q = (X[i] @ X[i] + square) / (strength * n)
         z = X[i] @ W[:-1] + W[-1]
         to = slopes_after(lambda z, i=i: weight[i] * loss.slope(y[i], z), S[i], z, q)
@@ -100,9 +88,9 @@ def test_epochs_beside_numpy(name, dtype, n, K, strength, square, wide, weighted
         S[:] = w[:, None] * loss.slope(y, np.zeros((n, K)))  # a point of the dual
         W[:-1] = -rows.T @ S / (strength * n)
     ascent.write(S, W)
-    risen = [ascent.epoch(seed, threads) for seed in (0, 5)]
-    for seed in (0, 5):
-        epoch(rows, y, w, loss, strength, square, S, W, seed)
+    risen = [ascent.epoch(number, threads) for number in (0, 5)]
+    for number in (0, 5):
+        epoch(rows, y, w, loss, strength, square, S, W, number)
     assert min(risen) >= 0.0
     slopes, weights = ascent.read()
     tolerance = 0.02 if name in SMOOTH else 2e-4 if dtype == np.float32 else 1e-9

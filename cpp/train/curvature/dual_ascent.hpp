@@ -37,9 +37,9 @@ class Ascent {
 public:
     virtual ~Ascent() = default;
 
-    // Every row once, in an order drawn by `seed`. The sum over rows and outputs of what the dual has risen by, about;
-    // negative if it has been called off, which leaves nothing of use.
-    virtual double epoch(std::uint64_t seed, int threads, std::function<bool()> callback) = 0;
+    // Every row once, in an order that follows from the epoch's number. The sum over rows and outputs of what the dual
+    // has risen by, about; negative if it has been called off, which leaves nothing of use.
+    virtual double epoch(std::uint64_t number, int threads, std::function<bool()> callback) = 0;
     // Slopes (rows, outputs) and W (features + 1, outputs), with the intercepts.
     virtual void read(double* slopes, double* W) const = 0;
     virtual void write(const double* slopes, const double* W) = 0;
@@ -115,12 +115,9 @@ public:
         std::fill_n(weights_.data(), (X_.cols() + 1) * width_, 0.0);
     }
 
-    double epoch(std::uint64_t seed, int threads, std::function<bool()> callback) override {
+    double epoch(std::uint64_t number, int threads, std::function<bool()> callback) override {
         Watch watch(std::move(callback));
-        SplitMix random{seed};
-        std::iota(order_.begin(), order_.end(), 0u);
-        for (Index i = rows() - 1; i > 0; --i)
-            std::swap(order_[std::size_t(i)], order_[std::size_t(random.below(std::uint64_t(i + 1)))]);
+        row_order(order_.data(), rows(), 1, 0.0, Shuffle::rows, 0, number);
         turn();
         std::vector<double> risen(std::size_t(width_), 0.0);
         with_lanes<T>(width_, [&](auto vector) {
@@ -155,7 +152,10 @@ public:
         Team::call(TeamSize::Memory::of<Ascent<T>>(), most, 5e-10 * work(), [&](int member, int members) {
             for (Index p = parts * member / members; p < parts * (member + 1) / members; ++p)
                 if (!watch.called_off(member))
-                    found[std::size_t(p)] = gap_of({rows() * p / parts, rows() * (p + 1) / parts});
+                    with_lanes<T>(width_, [&](auto vector) {
+                        found[std::size_t(p)] =
+                            gap_of<decltype(vector)::value>({rows() * p / parts, rows() * (p + 1) / parts});
+                    });
         });
         *losses = *gaps = 0.0;
         for (const auto& [loss, gap] : found) {
@@ -185,17 +185,21 @@ private:
         }
     }
 
+    // Of the columns from `begin` to `end`, by themselves.
+    template <int N>
+    void margins_of(const CsrRow<T, I>& row, Index begin, Index end, T* margins) const {
+        const double *const weights = weights_.data(), *const intercepts = weights + X_.cols() * width_;
+        row_margins<N>(row, weights + begin, width_, end - begin, margins + begin);
+        for (Index c = begin; c < end; ++c) margins[c] += T(intercepts[c]);
+    }
+
+    template <int N>
     std::pair<double, double> gap_of(Rows own) const {
         std::vector<T> margins(static_cast<std::size_t>(width_));
-        const double* const intercepts = weights_.data() + X_.cols() * width_;
         std::pair<double, double> sum{0.0, 0.0};
         for (Index i = own.begin; i < own.end; ++i) {
             const std::uint32_t listed = listed_[std::size_t(i)];
-            with_lanes<T>(width_, [&](auto vector) {
-                row_margins<decltype(vector)::value>(X_.sample(Index(listed)), weights_.data(), width_, width_,
-                                                     margins.data());
-            });
-            for (Index c = 0; c < width_; ++c) margins[std::size_t(c)] += T(intercepts[c]);
+            margins_of<N>(X_.sample(Index(listed)), 0, width_, margins.data());
             const auto [loss, gap] = averaged_->gap(listed, margins.data(), slopes_.data() + i * width_);
             sum.first += loss;
             sum.second += gap;
@@ -217,8 +221,7 @@ private:
             const Index i = Index(order_[std::size_t(k)]);
             const std::uint32_t listed = listed_[std::size_t(i)];
             const auto row = X_.sample(Index(listed));
-            row_margins<N>(row, weights, width_, columns, margins.data() + begin);
-            for (Index c = 0; c < columns; ++c) margins[std::size_t(begin + c)] += T(intercepts[c]);
+            margins_of<N>(row, begin, end, margins.data());
             double* const slopes = slopes_.data() + i * width_;
             const double q = (squares_[std::size_t(i)] + own_.square) * per_slope();
             std::copy_n(slopes + begin, columns, to.data() + begin);

@@ -80,8 +80,8 @@ class Auto(Solver):
 
     Sparse rows of more than 1,000 columns, fewer than two of them a column, begin by dual coordinate ascent, a row at a
     time (Shalev-Shwartz & Zhang, "Stochastic dual coordinate ascent methods for regularized loss minimization", JMLR
-    2013); steps on all rows follow where that is slow. It is for a penalty of L2 alone, and keeps a number in float64
-    for each row and output.
+    2013); steps on all rows follow where that is slow. It is for a penalty of L2 alone and losses of bounded second
+    derivatives (not 'poisson' and 'gamma', nor a softmax), and keeps a number in float64 for each row and output.
 
     Examples
     --------

@@ -60,15 +60,11 @@ class _Rising(Descent):
         self._bounds: list[float] = []
         self.value, self.gradient = self.small, np.zeros_like(self.weights)
         self.bound = self.estimate = np.inf
-        self._make()
-        slopes, weights = self._dual.read()
-        weights[-1] = self.weights[-1]
-        self._dual.write(slopes, weights)
-
-    def _make(self) -> None:
         data = self.data
         square = float(np.einsum("i,i->", data.X.data, data.X.data)) / data.X.shape[0]
         self._dual = data.dual_ascent(_ONES * square if data.intercept else 0.0)
+        intercepts_alone = np.ascontiguousarray(self.weights)
+        self._dual.write(np.zeros((data.n, data.outputs)), intercepts_alone)
 
     def stop(self) -> None:
         """Interrupt what another thread is at; `step` then raises KeyboardInterrupt."""
@@ -91,7 +87,6 @@ class _Rising(Descent):
             return
         self.begin()
         self._set(saved)
-        self._make()
         self._dual.write(*saved["dual"])
 
     # ---- one iteration ----
@@ -165,15 +160,16 @@ class Ascent(_Rising, Solver):
         super().begin()
 
     def _stand(self, slopes: Floats, weights: Floats) -> None:
+        self._look_at(weights)
+        if self.data.intercept and not self.done:
+            weights[-1] += self._objective.best_shift()
+            self._dual.write(slopes, weights)
+            self._look_at(weights)
+
+    def _look_at(self, weights: Floats) -> None:
         self.weights = weights.copy()
         self.value, self.gradient = self._look(self.weights)
         self._judge()
-        if self.data.intercept and not self.done:
-            weights[-1] += self._objective.best_shift()
-            self.weights = weights.copy()
-            self.value, self.gradient = self._look(self.weights)
-            self._judge()
-            self._dual.write(slopes, weights)
 
     def _go_on(self) -> None:
         if self._slow or self._looks == _LOOKS or self._share <= _LEAST:
