@@ -61,8 +61,9 @@ class StreamTraining(Training):
     def _epochs(self, count: int) -> None:
         settings, state, factor = self.settings, self.state, self.goal.factor
         rates = settings.source.tables(state.step, self.sizes, self.t + 1, 1)
-        before, self.weights_ahead = len(self.curve), True
+        before = len(self.curve)
         begun, self.progress = self.progress, None
+        self.weights_ahead = begun is not None  # else they are what they were until the first block is here
         at = begun or Progress(carry=state.carry)
         whole, finite, interrupted = True, True, False
         shuffle = settings.order is not None
@@ -78,6 +79,7 @@ class StreamTraining(Training):
                     mixed = row_order(rows, settings.seed, number_of(state.epoch, at.blocks)) if shuffle else None
                     table = rates[at.batches : at.batches + len(sizes)]
                     first = state.step + 1 + at.batches
+                    self.weights_ahead = True
                     outcome = engine.train(1, mixed, table, first, at.carry, self.threads)
                     made, steps, losses, penalties, carry, finite, interrupted = outcome
                     whole = bool(made)
