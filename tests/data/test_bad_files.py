@@ -4,7 +4,8 @@ import os
 
 import numpy as np
 import pytest
-from fusedgrad.data import CSV, Arrow, Parquet, _optional
+from fusedgrad import _optional
+from fusedgrad.data import CSV, Arrow, Parquet
 from sklearn.preprocessing import StandardScaler
 
 from .blocks import check
@@ -223,5 +224,7 @@ def test_pyarrow_is_asked_for_where_it_is_missing(monkeypatch):
     monkeypatch.setattr(importlib, "import_module", missing)
     _optional.library.cache_clear()
     for kind in (Parquet, CSV, Arrow):
-        with pytest.raises(ImportError, match=r"pyarrow, which is not installed: pip install fusedgrad\[data\]"):
+        with pytest.raises(
+            ImportError, match=r"pyarrow, which this needs, is not installed: pip install fusedgrad\[data\]"
+        ):
             kind("a")

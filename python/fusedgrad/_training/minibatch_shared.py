@@ -22,6 +22,16 @@ def _key(weight: NDArray[Any] | None) -> Any:
     return None if weight is None else weight.__array_interface__["data"][0]
 
 
+def largest_of(X: Any) -> tuple[int, float]:
+    """The column of the largest number, and that number, without its sign where X is dense."""
+    if sp.issparse(X):
+        at = int(np.abs(X.data).argmax()) if X.nnz else 0
+        return (int(X.indices[at]), float(X.data[at])) if X.nnz else (0, 0.0)
+    each = np.maximum(X.max(axis=0), -X.min(axis=0))
+    column = int(each.argmax())
+    return column, float(each[column])
+
+
 class Shared:
     """What the tasks of a pass have in common, each found once."""
 
@@ -51,14 +61,7 @@ class Shared:
 
     def largest(self) -> str:
         """A sentence that names the column of X with the largest number."""
-        X = self.task.X
-        if sp.issparse(X):
-            at = int(np.abs(X.data).argmax()) if X.nnz else 0
-            column, value = (int(X.indices[at]), float(X.data[at])) if X.nnz else (0, 0.0)
-        else:
-            each = np.maximum(X.max(axis=0), -X.min(axis=0))
-            column = int(each.argmax())
-            value = float(each[column])
+        column, value = largest_of(self.task.X)
         return f"The largest number of X is {abs(value):g}, in column {column}."
 
     def of_rows(self, values: NDArray[Any]) -> NDArray[Any]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ..optimizers import Optimizer, Solver
+from .shards import Shards
 from .stopping import StoppingRule
 from .streams.stream import Stream
 
@@ -203,6 +204,8 @@ class Task(NamedTuple):
         The rows to train on, of mini-batches; None: all.
     stream : Stream or None
         Where all rows come from, if X, y and `sample_weight` are only some of them.
+    shards : Shards or None
+        The same, of rows that other processes hold, for a solver.
     """
 
     objective: Objective
@@ -222,6 +225,7 @@ class Task(NamedTuple):
     batches: Batches | None = None
     rows: NDArray[np.intp] | None = None
     stream: Stream | None = None
+    shards: Shards | None = None
 
 
 class Progress(NamedTuple):

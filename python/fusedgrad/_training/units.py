@@ -7,6 +7,8 @@ targets in cents or in millions. The core does it where it steps (``cpp/kernel/s
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -152,37 +154,92 @@ def alike(X: Any) -> Columns:
     return Columns(None, np.array([size * np.sqrt(square) if square > 0 else 1.0]))
 
 
+class Numbers:
+    """Targets of one output, and the weights that they count by.
+
+    Functions of targets are objects that can be pickled: `Identity`, `LeastLoss`, `Square`, `Distance`.
+    """
+
+    def __init__(self, y: Floats, weight: Floats):
+        """Weights add up to 1."""
+        self.y, self.weight = y, weight
+
+    def mean(self, function: Callable[[Floats], Floats]) -> float:
+        return float(self.weight @ function(self.y))
+
+    def farthest(self, centre: float) -> float:
+        return float(np.abs(self.y - centre).max())
+
+    def quantile(self, share: float) -> float:
+        order = np.argsort(self.y)
+        above = np.searchsorted(np.cumsum(self.weight[order]), share)
+        return float(self.y[order[min(int(above), len(self.y) - 1)]])
+
+
+@dataclass(frozen=True)
+class Identity:
+    def __call__(self, y: Floats) -> Floats:
+        return y
+
+
+@dataclass(frozen=True)
+class LeastLoss:
+    """What the best prediction of each target costs."""
+
+    loss: str
+
+    def __call__(self, y: Floats) -> Floats:
+        safe = np.where(y > 0, y, 1.0)
+        return y - y * np.log(safe) if self.loss == "poisson" else 1.0 + np.log(safe)
+
+
+@dataclass(frozen=True)
+class Square:
+    """Of the distance from the centre, in a unit."""
+
+    centre: float
+    unit: float
+
+    def __call__(self, y: Floats) -> Floats:
+        return np.asarray(((y - self.centre) / self.unit) ** 2)
+
+
+@dataclass(frozen=True)
+class Distance:
+    centre: float
+
+    def __call__(self, y: Floats) -> Floats:
+        return np.abs(y - self.centre)
+
+
 def targets_of_numbers(loss: Loss, y: NDArray[Any], weight: NDArray[Any] | None) -> Targets:
     """Of targets of shape (n,) or (n, n_outputs), and weights of shape (n,)."""
     y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
     weight = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=np.float64)
     weight = weight / weight.sum() if weight.sum() > 0 else np.full(len(y), 1 / len(y))
-    each = [_of_one(loss, column, weight) for column in y.T]
-    base, scale, cost, floor = (np.array(part) for part in zip(*each, strict=True))
+    return targets_of_outputs(loss, [Numbers(column, weight) for column in y.T])
+
+
+def targets_of_outputs(loss: Loss, outputs: Sequence[Numbers]) -> Targets:
+    """Of the targets of each output."""
+    base, scale, cost, floor = (np.array(part) for part in zip(*(_of_one(loss, y) for y in outputs), strict=True))
     return Targets(base, scale, cost, float(floor.mean()))
 
 
-def _of_one(loss: Loss, y: Floats, weight: Floats) -> tuple[float, float, float, float]:
-    mean = float(weight @ y)
+def _of_one(loss: Loss, y: Numbers) -> tuple[float, float, float, float]:
+    mean = y.mean(Identity())
     if loss.name in LOG_LINK:
-        safe = np.where(y > 0, y, 1.0)
-        least = y - y * np.log(safe) if loss.name == "poisson" else 1.0 + np.log(safe)
         base = float(np.log(mean)) if mean > 0 else 0.0
-        return base, 1.0, (mean if mean > 0 and loss.name == "poisson" else 1.0), float(weight @ least)
+        cost = mean if mean > 0 and loss.name == "poisson" else 1.0
+        return base, 1.0, cost, y.mean(LeastLoss(loss.name))
     if loss.name in ("squared_error", "squared_epsilon_insensitive"):
-        far = float(np.abs(y - mean).max())
-        scale = far * float(np.sqrt(weight @ ((y - mean) / far) ** 2)) if far > 0 else 1.0
+        far = y.farthest(mean)
+        scale = far * float(np.sqrt(y.mean(Square(mean, far)))) if far > 0 else 1.0
         return mean, scale, scale * scale, 0.0
-    base = _quantile(y, weight, loss.fields.get("quantile", 0.5))
-    scale = float(weight @ np.abs(y - base)) or 1.0
+    base = y.quantile(loss.fields.get("quantile", 0.5))
+    scale = y.mean(Distance(base)) or 1.0
     cost = scale * min(scale, loss.fields["epsilon"]) if loss.name == "huber" else scale
     return base, scale, cost or 1.0, 0.0
-
-
-def _quantile(y: Floats, weight: Floats, share: float) -> float:
-    order = np.argsort(y)
-    above = np.searchsorted(np.cumsum(weight[order]), share)
-    return float(y[order[min(int(above), len(y) - 1)]])
 
 
 def targets_of_classes(loss: Loss, inside: Floats) -> Targets:

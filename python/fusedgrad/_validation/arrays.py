@@ -112,12 +112,12 @@ def check_X(estimator: BaseEstimator, X: Any, *, dtypes: tuple[Any, ...] = FLOAT
         ensure_all_finite=False,
         reset=reset,
     )
-    X = _for_core(X)
+    X = for_core(X)
     check_finite(X, estimator)
     return X
 
 
-def _for_core(X: Any) -> Any:
+def for_core(X: Any) -> Any:
     """X in aligned arrays; sparse X as a CSR array, whose `*` multiplies numbers, with all indices in one type."""
     if not sp.issparse(X):
         return aligned(X)
@@ -175,7 +175,7 @@ def check_X_y(
         multi_output=multi_output,
         reset=reset,
     )
-    X = _for_core(X)
+    X = for_core(X)
     if finite:
         check_finite(X, estimator, name)
     if multi_output and not sp.issparse(y) and y.ndim == 2 and y.shape[1] == 1:

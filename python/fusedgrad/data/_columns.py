@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ._optional import library
+from .._optional import library
 
 _AS_FRAME = "source.map(function, frame='pandas')"
 

@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 
 from numpy.typing import DTypeLike
 
+from .._optional import library
 from ._checks import check_group
 from ._files import Paths, Stamp, as_paths, expand, identities, opened
-from ._optional import library
 from ._reader import Found, Reader
 from ._source import Source
 from ._tables import Course, Names, TableReader, Wanted, Wish, regrouped, settle_wish, wish_identity

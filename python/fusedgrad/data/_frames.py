@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .._optional import library
 from ._block import Group
 from ._files import stamp
-from ._optional import library
 from ._reader import Found, Reader
 from ._source import Source
 from ._tables import Course, Names, TableReader, Wish, as_names, regrouped, wish_identity

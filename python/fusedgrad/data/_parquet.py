@@ -8,9 +8,9 @@ from typing import Any
 
 from numpy.typing import DTypeLike
 
+from .._optional import library
 from ._block import Group
 from ._files import Paths, Stamp, as_paths, expand, identities, opened
-from ._optional import library
 from ._reader import Found, Reader
 from ._source import Source
 from ._tables import Names, TableReader, Wanted, Wish, settle_wish, wish_identity

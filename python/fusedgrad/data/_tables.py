@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._optional import library
 from . import _columns
 from ._block import Block
 from ._checks import check_dtype
 from ._convert import block_of
-from ._optional import library
 from ._reader import Found, Reader
 
 # A column's name, or those of several.

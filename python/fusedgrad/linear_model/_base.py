@@ -25,6 +25,7 @@ from .._training.records import (
     Task,
 )
 from .._training.resuming import Resumable
+from .._training.shards import digests_of
 from .._training.snapshots import digests
 from .._training.stopping import INTERRUPTED, MAX_ITER, StoppingRule
 from .._validation import ignored
@@ -74,6 +75,8 @@ def _data_of(task: Task) -> list[Any]:
     given = [] if validation is None else digests(validation.X, validation.y, validation.sample_weight)
     if task.stream is not None:
         return [task.stream.source.identity, given]
+    if task.shards is not None:
+        return [task.shards.map(digests_of), given]
     return [digests(task.X, task.y, task.sample_weight), given]
 
 

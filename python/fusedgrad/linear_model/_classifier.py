@@ -22,13 +22,14 @@ from .._training.records import Result, Validation
 from .._training.stopping import MAX_ITER
 from .._training.streams.survey import Streamed
 from .._validation.arrays import check_finite, check_X_y
+from .._validation.classes import classes_of
 from .._validation.parameters import Either, Instance, OneOf
 from .._validation.weights import balanced_weights, check_weights
 from ..optimizers import Optimizer, Solver
 from . import _seeds
 from ._base import Trained, loss_functions
 from ._path import WithPath
-from ._supervised import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised, classes_of
+from ._supervised import REGRESSION_LOSSES, SUPERVISED_RULES, Supervised
 
 if TYPE_CHECKING:
     from typing_extensions import Self

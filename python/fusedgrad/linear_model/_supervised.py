@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.sparse as sp
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
-from sklearn.utils.multiclass import check_classification_targets
 
 from .. import losses, optimizers, schedules
 from .._atomic import settle_all, shallow_copy
@@ -28,25 +27,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 REGRESSION_LOSSES = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive")
-
-
-def classes_of(y: Any) -> Any:
-    """``np.unique(y)``, without sorting where y holds whole numbers of a small range.
-
-    Raises
-    ------
-    ValueError
-        If y is continuous.
-    """
-    if y.dtype.kind in "iu" and y.size:
-        low, high = y.min(), y.max()
-        if int(high) - int(low) < 1 << 16:
-            # Of unsigned numbers, too: what wraps around in one direction wraps around in the other.
-            codes = y.astype(np.int64) - low.astype(np.int64)
-            return np.flatnonzero(np.bincount(codes)).astype(y.dtype) + low
-    if y.dtype.kind not in "biuUS":
-        check_classification_targets(y)
-    return np.unique(y)
 
 
 class Supervised(SGD):

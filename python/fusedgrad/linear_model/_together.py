@@ -21,10 +21,11 @@ from .._training.resuming import never
 from .._training.stopping import DROPPED, MAX_ITER
 from .._validation import ignored
 from .._validation.arrays import aligned, check_finite, check_X_y
+from .._validation.classes import classes_of
 from .._validation.warn import warn
 from .._validation.weights import check_not_negative, check_weights
 from ._base import NEGATIVE_POWER
-from ._supervised import Supervised, classes_of
+from ._supervised import Supervised
 
 _DATA_ATTRIBUTES = {"n_features_in_", "feature_names_in_", "classes_", "_y_ndim", "_grows"}  # what data leaves behind
 _STREAM = ("batch_size", "shuffle", "random_state", "the rows that early_stopping keeps aside", "epochs made before")

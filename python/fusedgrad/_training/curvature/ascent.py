@@ -39,7 +39,7 @@ def suits(data: Data) -> bool:
     """Whether ascent may be the fastest way: rows of a few of many columns, in sound units."""
     wide = data.sparse and data.features > FACTORED and data.n < WIDE * data.features
     bounded = not data.multinomial and data.problem.loss.curvature < np.inf
-    return wide and bounded and data.alpha > 0.0 and bool((data.frame.unit == 1.0).all())
+    return wide and bounded and data.ascends and data.alpha > 0.0 and bool((data.frame.unit == 1.0).all())
 
 
 class _Rising(Descent):

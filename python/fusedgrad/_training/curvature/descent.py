@@ -12,13 +12,12 @@ from ..._pairs import dot
 from ...optimizers import Solver as Settings
 from ..snapshots import plain_of, set_plain
 from .passes import Data, Objective
-from .preconditioners import FACTORED
+from .preconditioners import FACTORED, most_rows
 
 Floats = NDArray[np.float64]
 
 GROWTH = 4  # times as many rows in the next stage
 LARGE = 0.2  # a share of all rows, above which a stage takes all: it costs more than it spares
-NOISY = 512  # rows whose gradients tell the noise
 ARMIJO = 1e-4
 HALVINGS = 20
 ROUNDING = {"float32": 1e-7, "float64": 1e-12}  # of an objective, relative
@@ -76,13 +75,14 @@ class Descent:
     ):
         self.data, self.weights, self.settings, self.tol = data, weights, settings, tol
         self.small, self.floor = small, floor
-        self.rounding = ROUNDING[data.X.dtype.name]
+        self.rounding = ROUNDING[data.dtype.name]
         self.done = self.stuck = False
         self.passes = 0.0
         d, n = data.features, data.n
         least = 5 * (d + 1) if d <= FACTORED else 0
         wide = data.sparse and n < 20 * d and d > FACTORED
-        self._first = n if warm or wide or not settings.grows else max(1024, n // 64, least)
+        whole = warm or wide or not settings.grows
+        self._first = n if whole else min(max(1024, n // 64, least), most_rows(data))
         self._due = False  # a larger sample
 
     def begin(self) -> None:
@@ -99,7 +99,8 @@ class Descent:
 
     def _begin(self, m: int) -> None:
         """A stage on m rows."""
-        self._objective = Objective(self.data, m if m <= LARGE * self.data.n else self.data.n)
+        small = m <= min(LARGE * self.data.n, most_rows(self.data))
+        self._objective = self.data.objective(m if small else self.data.n)
         self._due = False
         penalised = self.data.alpha > 0.0 or self.data.l1 > 0.0
         self._lowest = self.floor if penalised else -np.inf  # value that the optimum can have
@@ -121,7 +122,7 @@ class Descent:
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Stand as when `snapshot` was taken, in place of `begin`."""
-        self._objective = Objective(self.data, saved["rows"])
+        self._objective = self.data.objective(saved["rows"])
         self._set(saved)
 
     def _set(self, saved: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ...exceptions import DivergedError
@@ -18,6 +19,8 @@ from ..minibatch_training import SMALL
 from ..problem import Problem
 from ..records import LinearWeights, Result, Task
 from ..resuming import Resumable
+from ..shards import Local, Shards, rows_of_shard
+from ..shared_shards import SharedOfShards
 from ..snapshots import plain_of, set_plain
 from ..stopping import CONVERGED, DIVERGED, EARLY_STOPPING, INTERRUPTED, MAX_ITER, RUNNING, STALLED, Stopping
 from .ascent import Ascent, KinkedAscent, suits
@@ -25,6 +28,7 @@ from .descent import Descent
 from .kinks import Kinked
 from .passes import Data
 from .proximal import Proximal
+from .sharded import ShardedData
 from .smoothed import Smoothed
 from .solver import Solver
 
@@ -48,6 +52,28 @@ class Iteration(NamedTuple):
     passes: float
     score: float | None = None
     loss: float | None = None
+
+
+def _shared(task: Task, check: Callable[[], None], threads: int) -> tuple[Shared, Shards | None]:
+    """What is known of the rows, and their shards, if there are several."""
+    if task.shards is not None:
+        return SharedOfShards(task, check, threads, task.shards), task.shards
+    shared, X = Shared(task, check, threads), task.X
+    if X.shape[0] <= rows_of_shard(X.shape[1], sparse=sp.issparse(X)) or not _are_in_order(shared.rows):
+        return shared, None
+    shards = Local.of(X, task.y, task.sample_weight, shared.rows, threads)
+    return SharedOfShards(task, check, threads, shards), shards
+
+
+def _are_in_order(rows: NDArray[Any] | None) -> bool:
+    return rows is None or bool((np.diff(rows.astype(np.int64)) > 0).all())
+
+
+def _data(problem: Problem, threads: int, shards: Shards | None) -> Data:
+    if shards is not None:
+        return ShardedData(problem, threads, shards)
+    listed, n = problem.shared.rows, problem.shared.n
+    return Data(problem, threads, np.arange(n, dtype=np.uint32) if listed is None else listed)
 
 
 class Reached(NamedTuple):
@@ -84,11 +110,11 @@ class Fit:
         task.start.average_coef = task.start.average_intercept = None  # steps are few, and none is noise
         self.task = task
         self.began = time.monotonic()
-        self.shared = Shared(task, check, threads)
+        self.shared, shards = _shared(task, check, threads)
         self.problem = Problem(task, self.shared)
         self.shares = 1 if task.batches.multinomial else len(task.labels)  # objectives are means over the outputs
         with np.errstate(all="ignore"):
-            self.data = Data(self.problem, threads)
+            self.data = _data(self.problem, threads, shards)
             self.solver = self._solver(task.batches.solver)
             if saved is None:
                 self.solver.begin()

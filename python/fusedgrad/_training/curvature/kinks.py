@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..._pairs import dot
 from ...optimizers import Solver as Settings
 from . import certificate
-from .descent import NOISY, Descent
+from .descent import Descent
 from .newton import Newton
 from .passes import Data
 
@@ -52,7 +52,7 @@ class Kinked(Descent):
         self._age = 0
         self._last: list[tuple[float, float, float]] = []
         bend = data.problem.targets.cost / self._scale**2
-        self._usual = data.squares(objective.rows, np.ones((objective.m, data.outputs))) * bend
+        self._usual = objective.squares() * bend
         self._ridge = np.zeros_like(self.weights) if self.whole else self._usual / objective.m
         self._anchor = np.zeros_like(self.weights)
         self._anchor[-1] = self.weights[-1]
@@ -92,8 +92,7 @@ class Kinked(Descent):
         if self.whole:
             self.done = self.tol is not None and self.gap <= self.tol
             return
-        Z, slopes = data.slopes(objective.rows[:: max(1, objective.m // NOISY)], self.weights)
-        self.noise = newton.squares(Z, slopes) / objective.m
+        self.noise = newton.squares(*objective.slopes(self.weights)) / objective.m
 
     # ---- one iteration ----
 
@@ -129,7 +128,7 @@ class Kinked(Descent):
             return
         least = FASTEST if self._widening == 1.0 else FAST
         self._way *= min(max(np.sqrt(0.8 * target / self.slack), least), SLOW)
-        self._way = max(self._way, SHORTEST[self.data.X.dtype.char])
+        self._way = max(self._way, SHORTEST[self.data.dtype.char])
 
     def _end_of_road(self, before: float) -> None:
         """No step leads down: on more rows, over another way, or knowing more of the rows nearby, there may be one."""

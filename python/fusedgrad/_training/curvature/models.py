@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from ... import _core
 from ..._validation.arrays import as_core
-from .passes import Data, Objective
+from .passes import Bends, Data, Objective
 from .preconditioners import Hessian, factor, squares_by
 
 Floats = NDArray[np.float64]
 
 _ENTRIES = 1 << 24  # of dense columns that are copied, at most
+_SPARSE_ENTRIES = 1 << 28  # and of sparse ones
 
 
 class Penalty(NamedTuple):
@@ -56,9 +57,9 @@ class Terms(NamedTuple):
 class Blocks(Hessian):
     """A dense Hessian for each output, or one for all. As for `Columns`, weights and gradients are in units."""
 
-    def __init__(self, objective: Objective, bends: Floats, diagonal: Floats, sample: int):
-        super().__init__(objective, bends, diagonal, sample)
-        eye = self.ridge * np.eye(objective.data.features + 1)
+    def __init__(self, bends: Bends, diagonal: Floats, sample: int):
+        super().__init__(bends, diagonal, sample)
+        eye = self.ridge * np.eye(bends.objective.data.features + 1)
         self.blocks = np.array([(H + eye) / scale / scale[:, None] for scale, H in self.matrices])
         del self.matrices
 
@@ -116,15 +117,15 @@ class Columns:
 
     def __init__(self, objective: Objective, ridge: Floats):
         self.data = data = objective.data
-        m = objective.m if data.sparse else min(objective.m, max(1024, _ENTRIES // data.features))
+        most = int(_SPARSE_ENTRIES / max(1.0, data.length)) if data.sparse else _ENTRIES // data.features
+        self.sample = m = min(objective.m, max(1024, most))
         self.places = np.arange(objective.m) if m == objective.m else np.linspace(0, objective.m - 1, m).astype(np.intp)
-        self.sample = m
-        self.columns = _columns(data, objective.rows[self.places])
+        self.columns = _columns(*objective.some(self.places))
         self.ridge = np.ascontiguousarray(np.broadcast_to(ridge, (data.features + 1, data.outputs)))
 
-    def bend(self, bends: Floats) -> None:
+    def bend(self, bends: Bends) -> None:
         """Be the Hessian of a point, by the second derivatives of its losses."""
-        self.bends = np.ascontiguousarray(bends[self.places])
+        self.bends = bends.at(self.places)
 
     def minimum(
         self, gradient: Floats, weights: Floats, penalty: Penalty, terms: Terms, tol: float

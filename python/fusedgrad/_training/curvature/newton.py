@@ -13,8 +13,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from .passes import Data, Objective, times, transposed_times
-from .preconditioners import BYTES, FACTORED, factor, guarded, penalty_of, spread_places, squares_by
+from .passes import Bends, Data, Objective, times, transposed_times
+from .preconditioners import BYTES, FACTORED, factor, guarded, most_rows, penalty_of, squares_by
 
 Floats = NDArray[np.float64]
 
@@ -29,21 +29,7 @@ _MISSED = 0.02  # the same, times columns for each row of a sample
 def sample_of(data: Data) -> int:
     """Rows, for each output, whose Hessian costs about as much as a pass."""
     d = data.features + 1
-    return max(2048, 20 * d, 8 * data.n // d)
-
-
-def _bends(objective: Objective, way: Floats) -> Floats:
-    """Second derivatives (rows, outputs) of averages over the way of the objective, or over as far as the kink is.
-
-    A parabola of the latter touches the loss and lies above it (iteratively reweighted least squares: Hunter & Lange,
-    "Quantile regression via an MM algorithm", J. Computational and Graphical Statistics 2000). Here it is between that
-    and half of it.
-    """
-    bends = objective.bends()
-    while (objective.way < way).any():
-        bends = np.maximum(bends, objective.bends(way))
-        way = way / 2
-    return bends
+    return max(2048, 20 * d, min(8 * data.n // d, most_rows(data)))
 
 
 class Newton:
@@ -60,40 +46,37 @@ class Newton:
         data = objective.data
         self.data, self.passes = data, 0.0
         self.ridge = penalty_of(data) + added
-        bends = _bends(objective, way)
+        bends = objective.bends(way)
         size = (data.features + 1) ** 2 * 8
         self.factored = data.features <= FACTORED and data.outputs * size <= BYTES
         if self.factored:
-            self.factors = [self._factor(objective, bends[:, k], self.ridge[:, k]) for k in range(data.outputs)]
+            self.factors = [self._factor(bends, k) for k in range(data.outputs)]
         else:
-            self._keep_rows(objective, bends)
+            self._keep_rows(bends)
 
-    def _factor(self, objective: Objective, bends: Floats, ridge: Floats) -> tuple[Floats, Any]:
-        """Scale to a diagonal of ones, and the factor; a ridge guards what a sample of rows misses."""
+    def _factor(self, bends: Bends, k: int) -> tuple[Floats, Any]:
+        """Scale to a diagonal of ones, and the factor, for output k; a ridge guards what a sample of rows misses."""
         data, columns = self.data, np.arange(self.data.features, dtype=np.uint32)
-        places = np.flatnonzero(bends)
-        some = places[spread_places(len(places), sample_of(data))]
+        some, ridge = bends.some(sample_of(data), k), self.ridge[:, k]
+        m = bends.objective.m
         H, full, added = np.zeros((len(ridge), len(ridge))), np.zeros(len(ridge)), _RIDGE
-        if len(some):
-            weight = bends[some] * (bends[places].sum() / bends[some].sum() * len(some) / objective.m)
-            H = data.gram(np.ascontiguousarray(objective.rows[some]), weight, columns)
-        if len(some) < len(places):  # a column may be rare
-            weight = bends[places, None] * (len(places) / objective.m)
-            full = data.squares(np.ascontiguousarray(objective.rows[places]), weight)[:, 0] + ridge
-            added = _MISSED * min(1.0, len(H) / len(some))
+        if some.of:
+            weight = some.bends[:, 0] * (some.total / some.bends[:, 0].sum() * len(some.rows) / m)
+            H = some.data.gram(some.rows, weight, columns)
+        if len(some.rows) < some.of:  # a column may be rare
+            full = bends.squares(k)[:, 0] + ridge
+            added = _MISSED * min(1.0, len(H) / len(some.rows))
         if not data.intercept:
             full[-1] = 1.0
         scale, H = guarded(H, full, ridge)
         return scale, factor(H, added)
 
-    def _keep_rows(self, objective: Objective, bends: Floats) -> None:
-        data = self.data
-        places = np.flatnonzero(bends.any(axis=1))
-        most = len(places) if data.sparse else max(1, 4 * BYTES // (8 * (data.features + 1)))
-        some = places[spread_places(len(places), most)]
-        self._Z = data.in_units(objective.rows[some])
-        self._bends = bends[some] * (len(places) / max(len(some), 1) / objective.m)
-        self._share = len(some) / objective.m
+    def _keep_rows(self, bends: Bends) -> None:
+        data, m = self.data, bends.objective.m
+        some = bends.some(most_rows(data) if data.sparse else max(1, 4 * BYTES // (8 * (data.features + 1))))
+        self._Z = some.data.in_units(some.rows)
+        self._bends = some.bends * (some.of / max(len(some.rows), 1) / m)
+        self._share = len(some.rows) / m
         squares = self._Z.multiply(self._Z).tocsr() if data.sparse else self._Z * self._Z
         self.diagonal = self.ridge.copy()
         self.diagonal[:-1] += transposed_times(squares, self._bends)

@@ -16,8 +16,9 @@ from ..problem import Problem
 
 Floats = NDArray[np.float64]
 
-_SAMPLE = 2048  # rows whose means and spreads are taken for those of all
-_HUGE = 1e60  # numbers whose squares need units
+NOISY = 512  # rows whose gradients tell the noise
+SAMPLE = 2048  # rows whose means and spreads are taken for those of all
+HUGE = 1e60  # numbers whose squares need units
 _WAY = 0.05  # spreads of the predictions, over which second derivatives are means
 
 
@@ -36,11 +37,8 @@ class Frame(NamedTuple):
     unit: Floats
 
     @classmethod
-    def of(cls, X: Any, rows: NDArray[Any], *, centred: bool) -> Frame:
-        """As these rows tell, which need not be exact."""
-        some = X[rows]
-        if sp.issparse(X):
-            return cls(None, np.append(_sparse_units(X), 1.0)[:, None])
+    def of(cls, some: Any, *, centred: bool) -> Frame:
+        """As some rows tell, which need not be exact."""
         some = some.astype(np.float64)
         top = np.abs(some).max(axis=0)
         safe = np.where((top > 0) & np.isfinite(top), top, 1.0)
@@ -50,14 +48,21 @@ class Frame(NamedTuple):
         spread = np.where(spread > 1e-7, spread, 1.0) * safe
         return cls(centre * safe if centred else None, np.append(1.0 / spread, 1.0)[:, None])
 
+    @classmethod
+    def of_sparse(cls, top: Floats) -> Frame:
+        """Of columns whose largest entries are these: units of 1, unless squares would overflow."""
+        if not top.max(initial=0.0) >= HUGE:
+            return cls(None, np.ones((len(top) + 1, 1)))
+        unit = np.where((top > 0) & np.isfinite(top), 1.0 / np.where(top > 0, top, 1.0), 1.0)
+        return cls(None, np.append(unit, 1.0)[:, None])
 
-def _sparse_units(X: Any) -> Floats:
-    """1, unless squares of the entries would overflow."""
-    if X.nnz == 0 or max(float(X.data.max()), -float(X.data.min())) < _HUGE:
-        return np.ones(X.shape[1])
+
+def largest_entries(X: Any) -> Floats:
+    """Of the columns of sparse X: their sizes, or zeros where none is huge."""
     top = np.zeros(X.shape[1])
-    np.maximum.at(top, X.indices, np.abs(X.data))
-    return np.where((top > 0) & np.isfinite(top), 1.0 / np.where(top > 0, top, 1.0), 1.0)
+    if X.nnz and not max(float(X.data.max()), -float(X.data.min())) < HUGE:
+        np.maximum.at(top, X.indices, np.abs(X.data))
+    return top
 
 
 def l2_of(alpha: float, coef: Floats) -> float:
@@ -76,35 +81,63 @@ def transposed_times(Z: Any, s: Floats) -> Floats:
 
 
 class Data:
-    """What passes over any of the rows have in common."""
+    """What passes over any of the rows have in common.
 
-    def __init__(self, problem: Problem, threads: int):
+    Parameters
+    ----------
+    rows : ndarray of int
+        Those of the task that there are, in their order.
+    frame : Frame or None
+        None: as some of the rows tell.
+
+    Attributes
+    ----------
+    n : int
+        The number of rows.
+    length : float
+        Entries of a row, on average.
+    """
+
+    n: int
+    ascends = True  # whether `dual_ascent` can look at all rows
+
+    def __init__(self, problem: Problem, threads: int, rows: NDArray[Any], frame: Frame | None = None):
+        self._know(problem, threads)
+        self.X, self.core_X = problem.task.X, as_core(problem.task.X)
+        self.rows, self.n = rows, len(rows)
+        self.frame = frame or self._frame()
+
+    def _know(self, problem: Problem, threads: int) -> None:
         task, batches = problem.task, problem.batches
         self.problem, self.threads = problem, threads
-        self.X, self.core_X = task.X, as_core(task.X)
-        self.sparse = sp.issparse(task.X)
+        self.sparse, self.dtype = sp.issparse(task.X), task.X.dtype
         self.features, self.outputs = task.X.shape[1], len(task.labels)
+        self.length = problem.shared.length
         self.multinomial = batches.multinomial
         self.intercept = task.intercept_decay != 0.0
         self.way = np.ascontiguousarray(_WAY * problem.targets.scale)
         self.alpha, self.l1, self.positive = task.objective.l2, task.objective.l1, batches.positive
         self.kinked = problem.loss.curvature == 0.0 and not self.multinomial
-        listed = problem.shared.rows
-        rows = np.arange(problem.shared.n, dtype=np.uint32) if listed is None else listed
-        self.rows = rows  # in their order
         self._seed = task.seeds[0]
-        self.frame = Frame.of(task.X, self.some(_SAMPLE), centred=not self.sparse and self.intercept)
 
-    @property
-    def n(self) -> int:
-        return len(self.rows)
+    def _frame(self) -> Frame:
+        if self.sparse:
+            return Frame.of_sparse(largest_entries(self.X))
+        return Frame.of(self.X[self._drawn(SAMPLE)], centred=self.intercept)
 
-    def some(self, m: int) -> NDArray[Any]:
-        """m rows in their own order, one drawn from each of m stretches of the same length."""
+    def places(self, m: int) -> NDArray[np.intp]:
+        """Of m rows in their order, one drawn from each of m stretches of the same length."""
         if m >= self.n:
-            return self.rows
+            return np.arange(self.n)
         drawn = np.random.default_rng([self._seed, m]).random(m)
-        return self.rows[((np.arange(m) + drawn) * (self.n / m)).astype(np.intp).clip(max=self.n - 1)]
+        return ((np.arange(m) + drawn) * (self.n / m)).astype(np.intp).clip(max=self.n - 1)
+
+    def _drawn(self, m: int) -> NDArray[Any]:
+        return self.rows if m >= self.n else self.rows[self.places(m)]
+
+    def objective(self, m: int) -> Objective:
+        """On m rows, or all."""
+        return Objective(self, self._drawn(m))
 
     def row_pass(self, rows: NDArray[Any]) -> Any:
         return _core.RowPass(**self._arrays(rows))
@@ -117,18 +150,25 @@ class Data:
         """What the core is to know of some rows."""
         problem, task = self.problem, self.problem.task
         return {
+            **self._recipe(),
             "X": self.core_X,
             "sorted": not self.sparse or bool(task.X.has_sorted_indices),
             "rows": None if len(rows) == task.X.shape[0] else rows,
             "y": task.y,
+            "threads": self.threads,
+            "models": [{"side_weight": problem.side_weight.ravel().tolist(), "sample_weight": task.sample_weight}],
+        }
+
+    def _recipe(self) -> dict[str, Any]:
+        """What it is to know of the objective."""
+        task = self.problem.task
+        return {
             "coded": task.labels[0] >= 0,
             "outputs": self.outputs,
             "loss": task.objective.loss,
             "loss_parameters": task.objective.loss_parameters,
             "multinomial": self.multinomial,
             "centre": self.frame.centre,
-            "threads": self.threads,
-            "models": [{"side_weight": problem.side_weight.ravel().tolist(), "sample_weight": task.sample_weight}],
         }
 
     def in_units(self, rows: NDArray[Any]) -> Any:
@@ -171,31 +211,137 @@ class Data:
         return found
 
 
+class Some(NamedTuple):
+    """Some rows of an objective that bend.
+
+    Attributes
+    ----------
+    data : Data
+        Where `rows` are to be found.
+    rows : ndarray of uint32
+    bends : ndarray of shape (rows, n_outputs)
+    of, total : int, float
+        How many rows bend, and the sum of their second derivatives.
+    """
+
+    data: Data
+    rows: NDArray[Any]
+    bends: Floats
+    of: int
+    total: float
+
+
+class Bends:
+    """Second derivatives of losses at a place, weights of the rows included: `values` (rows, outputs)."""
+
+    def __init__(self, objective: Objective, values: Floats):
+        self.objective, self.values = objective, values
+
+    def means(self) -> Floats:
+        """(outputs,)"""
+        return np.asarray(self.values.mean(axis=0))
+
+    def squares(self, k: int | None = None) -> Floats:
+        """Mean of them times squared rows, in units: (features + 1, outputs), or (features + 1, 1) of output k."""
+        objective = self.objective
+        if k is None:
+            return objective.data.squares(objective.rows, self.values)
+        places = np.flatnonzero(self.values[:, k])
+        weight = self.values[places, k, None] * (len(places) / objective.m)
+        return objective.data.squares(np.ascontiguousarray(objective.rows[places]), weight)
+
+    def some(self, most: int | None = None, k: int | None = None) -> Some:
+        """At most so many of the rows that bend, evenly spread: for any output, or for output k."""
+        values = self.values if k is None else self.values[:, k : k + 1]
+        bent = np.flatnonzero(values.any(axis=1))
+        places = bent if most is None else bent[spread_places(len(bent), most)]
+        rows = np.ascontiguousarray(self.objective.rows[places])
+        return Some(self.objective.data, rows, values[places], len(bent), float(values[bent].sum()))
+
+    def at(self, places: NDArray[np.intp]) -> Floats:
+        """Those of some rows."""
+        return np.ascontiguousarray(self.values[places])
+
+
+def spread_places(m: int, sample: int) -> NDArray[np.intp]:
+    return np.arange(m) if sample >= m else np.arange(sample) * m // sample
+
+
 class Objective:
     """Mean loss and penalty of some rows.
 
     Attributes
     ----------
+    m : int
+        The number of rows.
     place : ndarray of shape (n_features + 1, n_outputs)
         The weights of the last look.
     """
 
     place: Floats
+    m: int
 
-    def __init__(self, data: Data, m: int):
-        self.data, self.rows = data, data.some(m)
-        self.m = len(self.rows)
-        self._pass = data.row_pass(self.rows)
-        self.way = data.way
+    def __init__(self, data: Data, rows: NDArray[Any]):
+        self.data, self.way = data, data.way
+        self.rows, self.m = rows, len(rows)
+        self._pass = data.row_pass(rows)
+
+    # ---- sums over the rows; a subclass may find them elsewhere ----
+
+    def _evaluate(self, plain: Floats) -> tuple[Floats, Floats]:
+        """Losses of each model and their gradient, at plain weights."""
+        found = self._pass.evaluate(plain, self.data.threads)
+        if found is None:
+            raise KeyboardInterrupt
+        losses, gradient = found
+        return losses, gradient
+
+    def _shifted(self, shift: Floats) -> tuple[Floats, Floats]:
+        """Slopes and second derivatives in the intercepts, where the last look was and they are shifted."""
+        _, slopes, bends = self._pass.shifted(shift, self.way, self.data.threads)
+        return slopes, bends
+
+    def _slacks(self) -> tuple[Floats, Floats]:
+        """Losses of each model where the last look was, without averages, and slacks of their slopes."""
+        losses, slacks = self._pass.slacks(self.data.threads)
+        return losses, slacks
 
     def average_over(self, way: Floats) -> None:
         """Let losses with kinks be means over `way` (outputs,) to both sides, from the next look on."""
         self.way = way
         self._pass.average_over(way)
 
+    def bends(self, widest: Floats | None = None) -> Bends:
+        """Second derivatives where the last look was, means over `way`.
+
+        Or over as much of `widest` (outputs,) as the kink is away: a parabola of that curvature touches the loss and
+        lies above it (iteratively reweighted least squares: Hunter & Lange, "Quantile regression via an MM algorithm",
+        J. Computational and Graphical Statistics 2000). Here it is between that and half of it.
+        """
+        values = bends_over(self._pass, self.way, widest, self.data.threads)
+        return Bends(self, values)
+
+    def squares(self) -> Floats:
+        """Mean squared rows, in units: (features + 1, outputs)."""
+        return self.data.squares(self.rows, np.ones((self.m, self.data.outputs)))
+
+    def some(self, places: NDArray[np.intp]) -> tuple[Data, NDArray[Any]]:
+        """Some of the rows, and the data that they are rows of."""
+        return self.data, np.ascontiguousarray(self.rows[places])
+
+    def stop(self) -> None:
+        self._pass.stop()
+
+    # ---- what they mean ----
+
+    def slopes(self, weights: Floats) -> tuple[Any, Floats]:
+        """Enough rows to tell the noise of gradients, as `Data.slopes`."""
+        data, rows = self.some(np.arange(0, self.m, max(1, self.m // NOISY)))
+        return data.slopes(rows, weights)
+
     def slacks(self, weights: Floats) -> tuple[float, float]:
         """Where the last look was: the value without averages, and the mean slack of their slopes."""
-        losses, slacks = self._pass.slacks(self.data.threads)
+        losses, slacks = self._slacks()
         return float(losses.sum()) / self.m + self._penalty(weights), float(slacks.sum()) / self.m
 
     def _penalty(self, weights: Floats) -> float:
@@ -205,11 +351,8 @@ class Objective:
         """Value and gradient at weights (features + 1, outputs) in units."""
         unit, alpha = self.data.frame.unit, self.data.alpha
         self.place = weights
-        plain = weights * unit
-        found = self._pass.evaluate(np.ascontiguousarray(plain), self.data.threads)
-        if found is None:
-            raise KeyboardInterrupt
-        losses, gradient = found
+        plain = np.ascontiguousarray(weights * unit)
+        losses, gradient = self._evaluate(plain)
         value = float(losses.sum()) / self.m + self._penalty(weights)
         gradient = gradient / self.m
         gradient[:-1] += alpha * plain[:-1]
@@ -217,19 +360,12 @@ class Objective:
             gradient[-1] = 0.0
         return value, gradient * unit
 
-    def stop(self) -> None:
-        self._pass.stop()
-
-    def bends(self, way: Floats | None = None) -> Floats:
-        """Second derivatives where the last look was, (rows, outputs); means over `way` (outputs,) to both sides."""
-        return np.asarray(self._pass.bends(self.way if way is None else way, self.data.threads), dtype=np.float64)
-
     def best_shift(self) -> Floats:
         """What to add to the intercepts so that their slopes vanish, from where the last look was: Newton's method."""
         data = self.data
         shift, last = np.zeros(data.outputs), np.inf
         for _ in range(30):
-            _, slopes, bends = self._pass.shifted(shift, self.way, data.threads)
+            slopes, bends = self._shifted(shift)
             size = float(np.abs(slopes).max())
             if size >= 0.5 * last:  # what rounding leaves
                 break
@@ -244,3 +380,12 @@ class Objective:
             if np.abs(step / data.problem.targets.scale).max() < 1e-9:
                 break
         return shift
+
+
+def bends_over(row_pass: Any, way: Floats, widest: Floats | None, threads: int) -> Floats:
+    """The values of `Objective.bends`, (rows, outputs)."""
+    bends = np.asarray(row_pass.bends(way, threads), dtype=np.float64)
+    while widest is not None and (way < widest).any():
+        bends = np.maximum(bends, np.asarray(row_pass.bends(widest, threads), dtype=np.float64))
+        widest = widest / 2
+    return bends

@@ -12,13 +12,14 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ... import _core
-from .passes import Data, Objective, times
+from .passes import Bends, Data, Objective, spread_places, times
 
 Floats = NDArray[np.float64]
 
 FACTORED = 1000  # columns up to which the Hessian of some rows is factored; of a softmax, columns times classes
 HEAVY = 512  # columns of wide data that are factored together, the others by themselves
 BYTES = 64 << 20  # of all factors together, at most
+_ENTRIES = 1 << 26  # of rows that are looked at in one place, at most
 _TINY = 1e-300
 
 
@@ -38,10 +39,14 @@ def penalty_of(data: Data) -> Floats:
     return penalty
 
 
-def diagonal_of(objective: Objective, bends: Floats) -> Floats:
+def most_rows(data: Data) -> int:
+    """Rows of a sample, at most."""
+    return max(20 * (data.features + 1), int(_ENTRIES / (data.length + 1)))
+
+
+def diagonal_of(bends: Bends) -> Floats:
     """Diagonal of the Hessian on the rows of an objective, penalty included, (features + 1, outputs)."""
-    data = objective.data
-    found = data.squares(objective.rows, bends) + penalty_of(data)
+    found = bends.squares() + penalty_of(bends.objective.data)
     return np.where(np.isfinite(found), found, np.finfo(np.float64).max ** 0.25)
 
 
@@ -80,26 +85,24 @@ class Hessian:
         What it is to be multiplied by for each output.
     """
 
-    def __init__(self, objective: Objective, bends: Floats, diagonal: Floats, sample: int):
+    def __init__(self, bends: Bends, diagonal: Floats, sample: int):
+        objective = bends.objective
         data = objective.data
         self.sample = min(sample, objective.m)
         d, outputs = data.features, data.outputs
         self.columns = np.arange(d, dtype=np.uint32) if d <= FACTORED else _heaviest(diagonal, data)
-        bent = np.flatnonzero(bends.any(axis=1))  # losses may be straight at most rows
-        bent = bent if len(bent) else np.arange(objective.m)
-        places = bent[spread_places(len(bent), self.sample)]
-        if len(places) == len(bent):
+        some = bends.some(self.sample)  # losses may be straight at most rows
+        if len(some.rows) == some.of:
             self.sample = objective.m
-        rows = np.ascontiguousarray(objective.rows[places])
         # Means over the rows that bend are taken for those of all.
-        weight = bends[places] * (len(bent) / objective.m)
+        weight = some.bends * (some.of / objective.m)
         size = len(self.columns) + 1
         alike = bool((weight == weight[:, :1]).all())
         self.shared = outputs > 1 and (data.multinomial or alike or outputs * size * size * 8 > BYTES)
         self.exact = not self.shared and len(self.columns) == d
         self.multiple = np.ones(outputs)
         if self.shared:
-            mean = bends.mean(axis=0)
+            mean = bends.means()
             self.multiple = np.full(outputs, mean.mean()) if data.multinomial else mean
             self.multiple = np.maximum(self.multiple / max(float(self.multiple.mean()), _TINY), 1e-12)
             weight = weight.mean(axis=1, keepdims=True)
@@ -107,7 +110,7 @@ class Hessian:
         penalty = penalty_of(data)[at, 0]
         self.matrices = []
         for k in range(1 if self.shared else outputs):
-            H = data.gram(rows, np.ascontiguousarray(weight[:, k]), self.columns)
+            H = some.data.gram(some.rows, np.ascontiguousarray(weight[:, k]), self.columns)
             full = (diagonal / self.multiple).max(axis=1)[at] if self.shared else diagonal[at, k]
             self.matrices.append(guarded(H, full, penalty))
         self.ridge = _ridge(size, self.sample, whole=self.sample == data.n)
@@ -116,8 +119,8 @@ class Hessian:
 class Cholesky(Hessian):
     """The Hessian, factored; in wide data beside the diagonal of the other columns."""
 
-    def __init__(self, objective: Objective, bends: Floats, diagonal: Floats, sample: int):
-        super().__init__(objective, bends, diagonal, sample)
+    def __init__(self, bends: Bends, diagonal: Floats, sample: int):
+        super().__init__(bends, diagonal, sample)
         self.diagonal = Diagonal(diagonal, sample)
         self.factors = [(scale, factor(H, self.ridge)) for scale, H in self.matrices]
         del self.matrices
@@ -158,15 +161,15 @@ class Joint:
         data = objective.data
         self.sample = min(sample, objective.m)
         columns = np.arange(data.features, dtype=np.uint32)
-        rows = np.ascontiguousarray(objective.rows[spread_places(objective.m, self.sample)])
-        share, weight = data.shares(rows, weights)
+        some, rows = objective.some(spread_places(objective.m, self.sample))
+        share, weight = some.shares(rows, weights)
         d, K = weights.shape
         H = np.empty((d, K, d, K))
         for k in range(K):
             for m in range(k + 1):
                 # A class moves against the others: weight p_k (1 - p_k), and -p_k p_m between two.
                 product = share[:, k] * ((1.0 - share[:, k]) if k == m else share[:, m]) * weight
-                block = data.gram(rows, np.ascontiguousarray(product), columns)
+                block = some.gram(rows, np.ascontiguousarray(product), columns)
                 H[:, k, :, m] = H[:, m, :, k] = block if k == m else -block
         penalty = np.broadcast_to(penalty_of(data), (d, K)).ravel()
         self.scale, H = guarded(H.reshape(d * K, -1), diagonal.ravel(), penalty)
@@ -182,19 +185,14 @@ class Joint:
         return float((self.factor.solve(np.ascontiguousarray(each), half=True) ** 2).sum(axis=1).mean())
 
 
-def preconditioner(
-    objective: Objective, weights: Floats, bends: Floats, diagonal: Floats, sample: int, *, factored: bool
-) -> Preconditioner:
-    """What serves an objective whose last look was at `weights`."""
+def preconditioner(bends: Bends, weights: Floats, diagonal: Floats, sample: int, *, factored: bool) -> Preconditioner:
+    """What serves an objective whose second derivatives at `weights` are these."""
+    objective = bends.objective
     if not factored:
         return Diagonal(diagonal, objective.m)
     if objective.data.multinomial and diagonal.size <= FACTORED:
         return Joint(objective, weights, diagonal, sample)
-    return Cholesky(objective, bends, diagonal, sample)
-
-
-def spread_places(m: int, sample: int) -> NDArray[np.intp]:
-    return np.arange(m) if sample >= m else np.arange(sample) * m // sample
+    return Cholesky(bends, diagonal, sample)
 
 
 def _heaviest(diagonal: Floats, data: Data) -> NDArray[Any]:

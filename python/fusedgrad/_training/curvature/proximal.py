@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..._pairs import dot
 from . import certificate
 from .models import Blocks, Columns, Penalty, Terms
-from .passes import Data, l2_of
+from .passes import Bends, Data, l2_of
 from .preconditioners import FACTORED, penalty_of
 from .solver import UNPROVEN, Solver
 
@@ -51,11 +51,11 @@ class Proximal(Solver):
         """Whether the Hessian stays that of one point, and pairs correct it: where it is costly, or lacks something."""
         return isinstance(self._model, Blocks) or self.data.multinomial
 
-    def _set_matrix(self, bends: Floats, diagonal: Floats) -> None:
+    def _set_matrix(self, bends: Bends, diagonal: Floats) -> None:
         self._found = None
         self._bent: dict[int, Floats] = {}
         if self.data.features <= FACTORED:
-            self._model = Blocks(self._objective, bends, diagonal, self._sample)
+            self._model = Blocks(bends, diagonal, self._sample)
             return
         ridge = penalty_of(self.data) + (0.0 if self._ridge is None else self._ridge)
         self._model = Columns(self._objective, ridge)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...optimizers import Solver as Settings
 from .kinks import FIRST, SHORTEST, SLACK
-from .passes import Data
+from .passes import Bends, Data
 from .proximal import Proximal
 from .solver import UNPROVEN
 
@@ -58,7 +58,7 @@ class Smoothed(Proximal):
         self._is_fresh = False
         super()._precondition()
 
-    def _set_matrix(self, bends: Floats, diagonal: Floats) -> None:
+    def _set_matrix(self, bends: Bends, diagonal: Floats) -> None:
         self._smooth = self.value
         super()._set_matrix(bends, diagonal)
 
@@ -79,11 +79,11 @@ class Smoothed(Proximal):
         return self.whole and self.slack > SLACK * share * (self.tol or 0.0) * self.size
 
     def _shorten(self) -> None:
-        self._way = max(NEXT * self._way, SHORTEST[self.data.X.dtype.char])
+        self._way = max(NEXT * self._way, SHORTEST[self.data.dtype.char])
         self._precondition()
 
     def _end_of_road(self) -> None:
-        if self._is_hidden() and not len(self._pairs) and self._way > SHORTEST[self.data.X.dtype.char]:
+        if self._is_hidden() and not len(self._pairs) and self._way > SHORTEST[self.data.dtype.char]:
             self._shorten()
         else:
             super()._end_of_road()

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ..._pairs import Pairs, dot
 from ...optimizers import Solver as Settings
 from . import certificate
-from .descent import NOISY, Descent
-from .passes import Data
-from .preconditioners import FACTORED, diagonal_of, preconditioner
+from .descent import Descent
+from .passes import Bends, Data
+from .preconditioners import FACTORED, diagonal_of, most_rows, preconditioner
 
 Floats = NDArray[np.float64]
 
@@ -51,9 +51,9 @@ class Solver(Descent):
         self._precondition()
 
     def _precondition(self) -> None:
-        objective, data = self._objective, self.data
+        objective = self._objective
         bends = self._bends()
-        diagonal = diagonal_of(objective, bends)
+        diagonal = diagonal_of(bends)
         self._ridge = None
         if not self.whole:  # samples may be separable
             self._ridge = 2.0 / objective.m * diagonal
@@ -67,16 +67,15 @@ class Solver(Descent):
         self._know(bends, diagonal)
         self.noise = 0.0
         if not self.whole:
-            some = objective.rows[:: max(1, objective.m // NOISY)]
-            self.noise = self._squares(*data.slopes(some, self.weights)) / objective.m
+            self.noise = self._squares(*objective.slopes(self.weights)) / objective.m
         self._judge()
 
-    def _bends(self) -> Floats:
+    def _bends(self) -> Bends:
         """Second derivatives where the last look was: the place from which a checkpoint finds the curvature again."""
         self._place = self._objective.place
         return self._objective.bends()
 
-    def _know(self, bends: Floats, diagonal: Floats) -> None:
+    def _know(self, bends: Bends, diagonal: Floats) -> None:
         """Make of the curvature, and the diagonal of the Hessian, what directions need."""
         if self._ridge is not None:
             diagonal = diagonal + self._ridge
@@ -84,9 +83,9 @@ class Solver(Descent):
             diagonal[-1] = 1.0
         self._set_matrix(bends, diagonal)
 
-    def _set_matrix(self, bends: Floats, diagonal: Floats) -> None:
+    def _set_matrix(self, bends: Bends, diagonal: Floats) -> None:
         sample, factored = self._sample, self._factored
-        self._matrix = preconditioner(self._objective, self._place, bends, diagonal, sample, factored=factored)
+        self._matrix = preconditioner(bends, self._place, diagonal, sample, factored=factored)
 
     def _squares(self, Z: Any, slopes: Floats) -> float:
         """Mean squared size of the rows' gradients, Z times slopes, as far as steps follow them."""
@@ -112,7 +111,7 @@ class Solver(Descent):
         super().restore(saved)
         self._look(self._place)
         bends = self._bends()
-        self._know(bends, diagonal_of(self._objective, bends))
+        self._know(bends, diagonal_of(bends))
         self._set(saved)  # what that has changed
         self._pairs = Pairs(self.settings.pairs)
         self._pairs.kept.extend(map(tuple, saved["pairs"]))
@@ -200,7 +199,7 @@ class Solver(Descent):
         if not self._factored:
             self._factored = True
         elif self._matrix.sample < self._objective.m and self._widened < 3:
-            self._sample *= 4
+            self._sample = min(4 * self._sample, most_rows(self.data))
             self._widened += 1
         elif not self._matrix.exact:
             return  # it is no Hessian anywhere: its pairs know more

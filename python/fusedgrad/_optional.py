@@ -1,4 +1,4 @@
-"""Libraries that only some sources need."""
+"""Libraries that only some parts need."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 
 @cache
-def library(name: str) -> Any:
-    """A module of pyarrow.
+def library(name: str, extra: str = "data") -> Any:
+    """A module of a library that comes with an extra of this package.
 
     Raises
     ------
@@ -20,5 +20,5 @@ def library(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise ImportError(
-            f"This source reads by {name.partition('.')[0]}, which is not installed: pip install fusedgrad[data]"
+            f"{name.partition('.')[0]}, which this needs, is not installed: pip install fusedgrad[{extra}]"
         ) from error

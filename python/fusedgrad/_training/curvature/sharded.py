@@ -1,0 +1,291 @@
+"""The objective on rows in shards: as `passes`, with sums over all rows that are found shard by shard."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import _core
+from ..._validation.arrays import as_core
+from ..problem import Problem
+from ..shards import Shard, Shards, Sums, aligned_in, divided
+from .passes import SAMPLE, Bends, Data, Frame, Objective, Some, bends_over, largest_entries, spread_places
+
+Floats = NDArray[np.float64]
+
+
+class Look(NamedTuple):
+    """Where all shards are looked at: plain weights, and the way that losses with kinks are means over."""
+
+    weights: Floats
+    way: Floats | None
+
+
+class Ways(NamedTuple):
+    """What second derivatives are means over: see `Objective.bends`."""
+
+    way: Floats
+    widest: Floats | None
+
+
+class Recipe(NamedTuple):
+    """What all shards are to know of a fit."""
+
+    task: dict[str, Any]  # arguments of a pass, but for the arrays and threads
+    side_weight: list[float]
+    unit: Floats
+
+
+class Passing:
+    """A shard on which passes are made. Weights of the last look are kept: what they gave need not be found again."""
+
+    def __init__(self, shard: Shard, recipe: Recipe):
+        self.shard, self.recipe = shard, recipe
+        self._forget()
+
+    def _forget(self) -> None:
+        self._pass: Any = None
+        self._look: Look | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"shard": self.shard, "recipe": self.recipe}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.shard, self.recipe = state["shard"], aligned_in(state["recipe"])
+        self._forget()
+
+    def __sizeof__(self) -> int:
+        return self.shard.__sizeof__()
+
+    def row_pass(self, threads: int) -> Any:
+        """The pass over the rows, which borrows them."""
+        if self._pass is None:
+            shard, recipe = self.shard, self.recipe
+            self._pass = _core.RowPass(
+                **recipe.task,
+                X=as_core(shard.X),
+                sorted=not hasattr(shard.X, "indptr") or bool(shard.X.has_sorted_indices),
+                rows=shard.rows,
+                y=shard.y,
+                threads=threads,
+                models=[{"side_weight": recipe.side_weight, "sample_weight": shard.weight}],
+            )
+        return self._pass
+
+    def evaluate(self, look: Look, threads: int) -> Sums:
+        """Losses of each model and their gradient."""
+        row_pass = self.row_pass(threads)
+        if look.way is not None:
+            row_pass.average_over(look.way)
+        self._look = None
+        found = row_pass.evaluate(look.weights, threads)
+        if found is None:
+            raise KeyboardInterrupt
+        self._look = look
+        losses, gradient = found
+        return losses, gradient
+
+    def at(self, look: Look, threads: int) -> Any:
+        """The pass, after a look there."""
+        if self._look is None or not _same(self._look, look):
+            self.evaluate(look, threads)
+        return self.row_pass(threads)
+
+    def stop(self) -> None:
+        if self._pass is not None:
+            self._pass.stop()
+
+
+def _same(one: Look, other: Look) -> bool:
+    if one is other:
+        return True
+    if one.way is None or other.way is None:
+        return one.way is other.way and np.array_equal(one.weights, other.weights)
+    return np.array_equal(one.weights, other.weights) and np.array_equal(one.way, other.way)
+
+
+# ---- what is asked of each shard ----
+
+
+def begin(shard: Shard, threads: int, recipe: Recipe) -> Passing:
+    return Passing(shard, recipe)
+
+
+def evaluate(passing: Passing, threads: int, look: Look) -> Sums:
+    return passing.evaluate(look, threads)
+
+
+def shifted(passing: Passing, threads: int, look: Look, way: Floats, shift: Floats) -> Sums:
+    _, slopes, bends = passing.at(look, threads).shifted(shift, way, threads)
+    return slopes, bends
+
+
+def slacks(passing: Passing, threads: int, look: Look) -> Sums:
+    losses, found = passing.at(look, threads).slacks(threads)
+    return losses, found
+
+
+def _bends(passing: Passing, threads: int, look: Look, ways: Ways, k: int | None = None) -> Floats:
+    values = bends_over(passing.at(look, threads), *ways, threads)
+    return values if k is None else np.ascontiguousarray(values[:, k : k + 1])
+
+
+def sum_of_bends(passing: Passing, threads: int, look: Look, ways: Ways) -> Sums:
+    return (_bends(passing, threads, look, ways).sum(axis=0),)
+
+
+def squares(passing: Passing, threads: int, look: Look | None, ways: Ways | None, k: int | None = None) -> Sums:
+    """Sum of squared rows in units, each times its second derivatives; of nothing else, where there is no look."""
+    shard, recipe = passing.shard, passing.recipe
+    if look is None or ways is None:
+        bends = np.ones((len(shard), recipe.task["outputs"]))
+    else:
+        bends = _bends(passing, threads, look, ways, k)
+    centre, unit = recipe.task["centre"], np.ascontiguousarray(recipe.unit[:-1, 0])
+    return (_core.weighted_squares(as_core(shard.X), shard.listed, bends, centre, unit, threads),)
+
+
+def bent(passing: Passing, threads: int, look: Look, ways: Ways, k: int | None) -> tuple[int, float]:
+    """How many rows bend, and the sum of their second derivatives."""
+    values = _bends(passing, threads, look, ways, k)
+    return int(values.any(axis=1).sum()), float(values.sum())
+
+
+def some_bent(
+    passing: Passing, threads: int, look: Look, ways: Ways, k: int | None, places: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], Floats]:
+    """Some of the rows that bend: their places in the shard, and their second derivatives."""
+    values = _bends(passing, threads, look, ways, k)
+    found = np.flatnonzero(values.any(axis=1))[places]
+    return found, values[found]
+
+
+def bends_at(passing: Passing, threads: int, look: Look, ways: Ways, places: NDArray[np.intp]) -> Floats:
+    return _bends(passing, threads, look, ways)[places]
+
+
+def largest(shard: Shard, threads: int) -> Floats:
+    return largest_entries(shard.X)
+
+
+# ---- what they are asked for ----
+
+
+class ShardedData(Data):
+    """What passes over any of the rows have in common."""
+
+    def __init__(self, problem: Problem, threads: int, shards: Shards):
+        self._know(problem, threads)
+        self.n, self._rows = shards.n, shards
+        self.X, self.core_X = problem.task.X, as_core(problem.task.X)  # all rows, where they are here
+        self.rows = shards.take(np.arange(self.n)).rows if shards.here else np.empty(0, np.uint32)
+        self.ascends = shards.here
+        self.frame = self._frame()
+        task = self._recipe()
+        recipe = Recipe(task, problem.side_weight.ravel().tolist(), self.frame.unit)
+        self.shards = shards.become(begin, recipe)
+
+    def _frame(self) -> Frame:
+        if self.sparse:
+            return Frame.of_sparse(np.max(self._rows.map(largest), axis=0))
+        some = self._rows.take(self.places(SAMPLE))
+        return Frame.of(some.X[some.rows], centred=self.intercept)
+
+    def objective(self, m: int) -> Objective:
+        """On m rows, which are brought here, or on all."""
+        if m >= self.n:
+            return ShardedObjective(self)
+        data, rows = self.some(self.places(m))
+        return Objective(data, rows)
+
+    def some(self, places: NDArray[np.intp]) -> tuple[Data, NDArray[Any]]:
+        """Some of the rows, and the data that they are rows of."""
+        block = self._rows.take(places)
+        problem = copy.copy(self.problem)
+        problem.task = problem.task._replace(X=block.X, y=block.y, sample_weight=block.weight)
+        return Data(problem, self.threads, block.rows, self.frame), block.rows
+
+
+class ShardedObjective(Objective):
+    """Mean loss and penalty of all rows."""
+
+    data: ShardedData
+
+    def __init__(self, data: ShardedData):
+        self.data, self.way, self.m = data, data.way, data.n
+        self.shards = data.shards
+        self._averaged: Floats | None = None
+        self.look: Any = None
+
+    def _evaluate(self, plain: Floats) -> tuple[Floats, Floats]:
+        self.look = self.shards.send(Look(plain, self._averaged))
+        losses, gradient = self.shards.map_sum(evaluate, self.look)
+        return losses, gradient
+
+    def _shifted(self, shift: Floats) -> tuple[Floats, Floats]:
+        slopes, bends = self.shards.map_sum(shifted, self.look, self.way, shift.copy())
+        return slopes, bends
+
+    def _slacks(self) -> tuple[Floats, Floats]:
+        losses, found = self.shards.map_sum(slacks, self.look)
+        return losses, found
+
+    def average_over(self, way: Floats) -> None:
+        """Let losses with kinks be means over `way` (outputs,) to both sides, from the next look on."""
+        self.way = self._averaged = way
+
+    def bends(self, widest: Floats | None = None) -> Bends:
+        """Second derivatives where the last look was; see `Objective.bends`."""
+        return ShardedBends(self, Ways(self.way, widest))
+
+    def squares(self) -> Floats:
+        """Mean squared rows, in units: (features + 1, outputs)."""
+        (found,) = self.shards.map_sum(squares, None, None)
+        return np.asarray(found / self.m)
+
+    def some(self, places: NDArray[np.intp]) -> tuple[Data, NDArray[Any]]:
+        """Some of the rows, and the data that they are rows of."""
+        return self.data.some(places)
+
+    def stop(self) -> None:
+        self.shards.stop()
+
+
+class ShardedBends(Bends):
+    """Second derivatives that stay where the rows are."""
+
+    objective: ShardedObjective
+
+    def __init__(self, objective: ShardedObjective, ways: Ways):
+        self.objective, self._ways, self._look, self._shards = objective, ways, objective.look, objective.shards
+
+    def means(self) -> Floats:
+        """(outputs,)"""
+        (total,) = self._shards.map_sum(sum_of_bends, self._look, self._ways)
+        return np.asarray(total / self.objective.m)
+
+    def squares(self, k: int | None = None) -> Floats:
+        """Mean of them times squared rows, in units: (features + 1, outputs), or (features + 1, 1) of output k."""
+        (found,) = self._shards.map_sum(squares, self._look, self._ways, k)
+        return np.asarray(found / self.objective.m)
+
+    def some(self, most: int | None = None, k: int | None = None) -> Some:
+        """At most so many of the rows that bend, evenly spread: for any output, or for output k."""
+        shards, sizes = self._shards, self.objective.shards.sizes
+        found = shards.map(bent, self._look, self._ways, k)
+        counts, total = [count for count, _ in found], sum(part for _, part in found)
+        of = sum(counts)
+        chosen = divided(spread_places(of, of if most is None else most), counts)
+        parts = shards.map(some_bent, self._look, self._ways, k, each=chosen)
+        begins = np.cumsum([0, *sizes[:-1]])
+        places = np.concatenate([begin + part for begin, (part, _) in zip(begins, parts, strict=True)])
+        data, rows = self.objective.some(places)
+        return Some(data, rows, np.concatenate([values for _, values in parts]), of, total)
+
+    def at(self, places: NDArray[np.intp]) -> Floats:
+        """Those of some rows."""
+        each = self._shards.divided(places)
+        return np.concatenate(self._shards.map(bends_at, self._look, self._ways, each=each))

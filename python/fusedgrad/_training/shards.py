@@ -1,0 +1,241 @@
+"""Rows in shards: what passes over all rows are sums over, wherever the rows are.
+
+A shard is some rows of X in their order: how many is told by the shape of X alone. Sums over rows are sums over each
+shard, added up in the order of a fixed tree. So the bits of a fit depend neither on who holds which shard, nor on how
+many there are to work on them, nor on who is slow.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from .._validation.arrays import aligned, for_core
+from ..data import digest
+
+Floats = NDArray[np.float64]
+Sums = tuple[Any, ...]  # of numbers and arrays
+
+ENTRIES = 1 << 25  # of the rows of a dense shard, about
+SPARSE_ROWS = 1 << 18  # of a sparse one
+FEWEST, MOST = 1024, 1 << 20  # rows of a dense one
+FAN = 8  # parts that are added up together
+
+
+def rows_of_shard(features: int, *, sparse: bool) -> int:
+    """The number of rows of a shard, but for the last one."""
+    if sparse:
+        return SPARSE_ROWS
+    return int(min(max(1 << (max(1, ENTRIES // features).bit_length() - 1), FEWEST), MOST))
+
+
+def bounds(n: int, features: int, *, sparse: bool) -> list[tuple[int, int]]:
+    """The first row of each shard, and the row behind its last."""
+    step = rows_of_shard(features, sparse=sparse)
+    return [(first, min(first + step, n)) for first in range(0, n, step)]
+
+
+def add(*parts: Sums) -> Sums:
+    """Sums of several, from left to right."""
+    total = list(parts[0])
+    for part in parts[1:]:
+        total = [sum_ + term for sum_, term in zip(total, part, strict=True)]
+    return tuple(total)
+
+
+def tree_sum(parts: Sequence[Any], plus: Callable[..., Any] = add) -> Any:
+    """Add neighbours, some at a time, then their sums, and so on."""
+    while len(parts) > 1:
+        parts = [plus(*parts[k : k + FAN]) for k in range(0, len(parts), FAN)]
+    return parts[0]
+
+
+def aligned_in(value: Any) -> Any:
+    """A value whose arrays begin where the core wants them, which those of another process may not."""
+    if isinstance(value, np.ndarray):
+        return aligned(value)
+    if sp.issparse(value):
+        return for_core(value)
+    if isinstance(value, dict):
+        return {key: aligned_in(part) for key, part in value.items()}
+    if isinstance(value, tuple):
+        parts = [aligned_in(part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    return value
+
+
+class Listed(NamedTuple):
+    """Rows by their numbers, and the arrays that they are found in."""
+
+    X: Any
+    y: NDArray[Any]
+    weight: NDArray[Any] | None
+    rows: NDArray[np.uint32]
+
+
+@dataclass
+class Shard:
+    """Rows that are together: those of X, or those of them that `rows` lists."""
+
+    X: Any
+    y: NDArray[Any]
+    weight: NDArray[Any] | None
+    rows: NDArray[np.uint32] | None = None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update({name: aligned_in(part) for name, part in state.items()})
+
+    def __len__(self) -> int:
+        return self.X.shape[0] if self.rows is None else len(self.rows)
+
+    def __sizeof__(self) -> int:
+        """Bytes of the arrays, for schedulers that place it."""
+        X = self.X
+        parts = [X.data, X.indices, X.indptr] if sp.issparse(X) else [X]
+        return int(sum(part.nbytes for part in (*parts, self.y, self.weight, self.rows) if part is not None))
+
+    @property
+    def listed(self) -> NDArray[np.uint32]:
+        """The numbers of the rows in X."""
+        return np.arange(self.X.shape[0], dtype=np.uint32) if self.rows is None else self.rows
+
+    def of_rows(self, values: NDArray[Any]) -> NDArray[Any]:
+        return values if self.rows is None else values[self.rows]
+
+
+class Shards(ABC):
+    """All rows of a fit.
+
+    Functions get a shard and a number of threads, then what else is given to `map`. So do those of shards that have
+    `become` something else.
+
+    Attributes
+    ----------
+    sizes : list of int
+        Rows of each.
+    here : bool
+        Whether the rows are in the memory of this process.
+    """
+
+    sizes: list[int]
+    here: bool
+
+    @property
+    def n(self) -> int:
+        return sum(self.sizes)
+
+    @abstractmethod
+    def map(self, function: Callable[..., Any], *args: Any, each: Sequence[Any] | None = None) -> list[Any]:
+        """What the function returns for each shard, in their order; `each` has a last argument for each."""
+
+    @abstractmethod
+    def map_sum(self, function: Callable[..., Sums], *args: Any) -> Sums:
+        """The sums over all shards of what the function returns, by `tree_sum`."""
+
+    @abstractmethod
+    def become(self, function: Callable[..., Any], *args: Any) -> Shards:
+        """What the function makes of each shard, kept where that is."""
+
+    @abstractmethod
+    def send(self, value: Any) -> Any:
+        """What to give `map` in place of a value that several calls need."""
+
+    @abstractmethod
+    def take(self, places: NDArray[np.intp]) -> Listed:
+        """Some of the rows, by their places among all, in order."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Interrupt the call that another thread is at: it raises KeyboardInterrupt."""
+
+    def divided(self, places: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+        """Places among all, in order, as places in each shard."""
+        return divided(places, self.sizes)
+
+
+def divided(places: NDArray[np.intp], sizes: Sequence[int]) -> list[NDArray[np.intp]]:
+    """Places in order, as places in each of several parts."""
+    ends = np.cumsum(sizes)
+    cuts = np.searchsorted(places, ends)
+    firsts, begins = [0, *cuts[:-1]], [0, *ends[:-1]]
+    return [places[a:b] - begin for a, b, begin in zip(firsts, cuts, begins, strict=True)]
+
+
+class Local(Shards):
+    """Rows in memory, one shard after the other on all threads.
+
+    Attributes
+    ----------
+    shards : list
+    """
+
+    here = True
+
+    def __init__(self, shards: list[Any], sizes: list[int], threads: int, whole: Listed):
+        self.shards, self.sizes, self.threads, self._whole = shards, sizes, threads, whole
+        self._stopped = False
+
+    @classmethod
+    def of(
+        cls, X: Any, y: NDArray[Any], weight: NDArray[Any] | None, rows: NDArray[np.uint32] | None, threads: int
+    ) -> Local:
+        """Rows of X, or those that are listed."""
+        listed = np.arange(X.shape[0], dtype=np.uint32) if rows is None else rows
+        shards = []
+        for first, end in bounds(*X.shape, sparse=sp.issparse(X)):
+            own = None
+            if rows is not None:
+                own = (listed[np.searchsorted(listed, first) : np.searchsorted(listed, end)] - first).astype(np.uint32)
+            weights = None if weight is None else weight[first:end]
+            shards.append(Shard(_rows(X, first, end), y[first:end], weights, own))
+        shards = [shard for shard in shards if len(shard)]
+        return cls(shards, [len(shard) for shard in shards], threads, Listed(X, y, weight, listed))
+
+    def map(self, function: Callable[..., Any], *args: Any, each: Sequence[Any] | None = None) -> list[Any]:
+        found = []
+        for k, shard in enumerate(self.shards):
+            if self._stopped:
+                raise KeyboardInterrupt
+            found.append(function(shard, self.threads, *args, *(() if each is None else (each[k],))))
+        return found
+
+    def map_sum(self, function: Callable[..., Sums], *args: Any) -> Sums:
+        return tuple(tree_sum(self.map(function, *args)))
+
+    def become(self, function: Callable[..., Any], *args: Any) -> Local:
+        return Local(self.map(function, *args), self.sizes, self.threads, self._whole)
+
+    def send(self, value: Any) -> Any:
+        return value
+
+    def take(self, places: NDArray[np.intp]) -> Listed:
+        return self._whole._replace(rows=self._whole.rows[places])
+
+    def stop(self) -> None:
+        self._stopped = True
+        for shard in self.shards:
+            if hasattr(shard, "stop"):
+                shard.stop()
+
+
+def _rows(X: Any, first: int, end: int) -> Any:
+    """Some rows, without a copy of their entries: SciPy's constructor copies those of less than half of an array."""
+    if not sp.issparse(X):
+        return X[first:end]
+    begin, behind = X.indptr[first], X.indptr[end]
+    some = sp.csr_array((end - first, X.shape[1]), dtype=X.dtype)
+    some.data, some.indices = X.data[begin:behind], X.indices[begin:behind]
+    some.indptr = X.indptr[first : end + 1] - begin
+    some.has_sorted_indices = X.has_sorted_indices
+    return some
+
+
+def digests_of(shard: Shard, threads: int) -> list[Any]:
+    """What tells the rows of a shard from others."""
+    return [None if part is None else digest(part) for part in (shard.X, shard.y, shard.weight)]

@@ -1,0 +1,5 @@
+"""Estimators for rows on the workers of a Dask cluster: plain estimators, to the bit, whoever holds which rows."""
+
+from ._linear import SGDClassifier, SGDRegressor
+
+__all__ = ["SGDClassifier", "SGDRegressor"]
