@@ -51,7 +51,8 @@ ROOMS = {
     "_parts": ("_validation",),
     "_pairs": (),
     "_whole_files": (),
-    "data": ("_core", "_whole_files"),
+    "_optional": (),
+    "data": ("_core", "_whole_files", "_optional"),
     "losses": ("_core", "_validation", "_parts"),
     "schedules": ("_validation", "_parts"),
     "layers": ("_core", "_validation", "_parts"),
@@ -70,8 +71,22 @@ ROOMS = {
         *("exceptions", "_atomic", "_threads", "_validation", "losses", "schedules", "layers", "optimizers"),
         *("_training", "_estimator", "data", "_sources"),
     ),
+    "dask": (
+        *("_core", "_optional", "_threads", "_validation", "optimizers", "data", "_sources", "_training"),
+        *("_estimator", "linear_model"),
+    ),
     "callbacks": ("_whole_files", "_training"),
-    "_public": ("callbacks", "data", "losses", "schedules", "layers", "optimizers", "linear_model", "neural_network"),
+    "_public": (
+        "callbacks",
+        "dask",
+        "data",
+        "losses",
+        "schedules",
+        "layers",
+        "optimizers",
+        "linear_model",
+        "neural_network",
+    ),
 }
 COMPILED = {"_bindings"}
 FRONT = ("", "_commands", "__main__")  # the package itself and its command, which may import everything

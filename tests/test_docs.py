@@ -9,11 +9,23 @@ from pathlib import Path
 
 import fusedgrad
 import pytest
-from fusedgrad import callbacks, data, exceptions, layers, linear_model, losses, neural_network, optimizers, schedules
+from fusedgrad import (
+    callbacks,
+    dask,
+    data,
+    exceptions,
+    layers,
+    linear_model,
+    losses,
+    neural_network,
+    optimizers,
+    schedules,
+)
 
 LINEAR = [found for name in linear_model.__all__ if inspect.isclass(found := getattr(linear_model, name))]
 NEURAL = [getattr(neural_network, name) for name in neural_network.__all__]
 ESTIMATORS = LINEAR + NEURAL
+DASK = [getattr(dask, name) for name in dask.__all__]
 ROOT = Path(__file__).parents[1]
 
 
@@ -32,8 +44,10 @@ def examples_of(module):
                     yield from finder.find(each, name, module=False, globs={})
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [*MODULES, dask], ids=lambda module: module.__name__)
 def test_examples_in_docstrings_run(module):
+    if module is dask:
+        pytest.importorskip("distributed", reason="Dask is an extra")
     tests = {test.name: test for test in examples_of(module) if test.examples}
     results = [doctest.DocTestRunner().run(test) for test in tests.values()]
     assert results
@@ -67,7 +81,7 @@ def test_constructor_parameters_are_documented_in_order(estimator):
     assert documented(sections(estimator.__doc__)["Parameters"]) == names
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("estimator", ESTIMATORS + DASK)
 def test_methods_document_their_parameters(estimator):
     for name, method in inspect.getmembers(estimator, inspect.isfunction):
         if name.startswith("_") or not method.__module__.startswith("fusedgrad"):

@@ -1,6 +1,6 @@
 """The gradient-descent engine for people who use scikit-learn."""
 
-from . import callbacks, data, exceptions, layers, linear_model, losses, neural_network, optimizers, schedules
+from . import callbacks, dask, data, exceptions, layers, linear_model, losses, neural_network, optimizers, schedules
 from ._config import __version__, show_config
 from ._public import publish, skops_trusted_types
 from .linear_model import SGDClassifier, SGDClassifierCV, SGDOneClassSVM, SGDRegressor, SGDRegressorCV, fit_many
@@ -18,6 +18,7 @@ __all__ = [
     "SGDRegressorCV",
     "__version__",
     "callbacks",
+    "dask",
     "data",
     "exceptions",
     "fit_many",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 from types import ModuleType
 
-from . import callbacks, data, layers, linear_model, losses, neural_network, optimizers, schedules
+from . import callbacks, dask, data, layers, linear_model, losses, neural_network, optimizers, schedules
 
-MODULES = (layers, linear_model, losses, neural_network, optimizers, schedules)
+MODULES = (dask, layers, linear_model, losses, neural_network, optimizers, schedules)
 
 
 def _own(module: ModuleType) -> list[type]:
@@ -47,7 +47,7 @@ def skops_trusted_types() -> list[str]:
     --------
     >>> import fusedgrad
     >>> fusedgrad.skops_trusted_types()[:2]
-    ['fusedgrad.layers.Activation', 'fusedgrad.layers.AvgPool2D']
+    ['fusedgrad.dask.SGDClassifier', 'fusedgrad.dask.SGDRegressor']
 
     With skops, ``skops.io.load("model.skops", trusted=fusedgrad.skops_trusted_types())``.
     """

@@ -203,3 +203,13 @@ def test_checkpoints(client, small_shards, written, tmp_path):
     same(resumed, plain.fit(X, y))
     with pytest.raises(ValueError, match="other data"):
         clone(model).fit(in_chunks(2 * X, 500), lazy[1], client=client, resume=written[1])
+
+
+def test_large_values_go_to_workers_once(client, small_shards, monkeypatch):
+    """Weights of many columns are no part of each call."""
+    from fusedgrad.dask import _shards
+
+    monkeypatch.setattr(_shards, "SMALL", 0)
+    X, y = problem("hinge")
+    model, plain = models("hinge", penalty="elasticnet")
+    same(model.fit(in_chunks(X, 100), da.from_array(y, chunks=100), client=client), plain.fit(X, y))

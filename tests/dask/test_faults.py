@@ -1,5 +1,6 @@
 """Workers that die, calls that fail, clusters that go: the same bits, or an error; never a fit that hangs."""
 
+import gc
 import os
 import signal
 import threading
@@ -65,12 +66,12 @@ def test_a_worker_may_be_killed_in_the_middle_of_a_pass(at, client, small_shards
     before_gathering(at, kill_a_worker)
     found = clone(MODEL).fit(X, y, client=client)
     assert_same_fit(found.to_local(), expected)
-    client.wait_for_workers(2)
+    client.wait_for_workers(1)
 
 
 def test_rows_that_only_the_dead_worker_had_are_missed(client, small_shards, before_gathering):
     """Nobody can make scattered rows again."""
-    X, y, _ = problem()
+    _, y, _ = problem()
     worker = next(iter(client.run(os.getpid)))
     scattered = client.scatter(rows(600), workers=[worker], hash=False)
     lost = da.from_delayed(dask.delayed(np.asarray)(scattered), (600, 6), np.float64)
@@ -81,20 +82,21 @@ def test_rows_that_only_the_dead_worker_had_are_missed(client, small_shards, bef
     before_gathering(5, kill)
     with pytest.raises(RuntimeError, match="lost or cancelled a part of this fit"):
         clone(MODEL).fit(lost, y, client=client)
-    client.wait_for_workers(2)
+    client.wait_for_workers(1)
 
 
 def fatal(first, end):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_part_that_kills_its_workers_is_named(client, small_shards):
+def test_a_part_that_kills_its_workers_is_named(small_shards):
     X, y, _ = problem()
     fatal_part = da.from_delayed(dask.delayed(fatal)(0, 100), (100, 6), X.dtype)
     with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
-        with pytest.raises(RuntimeError, match=r"Workers died one after the other.*the last was tcp://127"):
-            clone(MODEL).fit(da.concatenate([fatal_part, X[100:]]), y, client=client)
-    client.wait_for_workers(2)
+        own = distributed.LocalCluster(n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None)
+    died = pytest.raises(RuntimeError, match=r"Workers died one after the other.*the last was tcp://127")
+    with own, distributed.Client(own) as client, died:
+        clone(MODEL).fit(da.concatenate([fatal_part, X[100:]]), y, client=client)
 
 
 def wrong(first, end):
@@ -128,18 +130,17 @@ def test_parts_that_fail_are_tried_again(client, small_shards, tmp_path):
 
 def test_a_cluster_without_workers_is_waited_for_and_then_an_error(small_shards):
     X, y, _ = problem()
-    with distributed.LocalCluster(n_workers=0, processes=False, host="127.0.0.1", dashboard_address=None) as empty:
-        with distributed.Client(empty) as client, dask.config.set({"distributed.comm.timeouts.connect": "2s"}):
-            with pytest.raises(RuntimeError, match="has had no worker for 2 seconds"):
-                clone(MODEL).fit(X, y, client=client)
-            starter = threading.Timer(1.5, empty.scale, (1,))
-            starter.start()
-            assert clone(MODEL).fit(X, y, client=client).stop_reason_ == "converged"
+    empty = distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None)
+    with empty, distributed.Client(empty) as client, dask.config.set({"distributed.comm.timeouts.connect": "2s"}):
+        with pytest.raises(RuntimeError, match="has had no worker for 2 seconds"):
+            clone(MODEL).fit(X, y, client=client)
+        threading.Timer(1.5, empty.scale, (1,)).start()
+        assert clone(MODEL).fit(X, y, client=client).stop_reason_ == "converged"
 
 
 def test_a_scheduler_that_is_gone_is_an_error(small_shards, before_gathering):
     X, y, _ = problem()
-    cluster = distributed.LocalCluster(n_workers=1, processes=False, host="127.0.0.1", dashboard_address=None)
+    cluster = distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None)
     with distributed.Client(cluster) as client:
         before_gathering(6, lambda client: cluster.close())
         with pytest.raises(RuntimeError, match="lost or cancelled|does not answer"):
@@ -152,12 +153,12 @@ def test_ctrl_c_keeps_the_weights_so_far(client, small_shards, before_gathering)
     def interrupt(client):
         raise KeyboardInterrupt
 
-    before_gathering(18, interrupt)
+    before_gathering(14, interrupt)
     model = clone(MODEL).set_params(tol=1e-9, max_iter=50)
     with pytest.raises(KeyboardInterrupt, match="weights reached so far are kept"):
         model.fit(X, y, client=client)
     assert model.stop_reason_ == "interrupted"
-    assert 0 < model.n_iter_
+    assert model.n_iter_ > 0
     deadline = time.monotonic() + 20
     while client.processing() and any(client.processing().values()) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -182,11 +183,16 @@ def test_workers_are_left_without_rows(client, small_shards):
     clone(MODEL).fit(X, y, client=client)
     deadline = time.monotonic() + 20
     while any(client.has_what().values()) and time.monotonic() < deadline:
+        gc.collect()  # tracebacks of fits that failed hold some
         time.sleep(0.1)
     assert not any(client.has_what().values())
 
 
-def test_there_must_be_a_client():
+def test_there_must_be_a_client(monkeypatch):
+    def none():
+        raise ValueError("No clients found")
+
     X, y, _ = problem()
+    monkeypatch.setattr(distributed, "default_client", none)
     with pytest.raises(ValueError, match=r"no Dask client.*distributed.Client"):
         clone(MODEL).fit(X, y)

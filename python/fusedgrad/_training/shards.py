@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,12 +81,19 @@ class Listed(NamedTuple):
 
 @dataclass
 class Shard:
-    """Rows that are together: those of X, or those of them that `rows` lists."""
+    """Rows that are together: those of X, or those of them that `rows` lists.
+
+    `became` has what is made of it where it is, which does not go with it to another process.
+    """
 
     X: Any
     y: NDArray[Any]
     weight: NDArray[Any] | None
     rows: NDArray[np.uint32] | None = None
+    became: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "became": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update({name: aligned_in(part) for name, part in state.items()})

@@ -85,6 +85,7 @@ class Cluster:
         Exception
             That of a call that has raised one.
         """
+        client = self._distributed.client
         try:
             self._wait(futures)
             return list(self.client.gather(list(futures)))
@@ -97,11 +98,11 @@ class Cluster:
                 f"{error.last_worker.address}. Its log says why. If it ran out of memory, use more workers, or fewer "
                 "threads in each."
             ) from error
-        except self._distributed.client.FutureCancelledError as error:
+        except (client.FutureCancelledError, client.FuturesCancelledError) as error:
             raise RuntimeError(
-                f"Dask has lost or cancelled a part of this fit ({error.key!r}: {error.reason}). Data that were "
-                "scattered from the client cannot be computed again when their worker dies: read or make them on the "
-                "workers. If the cluster is gone, start it anew; a Checkpoint lets the fit go on."
+                f"Dask has lost or cancelled a part of this fit: {error}. Data that were scattered from the client "
+                "cannot be computed again when their worker dies: read or make them on the workers. If the cluster is "
+                "gone, start it anew; a Checkpoint lets the fit go on."
             ) from error
 
     def _wait(self, futures: Sequence[Any]) -> None:

@@ -141,6 +141,16 @@ class OnWorkers:
             return False
         return sum(raw.map(_bytes)) <= _GATHERED
 
+    @property
+    def partial_fit(self) -> Any:
+        """Not on a cluster: a call's rows are in one place."""
+        raise AttributeError("partial_fit takes rows in one place: to_local().partial_fit(...).")
+
+    @property
+    def path(self) -> Any:
+        """Not on a cluster: fit with warm_start=True for one strength after the other."""
+        raise AttributeError("path takes rows in one place: to_local().path(...), or fit with warm_start=True.")
+
     def _check_distributed(self, *, validated: bool) -> None:
         """Raise the error if a fit needs rows in turn."""
         if not self._is_solved():

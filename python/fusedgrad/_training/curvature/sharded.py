@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ... import _core
 from ..._validation.arrays import as_core
 from ..problem import Problem
-from ..shards import Shard, Shards, Sums, aligned_in, divided
+from ..shards import Shard, Shards, Sums, divided
 from .passes import SAMPLE, Bends, Data, Frame, Objective, Some, bends_over, largest_entries, spread_places
 
 Floats = NDArray[np.float64]
@@ -44,21 +44,8 @@ class Passing:
 
     def __init__(self, shard: Shard, recipe: Recipe):
         self.shard, self.recipe = shard, recipe
-        self._forget()
-
-    def _forget(self) -> None:
         self._pass: Any = None
         self._look: Look | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"shard": self.shard, "recipe": self.recipe}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.shard, self.recipe = state["shard"], aligned_in(state["recipe"])
-        self._forget()
-
-    def __sizeof__(self) -> int:
-        return self.shard.__sizeof__()
 
     def row_pass(self, threads: int) -> Any:
         """The pass over the rows, which borrows them."""
