@@ -47,7 +47,7 @@ def skops_trusted_types() -> list[str]:
     --------
     >>> import fusedgrad
     >>> fusedgrad.skops_trusted_types()[:2]
-    ['fusedgrad.dask.SGDClassifier', 'fusedgrad.dask.SGDRegressor']
+    ['fusedgrad.dask.SGDClassifier', 'fusedgrad.dask.SGDClassifierCV']
 
     With skops, ``skops.io.load("model.skops", trusted=fusedgrad.skops_trusted_types())``.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,22 +29,21 @@ _MARGINS = 64 << 20  # bytes of margins at a time
 
 def score(
     scorer: str,
-    X: Any,
-    rows: NDArray[np.intp],
+    margins_of: Callable[[Any, Any], Floats],
     y: Floats,
     weights: Sequence[tuple[Any, Any]],
     *,
     link: str,
     n_jobs: int | None = None,
 ) -> Floats:
-    """Return the score of each model on some rows of X.
+    """Return the score of each model on some rows.
 
     Parameters
     ----------
     scorer : str
         A name of `METRICS`.
-    X : ndarray or CSR of shape (n_samples, n_features)
-    rows : ndarray of shape (n_rows,)
+    margins_of : callable
+        What `margins` returns of those rows for coef and intercept.
     y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
         Codes of classes or targets of those rows.
     weights : sequence of (coef (n_outputs, n_features), intercept (n_outputs,))
@@ -60,11 +59,11 @@ def score(
     """
     metric, sign = METRICS[scorer]
     outputs = weights[0][0].shape[0]
-    at_once = max(1, _MARGINS // (8 * len(rows) * outputs))
+    at_once = max(1, _MARGINS // (8 * len(y) * outputs))
     scores = []
     for first in range(0, len(weights), at_once):
         some = weights[first : first + at_once]
-        table = margins(X, rows, np.concatenate([coef for coef, _ in some]), np.concatenate([b for _, b in some]))
+        table = margins_of(np.concatenate([coef for coef, _ in some]), np.concatenate([b for _, b in some]))
         threads = threads_for(n_jobs, len(some), table.size)
         scores.append(sign * _core.score_margins(metric, table, np.ascontiguousarray(y), outputs, link, threads))
     return np.concatenate(scores)

@@ -12,15 +12,12 @@ from .. import linear_model
 from .._estimator import available_if
 from .._sources import remember_names
 from .._training.records import Task
-from .._training.shards import Shard
 from .._training.shared_shards import totals_of
-from .._validation.classes import classes_of
-from .._validation.weights import check_weights
 from ..data import Source
-from ..optimizers import Auto
 from ._cluster import Cluster, client_of
-from ._predictions import by_partitions
-from ._rows import Seen, Table, is_collection, look_at, shards_of, table_of, table_of_source
+from ._predictions import by_partitions, plain_has
+from ._raw import Raw, encoded, encoder
+from ._rows import is_collection
 from ._shards import Remote
 
 if TYPE_CHECKING:
@@ -29,13 +26,9 @@ if TYPE_CHECKING:
     from distributed import Client
     from typing_extensions import Self
 
-_SAMPLE = 2048  # rows that stand for all where a fit begins
-_GATHERED = 2 << 30  # bytes of wide sparse rows that are brought to the client
-_FACTORED = 1000
-
 
 class Distributed(NamedTuple):
-    """The rows of a fit, and where they are: raw shards, with the weights of their classes to come."""
+    """The rows of a fit, and where they are: raw shards."""
 
     source: Any
     shards: Remote
@@ -107,39 +100,28 @@ class OnWorkers:
         KeyboardInterrupt
             After Ctrl-C. The weights reached so far are kept.
         """
-        validation = tuple(_local_rows(part) for part in (X_val, y_val, sample_weight_val))
+        validation = tuple(local_rows(part) for part in (X_val, y_val, sample_weight_val))
         names = ("X_val", "y_val", "sample_weight_val")
         given = {name: part for name, part in zip(names, validation, strict=True) if part is not None}
         if not is_collection(X) and not isinstance(X, Source):
             return super().fit(X, y, sample_weight=sample_weight, resume=resume, **given)  # type: ignore[misc]
         self._check_parameters()
         self._check_distributed(validated=X_val is not None)
-        cluster = Cluster(client_of(client), retries)
-        table = table_of_source(X) if isinstance(X, Source) else table_of(cluster, X, y, sample_weight)
-        raw = shards_of(cluster, table, self.n_jobs)
-        seen = raw.map(look_at, type(self).__name__, classes_of if self._classification else None)
-        if not sum(each.weight for each in seen) > 0.0:
-            raise ValueError(
-                "sample_weight is zero for every sample, so there is nothing to learn. Give some a positive weight."
-            )
-        if self._gathers(raw, table):
-            rows = raw.take(np.arange(raw.n))
+        raw = Raw.of(self, X, y, sample_weight, Cluster(client_of(client), retries))
+        if raw.are_gathered(self._optimizer()):
+            rows = raw.rows()
             super().fit(rows.X, rows.y, sample_weight=rows.weight, resume=resume, **given)  # type: ignore[misc]
         else:
-            some = raw.take(_places(raw, seen))
-            weight = None if some.weight is None else np.ones(len(some.y))
-            self._fit(some.X, some.y, None, None, weight, validation, resume, Distributed(X, raw))
-        remember_names(self, table.names)
+            self._fit_raw(raw, X, validation, resume)
+        remember_names(self, raw.table.names)
         return self
 
-    def _gathers(self, raw: Remote, table: Table) -> bool:
-        """Whether rows are better off in one place: if there are few, or for dual ascent, which takes them in turn."""
-        if len(raw.sizes) == 1:
-            return True
-        wide = table.sparse and table.features > _FACTORED and raw.n < 2 * table.features
-        if not wide or not isinstance(self._optimizer(), Auto):
-            return False
-        return sum(raw.map(_bytes)) <= _GATHERED
+    def _fit_raw(
+        self, raw: Raw, source: Any, validation: tuple[Any, Any, Any] = (None,) * 3, resume: Any = None
+    ) -> None:
+        some = raw.some()
+        weight = None if some.weight is None else np.ones(len(some.y))
+        self._fit(some.X, some.y, None, None, weight, validation, resume, Distributed(source, raw.shards))
 
     @property
     def partial_fit(self) -> Any:
@@ -168,7 +150,7 @@ class OnWorkers:
         """The task for the rows of all shards, in place of that for a sample of them."""
         if not isinstance(streamed, Distributed):
             return super()._streaming(task, streamed)  # type: ignore[misc]
-        shards = streamed.shards.become(_encoded, self.to_local(), task.X.dtype)
+        shards = streamed.shards.become(encoded, encoder(self, self.__dict__.get("classes_")), task.X.dtype)
         weights = None
         if self._classification and self.class_weight is not None:
             (totals,) = shards.map_sum(totals_of, len(self.classes_))
@@ -210,7 +192,7 @@ class OnWorkers:
         score : float
             Targets and predictions are brought to the client.
         """
-        y, sample_weight = _local_rows(y), _local_rows(sample_weight)
+        y, sample_weight = local_rows(y), local_rows(sample_weight)
         if not is_collection(X):
             return float(self.to_local().score(X, y, sample_weight))
         metric = accuracy_score if self._classification else r2_score
@@ -229,37 +211,8 @@ class OnWorkers:
         return model
 
 
-def _local_rows(rows: Any) -> Any:
+def local_rows(rows: Any) -> Any:
     return rows.compute() if is_collection(rows) else rows
-
-
-def _bytes(shard: Shard, threads: int) -> int:
-    return shard.__sizeof__()
-
-
-def _encoded(shard: Shard, threads: int, model: Any, dtype: Any) -> Shard:
-    """A shard with targets and weights as they are trained on."""
-    return Shard(shard.X, model._targets(shard.y, dtype, "y"), check_weights(shard.weight, shard.X, zeros=True))
-
-
-def _places(raw: Remote, seen: list[Seen]) -> Any:
-    """Rows that stand for all: evenly spread ones, and one of each class."""
-    n, m = raw.n, min(raw.n, _SAMPLE)
-    first: dict[Any, int] = {}
-    for begin, each in zip(np.cumsum([0, *raw.sizes[:-1]]), seen, strict=True):
-        for label, place in zip([] if each.labels is None else each.labels.tolist(), each.first, strict=False):
-            first.setdefault(label, int(begin + place))
-    return np.unique(np.concatenate([np.arange(m) * n // m, list(first.values())])).astype(np.intp)
-
-
-def _plain_has(name: str) -> Any:
-    """A check for `available_if`: whether the plain estimator has a method."""
-
-    def check(estimator: Any) -> bool:
-        getattr(estimator.to_local(), name)
-        return True
-
-    return check
 
 
 class SGDClassifier(OnWorkers, linear_model.SGDClassifier):  # type: ignore[misc]
@@ -312,7 +265,7 @@ class SGDClassifier(OnWorkers, linear_model.SGDClassifier):  # type: ignore[misc
         """
         return self._lazily("decision_function", X)
 
-    @available_if(_plain_has("predict_proba"))
+    @available_if(plain_has("predict_proba"))
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class: lazily, for a collection.
 
@@ -326,7 +279,7 @@ class SGDClassifier(OnWorkers, linear_model.SGDClassifier):  # type: ignore[misc
         """
         return self._lazily("predict_proba", X)
 
-    @available_if(_plain_has("predict_log_proba"))
+    @available_if(plain_has("predict_log_proba"))
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithm of `predict_proba`: lazily, for a collection.
 

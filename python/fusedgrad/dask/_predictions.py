@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from .._optional import library
-from ._rows import is_collection
-
-_Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
-def lazily(name: str) -> Callable[[Any], Any]:
-    """The method of this name: for a collection lazy, with the plain estimator of the moment; else the plain one."""
+def plain_has(name: str) -> Callable[[Any], bool]:
+    """A check for `available_if`: whether the plain estimator has a method."""
 
-    def make(plain: _Method) -> _Method:
-        @functools.wraps(plain)
-        def predicting(self: Any, X: Any) -> Any:
-            return by_partitions(self.to_local(), name, X) if is_collection(X) else plain(self, X)
+    def check(estimator: Any) -> bool:
+        getattr(estimator.to_local(), name)
+        return True
 
-        return cast(_Method, predicting)
-
-    return make
+    return check
 
 
-def by_partitions(model: Any, name: str, X: Any) -> Any:
-    """A Dask array of what a method of the model returns for each partition."""
+def by_partitions(model: Any, name: str | Callable[[Any, Any], Any], X: Any) -> Any:
+    """A Dask array of what a method of the model, or a function of it, returns for each partition."""
     array, delayed = library("dask.array", extra="dask"), library("dask", extra="dask").delayed
     if not hasattr(X, "columns") and X.numblocks[1] > 1:
         X = X.rechunk({1: X.shape[1]})
@@ -49,11 +42,11 @@ def _row_of(X: Any) -> Any:
     return sp.csr_array(zeros) if sp.issparse(X._meta) else zeros
 
 
-def _call(X: Any, model: Any, name: str) -> Any:
+def _call(X: Any, model: Any, name: str | Callable[[Any, Any], Any]) -> Any:
     if X.shape[0] == 0:  # which plain estimators refuse
         empty = _call(_like(X), model, name)
         return empty[:0]
-    return getattr(model, name)(X)
+    return getattr(model, name)(X) if isinstance(name, str) else name(model, X)
 
 
 def _like(X: Any) -> Any:

@@ -61,9 +61,8 @@ class Remote(Shards):
 
     def only(self, places: Sequence[int]) -> Remote:
         """Some of the shards."""
-        parts = ([values[k] for k in places] for values in (self.futures, self.sizes, self._steps))
-        futures, sizes, steps = parts
-        return Remote(self.cluster, futures, sizes, self.n_jobs, steps)
+        futures, sizes = [self.futures[k] for k in places], [self.sizes[k] for k in places]
+        return Remote(self.cluster, futures, sizes, self.n_jobs, [self._steps[k] for k in places])
 
     def restricted(self, rows: NDArray[np.intp]) -> Remote:
         """Those of the rows that are listed, in order, of shards that have some."""

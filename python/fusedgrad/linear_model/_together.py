@@ -148,6 +148,14 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
+Place = Callable[[Task], Task]
+
+
+def here(task: Task) -> Task:
+    """A task whose rows are where they are given."""
+    return task
+
+
 class Together:
     """Training of linear estimators on some rows of one X, in as few passes as possible.
 
@@ -171,6 +179,8 @@ class Together:
         None: what the estimators' `n_jobs` ask for.
     verbose : int, default=None
         Above 0, print a line an epoch and model. None: what the estimators' `verbose` asks for.
+    place : callable
+        What makes of each task one that says where its rows are.
 
     Attributes
     ----------
@@ -192,6 +202,7 @@ class Together:
         chained: bool = False,
         threads: int | None = None,
         verbose: int | None = None,
+        place: Place = here,
     ):
         self.estimators, self.rows = list(estimators), rows
         self.names = [f"model {k}" for k in range(len(self.estimators))] if names is None else list(names)
@@ -224,7 +235,7 @@ class Together:
             with self._named(k):
                 start = model._initial_weights(None, None)
                 keep = model._continues(None, None)
-                tasks[k] = model._task(X, targets, *start, weights[k], keep=keep, rows=rows, splits=splits)
+                tasks[k] = place(model._task(X, targets, *start, weights[k], keep=keep, rows=rows, splits=splits))
             model.random_state = random_state
         work = float(X.nnz if sp.issparse(X) else X.size) * len(self._models)
         self._threads = threads or max(threads_for(model.n_jobs, None, work) for model in self._models)

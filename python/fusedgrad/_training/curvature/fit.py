@@ -59,14 +59,11 @@ def _shared(task: Task, check: Callable[[], None], threads: int) -> tuple[Shared
     if task.shards is not None:
         return SharedOfShards(task, check, threads, task.shards), task.shards
     shared, X = Shared(task, check, threads), task.X
-    if X.shape[0] <= rows_of_shard(X.shape[1], sparse=sp.issparse(X)) or not _are_in_order(shared.rows):
+    if X.shape[0] <= rows_of_shard(X.shape[1], sparse=sp.issparse(X)):
         return shared, None
-    shards = Local.of(X, task.y, task.sample_weight, shared.rows, threads)
+    listed = None if shared.rows is None else np.sort(shared.rows)
+    shards = Local.of(X, task.y, task.sample_weight, listed, threads)
     return SharedOfShards(task, check, threads, shards), shards
-
-
-def _are_in_order(rows: NDArray[Any] | None) -> bool:
-    return rows is None or bool((np.diff(rows.astype(np.int64)) > 0).all())
 
 
 def _data(problem: Problem, threads: int, shards: Shards | None) -> Data:

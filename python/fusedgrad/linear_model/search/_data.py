@@ -7,7 +7,9 @@ from typing import Any
 
 from sklearn.base import clone
 
+from ..._training.margins import margins
 from ..._training.snapshots import digests
+from .._together import Place, Together, here
 
 
 @dataclass
@@ -29,6 +31,23 @@ class Data:
     def known(self, splits: list[tuple[Any, Any]]) -> list[Any]:
         """What tells them, and the folds, from others."""
         return [digests(self.X, self.targets, self.sample_weight), [digests(*split) for split in splits]]
+
+    def together(self, models: list[Any], rows: Any, names: list[str], threads: int, place: Place = here) -> Together:
+        """Models that are trained together on some of the rows; `place` says of their tasks where the rows are."""
+        X, y, weight = self.X, self.y, self.sample_weight
+        return Together(models, X, y, weight, rows=rows, names=names, chained=True, threads=threads, place=place)
+
+    def margins(self, rows: Any, coef: Any, intercept: Any) -> Any:
+        """``X @ coef.T + intercept`` of some rows."""
+        return margins(self.X, rows, coef, intercept)
+
+    def scored(self, model: Any, rows: Any) -> tuple[Any, Any]:
+        """What a scorer gets: a model, and some rows as it takes them."""
+        return model, self.X[rows]
+
+    def fit(self, model: Any, resume: Any) -> Any:
+        """Train on all rows."""
+        return model.fit(self.X, self.y, sample_weight=self.sample_weight, resume=resume)
 
     def fitted(self, estimator: Any, coef: Any, intercept: Any) -> Any:
         """Return an estimator with these weights, which predicts."""

@@ -38,9 +38,9 @@ def refitted(search: Search, index: int) -> tuple[Any, float]:
     resume = None if resumable is None or resumable.saved is None else resumable.saved["refit"]
     if resumable is not None and resumable.keepers:
         best.set_callbacks(_Refit(search))
-    best.fit(data.X, data.y, sample_weight=data.sample_weight, resume=resume)
-    best.__dict__.pop("_skl_callbacks", None)
-    del best._idle
+    best = data.fit(best, resume)
+    for name in ("_skl_callbacks", "_idle"):
+        best.__dict__.pop(name, None)
     return best, perf_counter() - start
 
 

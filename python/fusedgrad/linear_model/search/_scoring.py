@@ -29,7 +29,12 @@ class Scorer:
             of_link = [k for k, other in enumerate(links) if other == link]
             weights = [(np.atleast_2d(models[k].coef_), models[k].intercept_) for k in of_link]
             scores[of_link] = margins.score(
-                self.name, self.data.X, rows, self.data.targets[rows], weights, link=link, n_jobs=models[0].n_jobs
+                self.name,
+                lambda coef, intercept: self.data.margins(rows, coef, intercept),
+                self.data.targets[rows],
+                weights,
+                link=link,
+                n_jobs=models[0].n_jobs,
             )
         return scores.tolist()
 
@@ -52,7 +57,7 @@ class Scorer:
 
     def _call(self, model: Any, name: str, rows: NDArray[np.intp]) -> float:
         try:
-            score = self.call(model, self.data.X[rows], self.data.y[rows])
+            score = self.call(*self.data.scored(model, rows), self.data.y[rows])
         except Exception as error:
             raise ValueError(f"The scorer failed for {name}: {type(error).__name__}: {error}") from error
         score = score.item() if hasattr(score, "item") and np.ndim(score) == 0 else score

@@ -17,7 +17,6 @@ from ..._training.callbacks import Epochs
 from ..._training.resuming import Resumable, never
 from ..._training.stopping import MAX_ITER
 from ...exceptions import DivergedError
-from .._together import Together
 from ._data import Data
 from ._scoring import Scorer
 
@@ -34,16 +33,7 @@ class Fold:
         self.number, self.data, self.scorer, self.test = number, data, scorer, split[1]
         self.names = [f"{name}, fold {number}" for name in cells]
         self.models = [clone(cell) for cell in cells.values()]
-        self.together = Together(
-            self.models,
-            data.X,
-            data.y,
-            data.sample_weight,
-            rows=split[0],
-            names=self.names,
-            chained=True,
-            threads=threads,
-        )
+        self.together = data.together(self.models, split[0], self.names, threads)
         self.settled = False
         self.fit_time, self.score_time = np.zeros(len(cells)), np.zeros(len(cells))
 
