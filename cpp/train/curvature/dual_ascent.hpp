@@ -189,7 +189,7 @@ private:
     template <int N>
     void margins_of(const CsrRow<T, I>& row, Index begin, Index end, T* margins) const {
         const double *const weights = weights_.data(), *const intercepts = weights + X_.cols() * width_;
-        row_margins<N>(row, weights + begin, width_, end - begin, margins + begin);
+        row_margins<N>(row, weights + begin, stride<N>(), N == 1 ? 1 : end - begin, margins + begin);
         for (Index c = begin; c < end; ++c) margins[c] += T(intercepts[c]);
     }
 
@@ -237,12 +237,24 @@ private:
                 slopes[begin + c] += by;
                 intercepts[c] += own_.square * step[std::size_t(c)];
             }
-            for (Index e = 0; e < row.n; ++e) {
-                double* FG_RESTRICT const w = weights + Index(row.index[e]) * width_;
-                const double x = double(row.x[e]);
-                for (Index c = 0; c < columns; c += N)
-                    for (int l = 0; l < N; ++l) w[c + l] += x * step[std::size_t(c + l)];
-            }
+            add_row<N>(row, step.data(), columns, weights);
+        }
+    }
+
+    // Weights of a row, in a table of the columns that there are; one column spares multiplications.
+    template <int N>
+    Index stride() const {
+        return N == 1 ? 1 : width_;
+    }
+
+    template <int N>
+    void add_row(const CsrRow<T, I>& row, const double* FG_RESTRICT step, Index columns,
+                 double* FG_RESTRICT weights) const {
+        for (Index e = 0; e < row.n; ++e) {
+            double* FG_RESTRICT const w = weights + Index(row.index[e]) * stride<N>();
+            const double x = double(row.x[e]);
+            for (Index c = 0; c < (N == 1 ? 1 : columns); c += N)
+                for (int l = 0; l < N; ++l) w[c + l] += x * step[c + l];
         }
     }
 
