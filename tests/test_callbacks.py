@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from fusedgrad.callbacks import Checkpoint
 from fusedgrad.linear_model import SGDClassifier, SGDOneClassSVM, SGDRegressor
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
@@ -428,3 +429,9 @@ def test_scoring_monitor_of_a_search_s_inner_model(n_jobs):
     assert [len(scores) for scores in fits.values()] == [3] * 5
     refit = fits[min(fits, key=len)]  # a child of the search itself; the others are children of its grid
     assert refit[-1] == search.best_estimator_.score(X, y)
+
+
+def test_what_has_no_checkpoints_says_so(tmp_path):
+    model = SGDOneClassSVM(random_state=0).set_callbacks(Checkpoint(tmp_path / "fit"))
+    with pytest.raises(ValueError, match=r"SGDOneClassSVM makes one step a sample\.$"):
+        model.fit(np.eye(4))

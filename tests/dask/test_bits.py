@@ -109,6 +109,10 @@ def test_frames_are_taken_with_their_names(known, client, small_shards):
     found = model.fit(lazy[list("abcdef")], lazy["y"], client=client)
     expected = plain.fit(frame[list("abcdef")], frame["y"].to_numpy())
     same(found, expected)
+    rows_ = {"X_val": frame[list("abcdef")], "y_val": frame["y"].to_numpy()}
+    assert clone(model).fit(lazy[list("abcdef")], lazy["y"], client=client, **rows_).validation_scores_
+    with pytest.raises(ValueError, match="The columns of X_val"):
+        clone(model).fit(lazy[list("abcdef")], lazy["y"], client=client, **{**rows_, "X_val": frame[list("bacdef")]})
     predicted = found.predict(lazy[list("abcdef")])
     np.testing.assert_array_equal(predicted.compute(), expected.predict(frame[list("abcdef")]))
     with pytest.raises(ValueError, match="feature names"):

@@ -1,6 +1,8 @@
 """Estimators on a cluster are estimators of scikit-learn, and refuse what they cannot share."""
 
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from fusedgrad import linear_model
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from .. import child
 from .problems import rows, targets
 
 da = pytest.importorskip("dask.array", reason="Dask is an extra")
@@ -169,3 +172,15 @@ def test_dask_is_asked_for_where_it_is_missing(monkeypatch):
     with pytest.raises(ImportError, match=r"distributed, which .* not installed: pip install fusedgrad\[dask\]"):
         SGDClassifier().fit(*given)
     _optional.library.cache_clear()
+
+
+def test_the_example_of_the_guide_runs():
+    guide = Path(__file__).parents[2] / "docs" / "many_machines.md"
+    if not guide.exists():
+        pytest.skip("the tests run outside the repository, without its documents")
+    example = re.search(r"```python\n(.*?)```", guide.read_text(), flags=re.DOTALL)[1]
+    found = child.python(example)
+    assert found.returncode == 0, found.stderr
+    gap, score = map(float, found.stdout.split()[:2])
+    assert gap <= 1e-3
+    assert score > 0.98

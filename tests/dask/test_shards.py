@@ -86,6 +86,23 @@ def test_arrays_of_another_process_are_put_where_the_core_wants_them():
     assert shard.X.flags.aligned
 
 
+def test_what_was_made_is_kept_while_it_is_used():
+    made, calls = shards.Made(), []
+
+    def make(name):
+        return made.get(name, lambda: calls.append(name) or name)
+
+    assert make("first") == make("first") == "first"
+    for k in range(shards.Made.KEPT - 1):
+        make(str(k))
+        make("first")
+    assert calls.count("first") == 1
+    for k in range(shards.Made.KEPT):
+        make(f"other {k}")
+    make("first")
+    assert calls.count("first") == 2
+
+
 LOSSES = ["log_loss", "softmax", "squared_hinge", "hinge", "squared_error", "huber", "absolute_error", "poisson"]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,24 +80,43 @@ class Listed(NamedTuple):
     rows: NDArray[np.uint32]
 
 
+class Made:
+    """What was made of something, under tokens: the last used of it, for whoever needs the rest can make it again."""
+
+    KEPT = 16
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._made: dict[str, Any] = {}
+
+    def get(self, token: str, make: Callable[[], Any]) -> Any:
+        """What has this token; it is made if it is not there. One thread at a time."""
+        with self._lock:
+            found = self._made.pop(token) if token in self._made else make()
+            self._made[token] = found
+            if len(self._made) > self.KEPT:
+                del self._made[next(iter(self._made))]
+            return found
+
+
 @dataclass
 class Shard:
     """Rows that are together: those of X, or those of them that `rows` lists.
 
-    `became` has what is made of it where it is, which does not go with it to another process.
+    `made` is what is made of it where it is, which does not go with it to another process.
     """
 
     X: Any
     y: NDArray[Any]
     weight: NDArray[Any] | None
     rows: NDArray[np.uint32] | None = None
-    became: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    made: Made = field(default_factory=Made, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "became": {}}
+        return {name: part for name, part in vars(self).items() if name != "made"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update({name: aligned_in(part) for name, part in state.items()})
+        vars(self).update({name: aligned_in(part) for name, part in state.items()}, made=Made())
 
     def __len__(self) -> int:
         return self.X.shape[0] if self.rows is None else len(self.rows)

@@ -100,20 +100,20 @@ class OnWorkers:
         KeyboardInterrupt
             After Ctrl-C. The weights reached so far are kept.
         """
-        validation = tuple(local_rows(part) for part in (X_val, y_val, sample_weight_val))
-        names = ("X_val", "y_val", "sample_weight_val")
-        given = {name: part for name, part in zip(names, validation, strict=True) if part is not None}
+        validation = local_rows(X_val), local_rows(y_val), local_rows(sample_weight_val)
         if not is_collection(X) and not isinstance(X, Source):
+            given = dict(zip(("X_val", "y_val", "sample_weight_val"), validation, strict=True))
             return super().fit(X, y, sample_weight=sample_weight, resume=resume, **given)  # type: ignore[misc]
         self._check_parameters()
         self._check_distributed(validated=X_val is not None)
         raw = Raw.of(self, X, y, sample_weight, Cluster(client_of(client), retries))
+        validation = _nameless(validation[0], raw.kind.names), *validation[1:]
         if raw.are_gathered(self._optimizer()):
             rows = raw.rows()
-            super().fit(rows.X, rows.y, sample_weight=rows.weight, resume=resume, **given)  # type: ignore[misc]
+            self._fit(rows.X, rows.y, None, None, rows.weight, validation, resume)
         else:
             self._fit_raw(raw, X, validation, resume)
-        remember_names(self, raw.table.names)
+        remember_names(self, raw.kind.names)
         return self
 
     def _fit_raw(
@@ -213,6 +213,15 @@ class OnWorkers:
 
 def local_rows(rows: Any) -> Any:
     return rows.compute() if is_collection(rows) else rows
+
+
+def _nameless(X_val: Any, names: list[str] | None) -> Any:
+    """Validation rows as an array, after a look at the names of their columns."""
+    if names is None or not hasattr(X_val, "columns"):
+        return X_val
+    if list(X_val.columns) != names:
+        raise ValueError(f"The columns of X_val are {list(X_val.columns)}, but those of X are {names}.")
+    return X_val.to_numpy()
 
 
 class SGDClassifier(OnWorkers, linear_model.SGDClassifier):  # type: ignore[misc]

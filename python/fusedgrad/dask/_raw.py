@@ -13,7 +13,7 @@ from .._validation.weights import check_weights
 from ..data import Source
 from ..optimizers import Auto
 from ._cluster import Cluster
-from ._rows import Seen, Table, look_at, shards_of, table_of, table_of_source
+from ._rows import Kind, Seen, look_at, shards_of, table_of, table_of_source
 from ._shards import Remote
 
 _SAMPLE = 2048  # rows that stand for all where a fit begins
@@ -24,7 +24,7 @@ _FACTORED = 1000  # columns, beyond which rows may be wide
 class Raw(NamedTuple):
     """Raw shards, and what is known of them."""
 
-    table: Table
+    kind: Kind
     shards: Remote
     seen: list[Seen]
 
@@ -45,14 +45,14 @@ class Raw(NamedTuple):
             raise ValueError(
                 "sample_weight is zero for every sample, so there is nothing to learn. Give some a positive weight."
             )
-        return cls(table, shards, seen)
+        return cls(table.kind, shards, seen)  # partitions are let go of
 
     def are_gathered(self, optimizer: Any) -> bool:
         """Whether rows are better off in one place: if there are few, or for dual ascent, which takes them in turn."""
-        table, shards = self.table, self.shards
+        kind, shards = self.kind, self.shards
         if len(shards.sizes) == 1:
             return True
-        wide = table.sparse and table.features > _FACTORED and shards.n < 2 * table.features
+        wide = kind.sparse and kind.features > _FACTORED and shards.n < 2 * kind.features
         return wide and isinstance(optimizer, Auto) and sum(shards.map(_bytes)) <= _GATHERED
 
     def rows(self) -> Listed:

@@ -53,24 +53,30 @@ class Partitions(NamedTuple):
         return sum(self.rows)
 
 
-class Table(NamedTuple):
-    """What a fit is given: partitions of X, y and weights, and what is known of X.
+class Kind(NamedTuple):
+    """What is known of X.
 
     Attributes
     ----------
+    dtype : dtype
+        As it is trained on.
     names : list of str or None
         Of the columns, where X is a data frame.
-    dtype : dtype
-        Of X, as it is trained on.
     """
 
-    X: Partitions
-    y: Partitions
-    weight: Partitions | None
     features: int
     dtype: Any
     sparse: bool
     names: list[str] | None
+
+
+class Table(NamedTuple):
+    """What a fit is given: partitions of X, y and weights."""
+
+    X: Partitions
+    y: Partitions
+    weight: Partitions | None
+    kind: Kind
 
 
 def table_of_source(source: Source) -> Table:
@@ -98,8 +104,8 @@ def table_of_source(source: Source) -> Table:
         return Partitions([delayed(getattr, pure=False)(block, name) for block in blocks], rows)
 
     weight = None if first.weight is None else part("weight")
-    features, sparse = int(first.X.shape[1]), sp.issparse(first.X)
-    return Table(part("X"), part("y"), weight, features, first.X.dtype, sparse, names)
+    kind = Kind(int(first.X.shape[1]), first.X.dtype, sp.issparse(first.X), names)
+    return Table(part("X"), part("y"), weight, kind)
 
 
 def _read(source: Source, k: int) -> Block:
@@ -119,24 +125,19 @@ def table_of(cluster: Cluster, X: Any, y: Any, weight: Any) -> Table:
     """
     if y is None:
         raise ValueError("y is missing: give a collection of Dask with a target for each row of X.")
-    names = [str(name) for name in X.columns] if hasattr(X, "columns") else None
     X = _one_block_wide(X)
-    meta = X._meta
     rows = _partitions(cluster, X)
     found = Table(
         rows,
         _partitions(cluster, y, like=rows),
         None if weight is None else _partitions(cluster, weight, like=rows),
-        int(X.shape[1]),
-        _dtype(meta),
-        sp.issparse(meta),
-        names,
+        Kind(int(X.shape[1]), _dtype(X._meta), sp.issparse(X._meta), _names(X)),
     )
     for name, of in (("y", found.y), ("sample_weight", found.weight)):
         if of is not None and of.n != rows.n:
             raise ValueError(f"X has {rows.n} rows, but {name} has {of.n}. Give as many of each.")
-    if not rows.n or not found.features:
-        raise ValueError(f"X has {rows.n} rows and {found.features} columns: there is nothing to learn from.")
+    if not rows.n or not found.kind.features:
+        raise ValueError(f"X has {rows.n} rows and {found.kind.features} columns: there is nothing to learn from.")
     return found
 
 
@@ -146,6 +147,12 @@ def _one_block_wide(X: Any) -> Any:
     if X.ndim != 2:
         raise ValueError(f"X must have two dimensions, rows and columns; it has {X.ndim}. Use X.reshape(-1, 1).")
     return X.rechunk({1: X.shape[1]}) if X.numblocks[1] > 1 else X
+
+
+def _names(X: Any) -> list[str] | None:
+    """Of the columns; as of scikit-learn's data frames, if all are strings."""
+    names = list(getattr(X, "columns", []))
+    return names if names and all(isinstance(name, str) for name in names) else None
 
 
 def _dtype(meta: Any) -> Any:
@@ -177,17 +184,18 @@ def _rows(part: Any) -> int:
     return int(part.shape[0])
 
 
-def shards_of(cluster: Cluster, table: Table, threads: int) -> Remote:
+def shards_of(cluster: Cluster, table: Table, n_jobs: int | None) -> Remote:
     """Shards of raw rows: targets as they are."""
+    kind = table.kind
     delayed = library("dask", extra="dask").delayed
     made, sizes = [], []
-    for first, end in bounds(table.X.n, table.features, sparse=table.sparse):
+    for first, end in bounds(table.X.n, kind.features, sparse=kind.sparse):
         given = [None if of is None else of.cut(first, end) for of in (table.X, table.y, table.weight)]
         lists = [None if parts is None else [part.of for part in parts] for parts in given]
         places = [None if parts is None else [(part.first, part.end) for part in parts] for parts in given]
-        made.append(delayed(_shard, pure=False)(table.dtype, table.sparse, lists, places))
+        made.append(delayed(_shard, pure=False)(kind.dtype, kind.sparse, lists, places))
         sizes.append(end - first)
-    return Remote(cluster, cluster.client.compute(made, retries=cluster.retries), sizes, threads)
+    return Remote(cluster, cluster.client.compute(made, retries=cluster.retries), sizes, n_jobs)
 
 
 def _shard(dtype: Any, sparse: bool, lists: Sequence[Any], places: Sequence[Any]) -> Shard:

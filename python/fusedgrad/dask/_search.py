@@ -42,7 +42,7 @@ class RawData(Data):
     def __init__(self, known: Data, raw: Raw, cell: Any):
         super().__init__(**{**vars(known), "X": _outline(raw)})
         self.raw = raw
-        self._encoded = raw.shards.become(encoded, encoder(cell, known.classes), raw.table.dtype)
+        self._encoded = raw.shards.become(encoded, encoder(cell, known.classes), raw.kind.dtype)
 
     def known(self, splits: list[tuple[Any, Any]]) -> list[Any]:
         """What tells them, and the folds, from others."""
@@ -85,8 +85,8 @@ class RawData(Data):
 
 def _outline(raw: Raw) -> Any:
     """An X of the shape, storage and type of the rows, which takes no room."""
-    shape, dtype = (raw.shards.n, raw.table.features), raw.table.dtype
-    if raw.table.sparse:
+    shape, dtype = (raw.shards.n, raw.kind.features), raw.kind.dtype
+    if raw.kind.sparse:
         return sp.csr_array(shape, dtype=dtype)
     return np.broadcast_to(np.zeros((), dtype), shape)
 
@@ -177,7 +177,7 @@ class SearchesOnWorkers:
             model = shallow_copy(self)
             model._search(raw, *raw.targets(), groups, resume)
             settle_all([(self, vars(model))])
-        remember_names(self, raw.table.names)
+        remember_names(self, raw.kind.names)
         return self
 
     def _solver(self) -> Any:
@@ -200,9 +200,9 @@ class SearchesOnWorkers:
     def _check_data(self, X: Any, y: Any, sample_weight: Any) -> Data:
         if not isinstance(X, Raw):
             return super()._check_data(X, y, sample_weight)  # type: ignore[misc]
-        one_column = np.zeros((X.shards.n, 1), X.table.dtype)
+        one_column = np.zeros((X.shards.n, 1), X.kind.dtype)
         known = super()._check_data(one_column, y, sample_weight)  # type: ignore[misc]
-        self.n_features_in_ = X.table.features
+        self.n_features_in_ = X.kind.features
         return RawData(known, X, self._cell_class(self.loss))
 
     def predict(self, X: Any) -> Any:

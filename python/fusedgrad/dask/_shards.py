@@ -130,12 +130,15 @@ def on_worker(
     if n_jobs is not None:
         side_by_side = library("distributed", extra="dask").get_worker().state.nthreads if n_jobs < 0 else 1
         threads = max(1, requested(n_jobs) // side_by_side)
-    made: Any = shard
+    become: Any = shard
     for step in steps:
-        if step.token not in shard.became:
-            shard.became[step.token] = step.function(made, threads, *(aligned_in(part) for part in step.args))
-        made = shard.became[step.token]
-    return function(made, threads, *(aligned_in(part) for part in (*args, *last)))
+        make = functools.partial(_made, step, become, threads)
+        become = shard.made.get(step.token, make)
+    return function(become, threads, *(aligned_in(part) for part in (*args, *last)))
+
+
+def _made(step: Step, of: Any, threads: int) -> Any:
+    return step.function(of, threads, *(aligned_in(part) for part in step.args))
 
 
 def _itself(value: Any) -> Any:

@@ -102,6 +102,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
     _idle: dict[str, ignored.Reason] = {}  # parameters that a fit may leave unused, and when
     _classification = False
     _curves: tuple[str, ...] = ("loss_curve",)
+    _no_checkpoints = NO_CHECKPOINTS  # why a fit of one sample a step has none
     _offset_rate = 0.0  # slope of the objective in the intercept; the one-class SVM's nu
     _rules: dict[str, Any] = {
         "fit_intercept": BOOLEAN,
@@ -354,7 +355,7 @@ class SGD(CallbackSupport, Estimator):  # type: ignore[misc]
             still = Result(0, MAX_ITER, [], None, None, optimizer_state=task.batches.state)
             return self._take(task.start, still, partial=True, whole=False)  # rows that weigh nothing are no rows
         epochs = Epochs(self, task.stopping.max_epochs, *raw, task.sample_weight)
-        refusal = NO_CHECKPOINTS if task.batches is None else ""
+        refusal = self._no_checkpoints if task.batches is None else ""
         resumable = Resumable.if_asked(self, epochs.keepers, resume, lambda: _data_of(task), refusal)
 
         def fitted(result: Result) -> dict[str, Any]:

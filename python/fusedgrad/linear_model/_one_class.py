@@ -93,6 +93,9 @@ class SGDOneClassSVM(OutlierMixin, SGD):  # type: ignore[misc]
     """
 
     _classification = True  # the hinge loss
+    _no_checkpoints = (
+        "Checkpoints are for training in mini-batches and by solvers; SGDOneClassSVM makes one step a sample."
+    )
     n_iter_no_change = 5
     epsilon = 0.1
     loss_functions = loss_functions("hinge")
