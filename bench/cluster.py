@@ -25,7 +25,7 @@ from distributed import Client, LocalCluster, wait
 from fusedgrad import SGDClassifier
 from fusedgrad._training.shards import Shard
 from fusedgrad.dask._cluster import Cluster
-from fusedgrad.dask._shards import Remote
+from fusedgrad.dask._shards import Group, Remote
 from sklearn.linear_model import SGDClassifier as ScikitSGD
 
 from bench import machine
@@ -116,15 +116,16 @@ def rounds(workers: int) -> list[str]:
         for count in (workers, 8 * workers):
             shards = client.map(_shard, range(count))
             wait(shards)
-            remote = Remote(Cluster(client, 0), shards, [1] * count)
+            groups = [Group(future, [0], [k], [()]) for k, future in enumerate(shards)]
+            remote = Remote(Cluster(client, 0), groups, [1] * count, 1)
             remote.map_sum(empty)
             took = [seconds(lambda remote=remote: remote.map_sum(empty))[0] for _ in range(ROUNDS)]
             cells.append(f"{count} calls: {1e3 * median(took):.0f} ms")
     return [*cells, ""]
 
 
-def _shard(k: int) -> Shard:
-    return Shard(np.zeros((1, 1)), np.zeros(1), None)
+def _shard(k: int) -> list[Shard]:
+    return [Shard(np.zeros((1, 1)), np.zeros(1), None)]
 
 
 def cluster_of(workers: int) -> LocalCluster:

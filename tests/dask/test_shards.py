@@ -47,20 +47,29 @@ def test_places_are_divided_as_the_parts_are(sizes, data):
     assert all((part < size).all() for part, size in zip(parts, sizes, strict=True))
 
 
-def test_sums_are_those_of_a_fixed_tree():
-    """Eight neighbours from left to right, then their sums."""
-    parts = [(10.0**k, np.full(2, 0.1 * k)) for k in range(20)]
-    level = [[sum_all(parts[k : k + 8], j) for j in (0, 1)] for k in range(0, 20, 8)]
-    found = tree_sum(parts)
-    assert found[0] == sum_all(level, 0)
-    np.testing.assert_array_equal(found[1], sum_all(level, 1))
+def by_halves(parts):
+    """The definition of the tree, for as many leaves as a power of two; None: there is no such leaf."""
+    if len(parts) == 1:
+        return parts[0]
+    one, other = by_halves(parts[: len(parts) // 2]), by_halves(parts[len(parts) // 2 :])
+    if one is None or other is None:
+        return other if one is None else one
+    return tuple(a + b for a, b in zip(one, other, strict=True))
 
 
-def sum_all(parts, j):
-    total = parts[0][j]
-    for part in parts[1:]:
-        total = total + part[j]
-    return total
+@given(st.sets(st.integers(0, 63), min_size=1, max_size=64), st.integers(0, 6), st.integers(0, 2**32 - 1))
+def test_sums_are_those_of_a_fixed_tree(numbers, k, seed):
+    """Whoever has 2^k neighbours may add them up."""
+    numbers, rng = sorted(numbers), np.random.default_rng(seed)
+    parts = {number: (rng.normal() * 10.0 ** rng.integers(-9, 9), rng.normal(size=2)) for number in numbers}
+    expected = by_halves([parts.get(number) for number in range(64)])
+    groups = {}
+    for number in numbers:
+        groups.setdefault(number >> k, []).append(number)
+    sums = [tree_sum([parts[number] for number in own], own) for own in groups.values()]
+    for found in (tree_sum([*parts.values()], numbers), tree_sum(sums, [*groups])):
+        assert found[0] == expected[0]
+        np.testing.assert_array_equal(found[1], expected[1])
 
 
 @pytest.mark.parametrize("sparse", [False, True])

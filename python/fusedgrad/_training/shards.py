@@ -26,7 +26,6 @@ Sums = tuple[Any, ...]  # of numbers and arrays
 ENTRIES = 1 << 25  # of the rows of a dense shard, about
 SPARSE_ROWS = 1 << 18  # of a sparse one
 FEWEST, MOST = 1024, 1 << 20  # rows of a dense one
-FAN = 8  # parts that are added up together
 
 
 def rows_of_shard(features: int, *, sparse: bool) -> int:
@@ -42,19 +41,26 @@ def bounds(n: int, features: int, *, sparse: bool) -> list[tuple[int, int]]:
     return [(first, min(first + step, n)) for first in range(0, n, step)]
 
 
-def add(*parts: Sums) -> Sums:
-    """Sums of several, from left to right."""
-    total = list(parts[0])
-    for part in parts[1:]:
-        total = [sum_ + term for sum_, term in zip(total, part, strict=True)]
-    return tuple(total)
+def add(one: Sums, other: Sums) -> Sums:
+    return tuple(part + term for part, term in zip(one, other, strict=True))
 
 
-def tree_sum(parts: Sequence[Any], plus: Callable[..., Any] = add) -> Any:
-    """Add neighbours, some at a time, then their sums, and so on."""
-    while len(parts) > 1:
-        parts = [plus(*parts[k : k + FAN]) for k in range(0, len(parts), FAN)]
-    return parts[0]
+def tree_sum(parts: Sequence[Any], numbers: Sequence[int] | None = None) -> Any:
+    """Add up neighbours by a binary tree over numbers: 0 and 1, 2 and 3, ..., then these sums in the same way.
+
+    `numbers`, in order, say which of the leaves there are; None: all. The sum of 2^k leaves from a multiple of 2^k on
+    is a part of the tree: whoever has these may add them up.
+    """
+    level = list(zip(range(len(parts)) if numbers is None else numbers, parts, strict=True))
+    while len(level) > 1:
+        above: list[tuple[int, Any]] = []
+        for number, part in level:
+            if above and above[-1][0] == number // 2:
+                above[-1] = number // 2, add(above[-1][1], part)
+            else:
+                above.append((number // 2, part))
+        level = above
+    return level[0][1]
 
 
 def aligned_in(value: Any) -> Any:
@@ -145,12 +151,15 @@ class Shards(ABC):
     Attributes
     ----------
     sizes : list of int
-        Rows of each.
+        Rows of each; at least one.
+    numbers : list of int
+        Their places in the tree of sums.
     here : bool
         Whether the rows are in the memory of this process.
     """
 
     sizes: list[int]
+    numbers: list[int]
     here: bool
 
     @property
@@ -176,6 +185,12 @@ class Shards(ABC):
     @abstractmethod
     def take(self, places: NDArray[np.intp]) -> Listed:
         """Some of the rows, by their places among all, in order."""
+
+    @abstractmethod
+    def pick(
+        self, function: Callable[..., tuple[NDArray[np.intp], Any]], *args: Any, each: Sequence[Any]
+    ) -> tuple[Listed, list[Any]]:
+        """The rows whose places in their shard the function returns, in order, and what else it returns."""
 
     @abstractmethod
     def stop(self) -> None:
@@ -204,25 +219,32 @@ class Local(Shards):
 
     here = True
 
-    def __init__(self, shards: list[Any], sizes: list[int], threads: int, whole: Listed):
-        self.shards, self.sizes, self.threads, self._whole = shards, sizes, threads, whole
+    def __init__(self, shards: list[Any], sizes: Sequence[int], numbers: Sequence[int], threads: int, whole: Listed):
+        self.shards, self.sizes, self.numbers, self.threads, self._whole = (
+            shards,
+            list(sizes),
+            list(numbers),
+            threads,
+            whole,
+        )
         self._stopped = False
 
     @classmethod
     def of(
         cls, X: Any, y: NDArray[Any], weight: NDArray[Any] | None, rows: NDArray[np.uint32] | None, threads: int
     ) -> Local:
-        """Rows of X, or those that are listed."""
+        """Rows of X, or those that are listed, in order."""
         listed = np.arange(X.shape[0], dtype=np.uint32) if rows is None else rows
-        shards = []
-        for first, end in bounds(*X.shape, sparse=sp.issparse(X)):
+        shards, numbers = [], []
+        for number, (first, end) in enumerate(bounds(*X.shape, sparse=sp.issparse(X))):
             own = None
             if rows is not None:
                 own = (listed[np.searchsorted(listed, first) : np.searchsorted(listed, end)] - first).astype(np.uint32)
-            weights = None if weight is None else weight[first:end]
-            shards.append(Shard(_rows(X, first, end), y[first:end], weights, own))
-        shards = [shard for shard in shards if len(shard)]
-        return cls(shards, [len(shard) for shard in shards], threads, Listed(X, y, weight, listed))
+            if own is None or len(own):
+                weights = None if weight is None else weight[first:end]
+                shards.append(Shard(_rows(X, first, end), y[first:end], weights, own))
+                numbers.append(number)
+        return cls(shards, [len(shard) for shard in shards], numbers, threads, Listed(X, y, weight, listed))
 
     def map(self, function: Callable[..., Any], *args: Any, each: Sequence[Any] | None = None) -> list[Any]:
         found = []
@@ -233,16 +255,24 @@ class Local(Shards):
         return found
 
     def map_sum(self, function: Callable[..., Sums], *args: Any) -> Sums:
-        return tuple(tree_sum(self.map(function, *args)))
+        return tuple(tree_sum(self.map(function, *args), self.numbers))
 
     def become(self, function: Callable[..., Any], *args: Any) -> Local:
-        return Local(self.map(function, *args), self.sizes, self.threads, self._whole)
+        return Local(self.map(function, *args), self.sizes, self.numbers, self.threads, self._whole)
 
     def send(self, value: Any) -> Any:
         return value
 
     def take(self, places: NDArray[np.intp]) -> Listed:
         return self._whole._replace(rows=self._whole.rows[places])
+
+    def pick(
+        self, function: Callable[..., tuple[NDArray[np.intp], Any]], *args: Any, each: Sequence[Any]
+    ) -> tuple[Listed, list[Any]]:
+        found = self.map(function, *args, each=each)
+        begins = np.cumsum([0, *self.sizes[:-1]])
+        places = np.concatenate([begin + part for begin, (part, _) in zip(begins, found, strict=True)])
+        return self.take(places), [rest for _, rest in found]
 
     def stop(self) -> None:
         self._stopped = True

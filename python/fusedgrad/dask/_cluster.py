@@ -64,6 +64,11 @@ class Cluster:
         timeout = self._dask.config.get("distributed.comm.timeouts.connect")
         return float(self._dask.utils.parse_timedelta(timeout))
 
+    @property
+    def threads(self) -> int:
+        """Calls that workers make side by side."""
+        return int(sum(self.client.nthreads().values()))
+
     def submit(self, name: str, function: Callable[..., Any], *args: Sequence[Any]) -> list[Any]:
         """Futures of what a function makes on workers of the first of each of the arguments, of the second and so on.
 

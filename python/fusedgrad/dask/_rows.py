@@ -16,7 +16,9 @@ from .._training.shards import Shard, bounds
 from .._validation.arrays import for_core, numbers_of
 from ..data import Block, Source
 from ._cluster import Cluster
-from ._shards import Remote
+from ._shards import Group, Remote, width_of
+
+_FEW = 20  # classes, whose first rows are looked for one by one
 
 
 def is_collection(X: Any) -> bool:
@@ -193,9 +195,19 @@ def shards_of(cluster: Cluster, table: Table, n_jobs: int | None) -> Remote:
         given = [None if of is None else of.cut(first, end) for of in (table.X, table.y, table.weight)]
         lists = [None if parts is None else [part.of for part in parts] for parts in given]
         places = [None if parts is None else [(part.first, part.end) for part in parts] for parts in given]
-        made.append(delayed(_shard, pure=False)(kind.dtype, kind.sparse, lists, places))
+        made.append((lists, places))
         sizes.append(end - first)
-    return Remote(cluster, cluster.client.compute(made, retries=cluster.retries), sizes, n_jobs)
+    width = width_of(len(made), cluster.threads)
+    some = [made[k : k + width] for k in range(0, len(made), width)]
+    groups = [delayed(_shards, pure=False)(kind.dtype, kind.sparse, parts) for parts in some]
+    futures = cluster.client.compute(groups, retries=cluster.retries)
+    numbers = [list(range(k, min(k + width, len(made)))) for k in range(0, len(made), width)]
+    placed = [Group(f, [*range(len(own))], own, [()] * len(own)) for f, own in zip(futures, numbers, strict=True)]
+    return Remote(cluster, placed, sizes, width, n_jobs)
+
+
+def _shards(dtype: Any, sparse: bool, parts: Sequence[tuple[Any, Any]]) -> list[Shard]:
+    return [_shard(dtype, sparse, lists, places) for lists, places in parts]
 
 
 def _shard(dtype: Any, sparse: bool, lists: Sequence[Any], places: Sequence[Any]) -> Shard:
@@ -275,5 +287,6 @@ def look_at(shard: Shard, threads: int, name: str, classes_of: Callable[[Any], A
         total = float(shard.weight.sum(dtype=np.float64))
     if classes_of is None:
         return Seen(None, np.zeros(1, np.intp), total)
-    classes_of(shard.y)
-    return Seen(*np.unique(shard.y, return_index=True), total)
+    labels = classes_of(shard.y)
+    first = [int(np.argmax(shard.y == label)) for label in labels] if len(labels) < _FEW else None
+    return Seen(labels, np.unique(shard.y, return_index=True)[1] if first is None else np.array(first), total)

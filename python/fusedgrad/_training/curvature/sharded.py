@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ... import _core
 from ..._validation.arrays import as_core
 from ..problem import Problem
-from ..shards import Shard, Shards, Sums, divided
+from ..shards import Listed, Shard, Shards, Sums, divided
 from .passes import SAMPLE, Bends, Data, Frame, Objective, Some, bends_over, largest_entries, spread_places
 
 Floats = NDArray[np.float64]
@@ -120,25 +120,28 @@ def _bends(passing: Passing, threads: int, look: Look, ways: Ways, k: int | None
     return values if k is None else np.ascontiguousarray(values[:, k : k + 1])
 
 
-def sum_of_bends(passing: Passing, threads: int, look: Look, ways: Ways) -> Sums:
-    return (_bends(passing, threads, look, ways).sum(axis=0),)
-
-
-def squares(passing: Passing, threads: int, look: Look | None, ways: Ways | None, k: int | None = None) -> Sums:
-    """Sum of squared rows in units, each times its second derivatives; of nothing else, where there is no look."""
+def _weighted_squares(passing: Passing, threads: int, bends: Floats) -> Floats:
+    """Sum of squared rows in units, each times its second derivatives."""
     shard, recipe = passing.shard, passing.recipe
-    if look is None or ways is None:
-        bends = np.ones((len(shard), recipe.task["outputs"]))
-    else:
-        bends = _bends(passing, threads, look, ways, k)
     centre, unit = recipe.task["centre"], np.ascontiguousarray(recipe.unit[:-1, 0])
-    return (_core.weighted_squares(as_core(shard.X), shard.listed, bends, centre, unit, threads),)
+    return _core.weighted_squares(as_core(shard.X), shard.listed, bends, centre, unit, threads)
 
 
-def bent(passing: Passing, threads: int, look: Look, ways: Ways, k: int | None) -> tuple[int, float]:
-    """How many rows bend, and the sum of their second derivatives."""
-    values = _bends(passing, threads, look, ways, k)
-    return int(values.any(axis=1).sum()), float(values.sum())
+def squares(passing: Passing, threads: int) -> Sums:
+    return (_weighted_squares(passing, threads, np.ones((len(passing.shard), passing.recipe.task["outputs"]))),)
+
+
+def curvature(passing: Passing, threads: int, look: Look, ways: Ways) -> Sums:
+    """Of each output: sums of second derivatives, alone and times squared rows in units."""
+    values = _bends(passing, threads, look, ways)
+    return values.sum(axis=0), _weighted_squares(passing, threads, values)
+
+
+def bent(passing: Passing, threads: int, look: Look, ways: Ways) -> tuple[NDArray[np.intp], Floats]:
+    """How many rows bend for each output and, last, for any; and the sums of their second derivatives."""
+    values = _bends(passing, threads, look, ways)
+    rows = [*(values != 0.0).sum(axis=0), values.any(axis=1).sum()]
+    return np.array(rows), np.append(values.sum(axis=0), values.sum())
 
 
 def some_bent(
@@ -191,9 +194,13 @@ class ShardedData(Data):
     def some(self, places: NDArray[np.intp]) -> tuple[Data, NDArray[Any]]:
         """Some of the rows, and the data that they are rows of."""
         block = self._rows.take(places)
+        return self.of(block), block.rows
+
+    def of(self, block: Listed) -> Data:
+        """The data that some rows are rows of."""
         problem = copy.copy(self.problem)
         problem.task = problem.task._replace(X=block.X, y=block.y, sample_weight=block.weight)
-        return Data(problem, self.threads, block.rows, self.frame), block.rows
+        return Data(problem, self.threads, block.rows, self.frame)
 
 
 class ShardedObjective(Objective):
@@ -230,7 +237,7 @@ class ShardedObjective(Objective):
 
     def squares(self) -> Floats:
         """Mean squared rows, in units: (features + 1, outputs)."""
-        (found,) = self.shards.map_sum(squares, None, None)
+        (found,) = self.shards.map_sum(squares)
         return np.asarray(found / self.m)
 
     def some(self, places: NDArray[np.intp]) -> tuple[Data, NDArray[Any]]:
@@ -248,29 +255,33 @@ class ShardedBends(Bends):
 
     def __init__(self, objective: ShardedObjective, ways: Ways):
         self.objective, self._ways, self._look, self._shards = objective, ways, objective.look, objective.shards
+        self._sums: Any = None
+        self._bent: Any = None
+
+    def _curvature(self) -> Sums:
+        if self._sums is None:
+            self._sums = self._shards.map_sum(curvature, self._look, self._ways)
+        return tuple(self._sums)
 
     def means(self) -> Floats:
         """(outputs,)"""
-        (total,) = self._shards.map_sum(sum_of_bends, self._look, self._ways)
-        return np.asarray(total / self.objective.m)
+        return np.asarray(self._curvature()[0] / self.objective.m)
 
     def squares(self, k: int | None = None) -> Floats:
         """Mean of them times squared rows, in units: (features + 1, outputs), or (features + 1, 1) of output k."""
-        (found,) = self._shards.map_sum(squares, self._look, self._ways, k)
-        return np.asarray(found / self.objective.m)
+        found = self._curvature()[1] / self.objective.m
+        return np.asarray(found if k is None else found[:, k : k + 1])
 
     def some(self, most: int | None = None, k: int | None = None) -> Some:
         """At most so many of the rows that bend, evenly spread: for any output, or for output k."""
-        shards, sizes = self._shards, self.objective.shards.sizes
-        found = shards.map(bent, self._look, self._ways, k)
-        counts, total = [count for count, _ in found], sum(part for _, part in found)
-        of = sum(counts)
+        if self._bent is None:
+            self._bent = self._shards.map(bent, self._look, self._ways)
+        column = -1 if k is None else k
+        counts = [int(rows[column]) for rows, _ in self._bent]
+        of, total = sum(counts), float(sum(sums[column] for _, sums in self._bent))
         chosen = divided(spread_places(of, of if most is None else most), counts)
-        parts = shards.map(some_bent, self._look, self._ways, k, each=chosen)
-        begins = np.cumsum([0, *sizes[:-1]])
-        places = np.concatenate([begin + part for begin, (part, _) in zip(begins, parts, strict=True)])
-        data, rows = self.objective.some(places)
-        return Some(data, rows, np.concatenate([values for _, values in parts]), of, total)
+        block, bends = self._shards.pick(some_bent, self._look, self._ways, k, each=chosen)
+        return Some(self.objective.data.of(block), block.rows, np.concatenate(bends), of, total)
 
     def at(self, places: NDArray[np.intp]) -> Floats:
         """Those of some rows."""
