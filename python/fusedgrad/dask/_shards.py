@@ -129,7 +129,7 @@ class Remote(Shards):
         return tuple(tree_sum(self.cluster.gather(parts), numbers))
 
     def become(self, function: Callable[..., Any], *args: Any) -> Remote:
-        sent = self.cluster.submit("send", _itself, [args])[0] if _size(args) > SMALL else args
+        (sent,) = self.cluster.submit("send", _itself, [args])  # not with each call: what they pickle takes time
         return self._become(function, [sent] * len(self.numbers))
 
     def _become(self, function: Callable[..., Any], args: Sequence[Any]) -> Remote:

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 FACTORED = 1000  # columns up to which the Hessian of some rows is factored; of a softmax, columns times classes
 HEAVY = 512  # columns of wide data that are factored together, the others by themselves
 BYTES = 64 << 20  # of all factors together, at most
-_ENTRIES = 1 << 26  # of rows that are looked at in one place, at most
+_ENTRIES = 1 << 24  # of rows that are looked at in one place, at most
 _TINY = 1e-300
 
 

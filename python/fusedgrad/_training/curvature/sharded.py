@@ -46,6 +46,7 @@ class Passing:
         self.shard, self.recipe = shard, recipe
         self._pass: Any = None
         self._look: Look | None = None
+        self._bends: tuple[Ways, Floats] | None = None  # where the last look was
 
     def row_pass(self, threads: int) -> Any:
         """The pass over the rows, which borrows them."""
@@ -67,7 +68,7 @@ class Passing:
         row_pass = self.row_pass(threads)
         if look.way is not None:
             row_pass.average_over(look.way)
-        self._look = None
+        self._look = self._bends = None
         found = row_pass.evaluate(look.weights, threads)
         if found is None:
             raise KeyboardInterrupt
@@ -81,17 +82,23 @@ class Passing:
             self.evaluate(look, threads)
         return self.row_pass(threads)
 
+    def bends(self, look: Look, ways: Ways, threads: int) -> Floats:
+        """Second derivatives there, (rows, outputs)."""
+        row_pass = self.at(look, threads)
+        if self._bends is None or not _same(self._bends[0], ways):
+            self._bends = ways, bends_over(row_pass, *ways, threads)
+        return self._bends[1]
+
     def stop(self) -> None:
         if self._pass is not None:
             self._pass.stop()
 
 
-def _same(one: Look, other: Look) -> bool:
-    if one is other:
-        return True
-    if one.way is None or other.way is None:
-        return one.way is other.way and np.array_equal(one.weights, other.weights)
-    return np.array_equal(one.weights, other.weights) and np.array_equal(one.way, other.way)
+def _same(one: tuple[Floats | None, ...], other: tuple[Floats | None, ...]) -> bool:
+    """Whether arrays are equal, or missing in both."""
+    return all(
+        a is b or (a is not None and b is not None and np.array_equal(a, b)) for a, b in zip(one, other, strict=True)
+    )
 
 
 # ---- what is asked of each shard ----
@@ -116,7 +123,7 @@ def slacks(passing: Passing, threads: int, look: Look) -> Sums:
 
 
 def _bends(passing: Passing, threads: int, look: Look, ways: Ways, k: int | None = None) -> Floats:
-    values = bends_over(passing.at(look, threads), *ways, threads)
+    values = passing.bends(look, ways, threads)
     return values if k is None else np.ascontiguousarray(values[:, k : k + 1])
 
 
