@@ -189,7 +189,7 @@ PEERS: list[tuple[str, Any, tuple[int, ...]]] = [
     ("Incremental(scikit-learn's SGDClassifier)", Incremental and (lambda effort, rows: Epochs(effort)), (1, 3, 10)),
     ("dask_ml LogisticRegression, newton", LogisticRegression and _logistic("newton"), (2, 4, 8)),
     ("dask_ml LogisticRegression, lbfgs", LogisticRegression and _logistic("lbfgs"), (5, 10, 20, 40)),
-    ("dask_ml LogisticRegression, admm", LogisticRegression and _logistic("admm"), (5, 20)),
+    ("dask_ml LogisticRegression, admm", LogisticRegression and _logistic("admm"), (5,)),
 ]
 
 
