@@ -72,8 +72,8 @@ ROOMS = {
         *("_training", "_estimator", "data", "_sources"),
     ),
     "dask": (
-        *("_core", "_optional", "_threads", "_validation", "optimizers", "data", "_sources", "_training"),
-        *("_estimator", "linear_model"),
+        *("_atomic", "_core", "_optional", "_threads", "_validation", "optimizers", "data", "_sources"),
+        *("_training", "_estimator", "linear_model"),
     ),
     "callbacks": ("_whole_files", "_training"),
     "_public": (

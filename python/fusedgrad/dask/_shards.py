@@ -19,7 +19,7 @@ from ._cluster import Cluster
 SMALL = 1 << 16  # bytes that each call may take with it
 FAN = 8  # groups whose sums are added up by a call: a power of two
 GATHERED = 32  # sums that the client adds up itself, at most
-_CALL = 0.2  # of the time that a shard takes, for Dask's part in a call
+_CALL = 0.04  # of the time that a shard takes, for Dask's part in a call
 
 
 class Step(NamedTuple):
