@@ -20,11 +20,12 @@ PYTHON = sys.executable
 ROOT = Path(__file__).resolve().parents[2]
 HOSTS = ("fusedgrad-a", "fusedgrad-b")
 SCHEDULER = "10.199.7.1"
+BUILT = any((ROOT / "python" / "fusedgrad").glob("*.so"))  # else fusedgrad is installed
 SETTINGS = {
-    "PYTHONPATH": f"{ROOT / 'python'}{os.pathsep}{ROOT}" if (ROOT / "python" / "fusedgrad").glob("*.so") else str(ROOT),
+    "PYTHONPATH": os.pathsep.join([str(ROOT / "python")] * BUILT + [str(ROOT)]),
     "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "10s",
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "5s",
-    "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "10s",
+    "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "20s",
 }
 
 # Runs in the first namespace: makes rows lazily, fits, and cuts the link when the calls of a pass are under way.
@@ -47,7 +48,8 @@ count, gather = iter(range(1000)), Cluster.gather
 
 def cut_in_the_middle(self, futures):
     if next(count) == 6:
-        subprocess.run(["ip", "link", "set", "fusedgrad-va", "down"], check=True)
+        far_end = ["ip", "netns", "exec", "fusedgrad-b", "ip", "link", "set", "fusedgrad-vb", "down"]
+        subprocess.run(far_end, check=True)
         print("the link is down", flush=True)
     return gather(self, futures)
 
@@ -109,7 +111,7 @@ def try_with(workers: tuple[str, ...]) -> None:
         for host in workers:
             start(host, "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard")
         fit = inside(HOSTS[0], PYTHON, "-W", "ignore", "-c", FIT, address, str(len(workers)))
-        subprocess.run(fit, env=environment, timeout=180, check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(fit, env=environment, timeout=180, check=True)
     finally:
         for process in began:
             process.terminate()
