@@ -130,7 +130,7 @@ def _shard(k: int) -> list[Shard]:
 
 def cluster_of(workers: int) -> LocalCluster:
     """Start processes of one thread each."""
-    return LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, host="127.0.0.1")
+    return LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1")
 
 
 def peers(client: Client, rows: int) -> list[list[str]]:

@@ -22,7 +22,7 @@ def cluster():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=":0"
         ) as made:
             yield made
 
@@ -33,3 +33,18 @@ def client(cluster):
     with distributed.Client(cluster) as made:
         made.run(os.getpid)
         yield made
+
+
+@pytest.fixture(scope="module")
+def threads():
+    """A client of two workers that are threads of this process: nothing is pickled, and rounds take a tenth."""
+    distributed = pytest.importorskip("distributed", reason="Dask is an extra")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with (
+            distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
+            ) as made,
+            distributed.Client(made) as client,
+        ):
+            yield client

@@ -50,7 +50,7 @@ def lazy(n=600, **more):
     return X, targets(X, "log_loss")
 
 
-def test_pickles_and_local_models_predict_the_same(client, small_shards):
+def test_pickles_and_local_models_predict_the_same(threads, small_shards):
     X, y = lazy()
     model = SGDClassifier("log_loss", random_state=0).fit(da.from_array(X, chunks=100), da.from_array(y, chunks=100))
     again, local = pickle.loads(pickle.dumps(model)), model.to_local()
@@ -62,7 +62,7 @@ def test_pickles_and_local_models_predict_the_same(client, small_shards):
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-def test_predictions_are_lazy_and_come_in_the_partitions_of_x(sparse, client, small_shards):
+def test_predictions_are_lazy_and_come_in_the_partitions_of_x(sparse, threads, small_shards):
     X, y = lazy()
     model = SGDClassifier("log_loss", random_state=0).fit(X, np.array(["a", "b"])[y])
     given = da.from_array(X, chunks=(170, 4))
@@ -85,7 +85,7 @@ def test_predictions_are_lazy_and_come_in_the_partitions_of_x(sparse, client, sm
         )
 
 
-def test_partitions_without_rows_are_predicted(client, small_shards):
+def test_partitions_without_rows_are_predicted(threads, small_shards):
     X, y = lazy()
     frame = dd.from_pandas(pytest.importorskip("pandas").DataFrame(X, columns=list("abcdef")), npartitions=4)
     model = SGDClassifier("log_loss", random_state=0).fit(frame, y)
@@ -93,7 +93,7 @@ def test_partitions_without_rows_are_predicted(client, small_shards):
     assert model.predict(few).compute().shape == (1,)
 
 
-def test_methods_are_there_where_the_plain_ones_are(client, small_shards):
+def test_methods_are_there_where_the_plain_ones_are(threads, small_shards):
     assert not hasattr(SGDClassifier("hinge"), "predict_proba")
     assert hasattr(SGDClassifier("log_loss"), "predict_proba")
     assert not hasattr(SGDClassifier("log_loss"), "partial_fit")
@@ -113,7 +113,7 @@ def test_methods_are_there_where_the_plain_ones_are(client, small_shards):
         (lambda X, y: (X.map_blocks(sp.csr_array, meta=np.empty((0, 0))), y), "Blocks of X are sparse"),
     ],
 )
-def test_bad_rows_are_errors_and_change_nothing(change, error, client, small_shards):
+def test_bad_rows_are_errors_and_change_nothing(change, error, threads, small_shards):
     X, y = lazy()
     model = SGDClassifier("log_loss", random_state=0).fit(X, y)
     before = model.coef_.copy()
@@ -132,7 +132,7 @@ def test_bad_rows_are_errors_and_change_nothing(change, error, client, small_sha
         (np.ones(599), "sample_weight has 599"),
     ],
 )
-def test_bad_weights_are_errors(weights, error, client, small_shards):
+def test_bad_weights_are_errors(weights, error, threads, small_shards):
     X, y = lazy()
     with pytest.raises(ValueError, match=error):
         SGDClassifier().fit(
@@ -141,13 +141,13 @@ def test_bad_weights_are_errors(weights, error, client, small_shards):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_what_takes_rows_in_turn_is_refused(optimizer, client):
+def test_what_takes_rows_in_turn_is_refused(optimizer, threads):
     X, y = lazy()
     with pytest.raises(ValueError, match="takes rows in turn.*optimizer='auto'"):
         SGDClassifier(optimizer=optimizer).fit(da.from_array(X, chunks=100), da.from_array(y, chunks=100))
 
 
-def test_targets_of_several_outputs(client, small_shards):
+def test_targets_of_several_outputs(threads, small_shards):
     X, _ = lazy()
     y = np.column_stack([targets(X, "squared_error", seed=k) for k in range(3)])
     model = SGDRegressor(random_state=0).fit(da.from_array(X, chunks=100), da.from_array(y, chunks=(50, 3)))
@@ -174,6 +174,7 @@ def test_dask_is_asked_for_where_it_is_missing(monkeypatch):
     _optional.library.cache_clear()
 
 
+@pytest.mark.slow
 def test_the_example_of_the_guide_runs():
     guide = Path(__file__).parents[2] / "docs" / "many_machines.md"
     if not guide.exists():

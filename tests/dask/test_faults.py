@@ -1,6 +1,5 @@
 """Workers that die, calls that fail, clusters that go: the same bits, or an error; never a fit that hangs."""
 
-import gc
 import os
 import signal
 import threading
@@ -60,7 +59,10 @@ def kill_a_worker(client):
     os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("at", [0, 2, 7, 12])
+slow = pytest.mark.slow
+
+
+@pytest.mark.parametrize("at", [pytest.param(0, marks=slow), 2, pytest.param(7, marks=slow), 12])
 def test_a_worker_may_be_killed_in_the_middle_of_a_pass(at, client, small_shards, before_gathering):
     X, y, expected = problem()
     before_gathering(at, kill_a_worker)
@@ -93,7 +95,7 @@ def test_a_part_that_kills_its_workers_is_named(small_shards):
     X, y, _ = problem()
     fatal_part = da.from_delayed(dask.delayed(fatal)(0, 100), (100, 6), X.dtype)
     with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
-        own = distributed.LocalCluster(n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None)
+        own = distributed.LocalCluster(n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=":0")
     died = pytest.raises(RuntimeError, match=r"Workers died one after the other.*the last was tcp://127")
     with own, distributed.Client(own) as client, died:
         clone(MODEL).fit(da.concatenate([fatal_part, X[100:]]), y, client=client)
@@ -130,7 +132,7 @@ def test_parts_that_fail_are_tried_again(client, small_shards, tmp_path):
 
 def test_a_cluster_without_workers_is_waited_for_and_then_an_error(small_shards):
     X, y, _ = problem()
-    empty = distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None)
+    empty = distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=":0")
     with empty, distributed.Client(empty) as client, dask.config.set({"distributed.comm.timeouts.connect": "2s"}):
         with pytest.raises(RuntimeError, match="has had no worker for 2 seconds"):
             clone(MODEL).fit(X, y, client=client)
@@ -140,7 +142,7 @@ def test_a_cluster_without_workers_is_waited_for_and_then_an_error(small_shards)
 
 def test_a_scheduler_that_is_gone_is_an_error(small_shards, before_gathering):
     X, y, _ = problem()
-    cluster = distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None)
+    cluster = distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=":0")
     with distributed.Client(cluster) as client:
         before_gathering(6, lambda client: cluster.close())
         with pytest.raises(RuntimeError, match="lost or cancelled|does not answer"):
@@ -179,13 +181,16 @@ def test_two_fits_at_once(client, small_shards):
 
 
 def test_workers_are_left_without_rows(client, small_shards):
+    def held():
+        return {key for keys in client.has_what().values() for key in keys}
+
     X, y, _ = problem()
+    before = held()
     clone(MODEL).fit(X, y, client=client)
     deadline = time.monotonic() + 20
-    while any(client.has_what().values()) and time.monotonic() < deadline:
-        gc.collect()  # tracebacks of fits that failed hold some
+    while held() - before and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not any(client.has_what().values())
+    assert held() <= before
 
 
 def test_there_must_be_a_client(monkeypatch):

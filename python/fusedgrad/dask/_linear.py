@@ -251,7 +251,7 @@ class SGDClassifier(OnWorkers, linear_model.SGDClassifier):  # type: ignore[misc
     >>> import dask.array as da
     >>> from distributed import Client
     >>> from fusedgrad.dask import SGDClassifier
-    >>> with Client(processes=False, dashboard_address=None) as client:
+    >>> with Client(processes=False, dashboard_address=":0") as client:
     ...     X = da.random.default_rng(0).normal(size=(10_000, 5), chunks=(1000, 5))
     ...     model = SGDClassifier("log_loss").fit(X, X[:, 0] > 0, client=client)
     ...     model.predict(X).compute().mean().round(1)
@@ -318,7 +318,7 @@ class SGDRegressor(OnWorkers, linear_model.SGDRegressor):  # type: ignore[misc]
     >>> import dask.array as da
     >>> from distributed import Client
     >>> from fusedgrad.dask import SGDRegressor
-    >>> with Client(processes=False, dashboard_address=None) as client:
+    >>> with Client(processes=False, dashboard_address=":0") as client:
     ...     X = da.random.default_rng(0).normal(size=(10_000, 2), chunks=(1000, 2))
     ...     model = SGDRegressor(alpha=0.0).fit(X, X[:, 0] - 2 * X[:, 1], client=client)
     >>> model.coef_.round(2)

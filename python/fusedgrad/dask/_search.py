@@ -278,7 +278,7 @@ class SGDClassifierCV(SearchesOnWorkers, linear_model.SGDClassifierCV):
     >>> import dask.array as da
     >>> from distributed import Client
     >>> from fusedgrad.dask import SGDClassifierCV
-    >>> with Client(processes=False, dashboard_address=None) as client:
+    >>> with Client(processes=False, dashboard_address=":0") as client:
     ...     X = da.random.default_rng(0).normal(size=(10_000, 5), chunks=(1000, 5))
     ...     model = SGDClassifierCV("log_loss", alphas=[1e-4, 10]).fit(X, X[:, 0] > 0, client=client)
     >>> model.alpha_
@@ -340,7 +340,7 @@ class SGDRegressorCV(SearchesOnWorkers, linear_model.SGDRegressorCV):
     >>> import dask.array as da
     >>> from distributed import Client
     >>> from fusedgrad.dask import SGDRegressorCV
-    >>> with Client(processes=False, dashboard_address=None) as client:
+    >>> with Client(processes=False, dashboard_address=":0") as client:
     ...     X = da.random.default_rng(0).normal(size=(10_000, 2), chunks=(1000, 2))
     ...     model = SGDRegressorCV(alphas=[1e-6, 1.0]).fit(X, X[:, 0] - 2 * X[:, 1], client=client)
     >>> model.coef_.round(2)
