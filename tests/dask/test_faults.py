@@ -42,17 +42,21 @@ def problem():
 def before_gathering(monkeypatch):
     """Have something called when the calls of a pass are under way: ``before_gathering(k, action)`` for the k-th."""
 
+    done = []
+
     def plan(k, action):
         count = iter(range(10**6))
 
         def gather(self, futures, original=Cluster.gather):
             if next(count) == k:
+                done.append(k)
                 action(self.client)
             return original(self, futures)
 
         monkeypatch.setattr(Cluster, "gather", gather)
 
-    return plan
+    yield plan
+    assert done, "the fit has ended before"
 
 
 def kill_a_worker(client):
@@ -133,8 +137,9 @@ def test_parts_that_fail_are_tried_again(client, small_shards, tmp_path):
 def test_a_cluster_without_workers_is_waited_for_and_then_an_error(small_shards):
     X, y, _ = problem()
     empty = distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=":0")
-    with empty, distributed.Client(empty) as client, dask.config.set({"distributed.comm.timeouts.connect": "2s"}):
-        with pytest.raises(RuntimeError, match="has had no worker for 2 seconds"):
+    no_worker = pytest.raises(RuntimeError, match="has had no worker for 2 seconds")
+    with empty, distributed.Client(empty) as client:
+        with dask.config.set({"distributed.comm.timeouts.connect": "2s"}), no_worker:
             clone(MODEL).fit(X, y, client=client)
         threading.Timer(1.5, empty.scale, (1,)).start()
         assert clone(MODEL).fit(X, y, client=client).stop_reason_ == "converged"
