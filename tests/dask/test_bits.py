@@ -224,3 +224,23 @@ def test_large_values_go_to_workers_once(client, small_shards, monkeypatch):
     X, y = problem("log_loss", n=300)
     model, plain = models("log_loss", penalty="elasticnet")
     same(model.fit(in_chunks(X, 100), da.from_array(y, chunks=100), client=client), plain.fit(X, y))
+
+
+def test_no_rows_can_be_taken(threads, small_shards):
+    """As where no loss bends."""
+    from fusedgrad.dask._cluster import Cluster
+    from fusedgrad.dask._rows import shards_of, table_of
+
+    X, y = problem("log_loss")
+    cluster = Cluster(threads, 0)
+    shards = shards_of(cluster, table_of(cluster, in_chunks(X, 100), da.from_array(y, chunks=100), None), None)
+    none = np.empty(0, np.intp)
+    assert shards.take(none).X.shape == (0, 6)
+    block, rest = shards.pick(none_of, each=[none] * len(shards.sizes))
+    assert block.X.shape == (0, 6)
+    assert block.rows.shape == (0,)
+    assert rest == ["nothing"]
+
+
+def none_of(shard, threads, places):
+    return places, "nothing"

@@ -176,3 +176,19 @@ def test_the_largest_number_is_named_wherever_it_is(small_shards):
     model = SGDRegressor("poisson", optimizer="auto", max_iter=50)
     with pytest.raises(DivergedError, match=r"123456, in column 3"):
         model.fit(X, targets(rows(), "poisson"), coef_init=np.full(6, 1e200))
+
+
+@pytest.mark.parametrize("small", [False, True])
+def test_a_fit_may_begin_where_no_row_bends(small, request):
+    """Far inside the margin a squared hinge is flat: nothing is known of its curvature there but the penalty's."""
+    if small:
+        request.getfixturevalue("small_shards")
+    X = rows()
+    w = 1 / np.geomspace(0.1, 10, 6)
+    X = X[np.abs(X @ w) > 0.5]
+    y = (X @ w > 0).astype(int)
+    model = SGDClassifier("squared_hinge", **SOLVED)
+    expected = clone(model).fit(X, y)
+    found = clone(model).fit(X, y, coef_init=100 * w, intercept_init=[0.0])
+    assert found.stop_reason_ == "converged"
+    assert found.loss_curve_[-1] == pytest.approx(expected.loss_curve_[-1], rel=3e-5)

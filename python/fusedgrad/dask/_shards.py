@@ -148,13 +148,13 @@ class Remote(Shards):
 
     def take(self, places: NDArray[np.intp]) -> Listed:
         each = self.divided(places)
-        some = [k for k, own in enumerate(each) if len(own)]
+        some = [k for k, own in enumerate(each) if len(own)] or [0]
         return _together(self.only(some).map(rows_at, each=[each[k] for k in some]))
 
     def pick(
         self, function: Callable[..., tuple[NDArray[np.intp], Any]], *args: Any, each: Sequence[Any]
     ) -> tuple[Listed, list[Any]]:
-        some = [k for k, own in enumerate(each) if len(own)]
+        some = [k for k, own in enumerate(each) if len(own)] or [0]
         found = self.only(some).map(picked, function, *args, each=[each[k] for k in some])
         return _together([shard for shard, _ in found]), [rest for _, rest in found]
 

@@ -205,7 +205,8 @@ class Data:
         """Mean of weight (x, 1)'(x, 1) over rows, for some of the columns, in units."""
         frame = self.frame
         unit = np.ascontiguousarray(frame.unit[:-1, 0])
-        found = _core.gram(self.core_X, rows, weight[:, None], columns, frame.centre, unit, self.threads) / len(rows)
+        total = _core.gram(self.core_X, rows, weight[:, None], columns, frame.centre, unit, self.threads)
+        found = total / max(1, len(rows))  # of no rows nothing
         if not self.intercept:
             found[-1] = found[:, -1] = 0.0
         return found
