@@ -61,8 +61,11 @@ class Shared:
 
     def largest(self) -> str:
         """A sentence that names the column of X with the largest number."""
-        column, value = largest_of(self.task.X)
+        column, value = self._largest()
         return f"The largest number of X is {abs(value):g}, in column {column}."
+
+    def _largest(self) -> tuple[int, float]:
+        return largest_of(self.task.X)
 
     def of_rows(self, values: NDArray[Any]) -> NDArray[Any]:
         """Those of the rows to train on."""

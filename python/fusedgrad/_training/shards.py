@@ -220,13 +220,8 @@ class Local(Shards):
     here = True
 
     def __init__(self, shards: list[Any], sizes: Sequence[int], numbers: Sequence[int], threads: int, whole: Listed):
-        self.shards, self.sizes, self.numbers, self.threads, self._whole = (
-            shards,
-            list(sizes),
-            list(numbers),
-            threads,
-            whole,
-        )
+        self.shards, self.threads, self._whole = shards, threads, whole
+        self.sizes, self.numbers = list(sizes), list(numbers)
         self._stopped = False
 
     @classmethod

@@ -33,15 +33,13 @@ class SharedOfShards(Shared):
         entries, self._weight, self._of_classes = shards.map_sum(_known, classes)
         self.length = entries / self.n
 
-    def largest(self) -> str:
-        """A sentence that names the column of X with the largest number."""
-        column, value = max(self._shards.map(_largest), key=lambda each: abs(each[1]))
-        return f"The largest number of X is {abs(value):g}, in column {column}."
+    def _largest(self) -> tuple[int, float]:
+        return max(self._shards.map(_largest), key=lambda each: abs(each[1]))
 
     def targets(self, weight: NDArray[Any] | None, loss: losses.Loss) -> Targets:
         """`targets_of_numbers`, of y."""
         outputs = 1 if self.task.y.ndim == 1 else self.task.y.shape[1]
-        return targets_of_outputs(loss, [_Remote(self._shards, self._weight, k) for k in range(outputs)])
+        return targets_of_outputs(loss, [_InShards(self._shards, self._weight, k) for k in range(outputs)])
 
     def totals(self, weight: NDArray[Any] | None) -> Any:
         """Weight of the rows of each class code."""
@@ -52,7 +50,7 @@ class SharedOfShards(Shared):
         return float(self._weight / self.n)
 
 
-class _Remote(Numbers):
+class _InShards(Numbers):
     """Targets of output k in shards."""
 
     def __init__(self, shards: Shards, total: float, k: int):

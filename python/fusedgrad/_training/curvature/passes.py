@@ -16,9 +16,9 @@ from ..problem import Problem
 
 Floats = NDArray[np.float64]
 
-NOISY = 512  # rows whose gradients tell the noise
+_NOISY = 512  # rows whose gradients tell the noise
 SAMPLE = 2048  # rows whose means and spreads are taken for those of all
-HUGE = 1e60  # numbers whose squares need units
+_HUGE = 1e60  # numbers whose squares need units
 _WAY = 0.05  # spreads of the predictions, over which second derivatives are means
 
 
@@ -51,16 +51,44 @@ class Frame(NamedTuple):
     @classmethod
     def of_sparse(cls, top: Floats) -> Frame:
         """Of columns whose largest entries are these: units of 1, unless squares would overflow."""
-        if not top.max(initial=0.0) >= HUGE:
+        if not top.max(initial=0.0) >= _HUGE:
             return cls(None, np.ones((len(top) + 1, 1)))
         unit = np.where((top > 0) & np.isfinite(top), 1.0 / np.where(top > 0, top, 1.0), 1.0)
         return cls(None, np.append(unit, 1.0)[:, None])
+
+    def squares(self, X: Any, rows: NDArray[Any], bends: Floats, threads: int) -> Floats:
+        """Sum of bends times squared rows, in units: (features + 1, outputs)."""
+        unit = np.ascontiguousarray(self.unit[:-1, 0])
+        return _core.weighted_squares(as_core(X), rows, bends, self.centre, unit, threads)
+
+
+class Recipe(NamedTuple):
+    """What passes over any rows are to know of a fit: arguments of the core, but for the arrays."""
+
+    objective: dict[str, Any]
+    side_weight: list[float]
+    frame: Frame
+
+    def arrays(
+        self, X: Any, y: NDArray[Any], weight: NDArray[Any] | None, rows: NDArray[Any] | None, threads: int
+    ) -> dict[str, Any]:
+        """All arguments, for some rows of X (None: all)."""
+        return {
+            **self.objective,
+            "X": as_core(X),
+            "sorted": not sp.issparse(X) or bool(X.has_sorted_indices),
+            "rows": rows,
+            "y": y,
+            "centre": self.frame.centre,
+            "threads": threads,
+            "models": [{"side_weight": self.side_weight, "sample_weight": weight}],
+        }
 
 
 def largest_entries(X: Any) -> Floats:
     """Of the columns of sparse X: their sizes, or zeros where none is huge."""
     top = np.zeros(X.shape[1])
-    if X.nnz and not max(float(X.data.max()), -float(X.data.min())) < HUGE:
+    if X.nnz and not max(float(X.data.max()), -float(X.data.min())) < _HUGE:
         np.maximum.at(top, X.indices, np.abs(X.data))
     return top
 
@@ -148,28 +176,21 @@ class Data:
 
     def _arrays(self, rows: NDArray[Any]) -> dict[str, Any]:
         """What the core is to know of some rows."""
-        problem, task = self.problem, self.problem.task
-        return {
-            **self._recipe(),
-            "X": self.core_X,
-            "sorted": not self.sparse or bool(task.X.has_sorted_indices),
-            "rows": None if len(rows) == task.X.shape[0] else rows,
-            "y": task.y,
-            "threads": self.threads,
-            "models": [{"side_weight": problem.side_weight.ravel().tolist(), "sample_weight": task.sample_weight}],
-        }
-
-    def _recipe(self) -> dict[str, Any]:
-        """What it is to know of the objective."""
         task = self.problem.task
-        return {
+        listed = None if len(rows) == task.X.shape[0] else rows
+        return self.recipe().arrays(task.X, task.y, task.sample_weight, listed, self.threads)
+
+    def recipe(self) -> Recipe:
+        """What any rows are to know of the fit."""
+        task = self.problem.task
+        objective = {
             "coded": task.labels[0] >= 0,
             "outputs": self.outputs,
             "loss": task.objective.loss,
             "loss_parameters": task.objective.loss_parameters,
             "multinomial": self.multinomial,
-            "centre": self.frame.centre,
         }
+        return Recipe(objective, self.problem.side_weight.ravel().tolist(), self.frame)
 
     def in_units(self, rows: NDArray[Any]) -> Any:
         """Some rows, reckoned from the centre."""
@@ -197,9 +218,7 @@ class Data:
 
     def squares(self, rows: NDArray[Any], bends: Floats) -> Floats:
         """Mean of bends times squared rows, in units: (features + 1, outputs)."""
-        frame = self.frame
-        unit = np.ascontiguousarray(frame.unit[:-1, 0])
-        return _core.weighted_squares(self.core_X, rows, bends, frame.centre, unit, self.threads) / len(rows)
+        return self.frame.squares(self.X, rows, bends, self.threads) / len(rows)
 
     def gram(self, rows: NDArray[Any], weight: Floats, columns: NDArray[Any]) -> Floats:
         """Mean of weight (x, 1)'(x, 1) over rows, for some of the columns, in units."""
@@ -251,11 +270,11 @@ class Bends:
         weight = self.values[places, k, None] * (len(places) / objective.m)
         return objective.data.squares(np.ascontiguousarray(objective.rows[places]), weight)
 
-    def some(self, most: int | None = None, k: int | None = None) -> Some:
+    def some(self, most: int, k: int | None = None) -> Some:
         """At most so many of the rows that bend, evenly spread: for any output, or for output k."""
         values = self.values if k is None else self.values[:, k : k + 1]
         bent = np.flatnonzero(values.any(axis=1))
-        places = bent if most is None else bent[spread_places(len(bent), most)]
+        places = bent[spread_places(len(bent), most)]
         rows = np.ascontiguousarray(self.objective.rows[places])
         return Some(self.objective.data, rows, values[places], len(bent), float(values[bent].sum()))
 
@@ -337,7 +356,7 @@ class Objective:
 
     def slopes(self, weights: Floats) -> tuple[Any, Floats]:
         """Enough rows to tell the noise of gradients, as `Data.slopes`."""
-        data, rows = self.some(np.arange(0, self.m, max(1, self.m // NOISY)))
+        data, rows = self.some(np.arange(0, self.m, max(1, self.m // _NOISY)))
         return data.slopes(rows, weights)
 
     def slacks(self, weights: Floats) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from ... import _core
 from ..._validation.arrays import as_core
 from ..problem import Problem
 from ..shards import Listed, Shard, Shards, Sums, divided
-from .passes import SAMPLE, Bends, Data, Frame, Objective, Some, bends_over, largest_entries, spread_places
+from .passes import SAMPLE, Bends, Data, Frame, Objective, Recipe, Some, bends_over, largest_entries, spread_places
 
 Floats = NDArray[np.float64]
 
@@ -31,14 +31,6 @@ class Ways(NamedTuple):
     widest: Floats | None
 
 
-class Recipe(NamedTuple):
-    """What all shards are to know of a fit."""
-
-    task: dict[str, Any]  # arguments of a pass, but for the arrays and threads
-    side_weight: list[float]
-    unit: Floats
-
-
 class Passing:
     """A shard on which passes are made. Weights of the last look are kept: what they gave need not be found again."""
 
@@ -51,16 +43,9 @@ class Passing:
     def row_pass(self, threads: int) -> Any:
         """The pass over the rows, which borrows them."""
         if self._pass is None:
-            shard, recipe = self.shard, self.recipe
-            self._pass = _core.RowPass(
-                **recipe.task,
-                X=as_core(shard.X),
-                sorted=not hasattr(shard.X, "indptr") or bool(shard.X.has_sorted_indices),
-                rows=shard.rows,
-                y=shard.y,
-                threads=threads,
-                models=[{"side_weight": recipe.side_weight, "sample_weight": shard.weight}],
-            )
+            shard = self.shard
+            arrays = self.recipe.arrays(shard.X, shard.y, shard.weight, shard.rows, threads)
+            self._pass = _core.RowPass(**arrays)
         return self._pass
 
     def evaluate(self, look: Look, threads: int) -> Sums:
@@ -127,21 +112,18 @@ def _bends(passing: Passing, threads: int, look: Look, ways: Ways, k: int | None
     return values if k is None else np.ascontiguousarray(values[:, k : k + 1])
 
 
-def _weighted_squares(passing: Passing, threads: int, bends: Floats) -> Floats:
-    """Sum of squared rows in units, each times its second derivatives."""
-    shard, recipe = passing.shard, passing.recipe
-    centre, unit = recipe.task["centre"], np.ascontiguousarray(recipe.unit[:-1, 0])
-    return _core.weighted_squares(as_core(shard.X), shard.listed, bends, centre, unit, threads)
+def _squares(passing: Passing, threads: int, bends: Floats) -> Floats:
+    return passing.recipe.frame.squares(passing.shard.X, passing.shard.listed, bends, threads)
 
 
 def squares(passing: Passing, threads: int) -> Sums:
-    return (_weighted_squares(passing, threads, np.ones((len(passing.shard), passing.recipe.task["outputs"]))),)
+    return (_squares(passing, threads, np.ones((len(passing.shard), passing.recipe.objective["outputs"]))),)
 
 
 def curvature(passing: Passing, threads: int, look: Look, ways: Ways) -> Sums:
     """Of each output: sums of second derivatives, alone and times squared rows in units."""
     values = _bends(passing, threads, look, ways)
-    return values.sum(axis=0), _weighted_squares(passing, threads, values)
+    return values.sum(axis=0), _squares(passing, threads, values)
 
 
 def bent(passing: Passing, threads: int, look: Look, ways: Ways) -> tuple[NDArray[np.intp], Floats]:
@@ -181,9 +163,7 @@ class ShardedData(Data):
         self.rows = shards.take(np.arange(self.n)).rows if shards.here else np.empty(0, np.uint32)
         self.ascends = shards.here
         self.frame = self._frame()
-        task = self._recipe()
-        recipe = Recipe(task, problem.side_weight.ravel().tolist(), self.frame.unit)
-        self.shards = shards.become(begin, recipe)
+        self.shards = shards.become(begin, self.recipe())
 
     def _frame(self) -> Frame:
         if self.sparse:
@@ -279,14 +259,14 @@ class ShardedBends(Bends):
         found = self._curvature()[1] / self.objective.m
         return np.asarray(found if k is None else found[:, k : k + 1])
 
-    def some(self, most: int | None = None, k: int | None = None) -> Some:
+    def some(self, most: int, k: int | None = None) -> Some:
         """At most so many of the rows that bend, evenly spread: for any output, or for output k."""
         if self._bent is None:
             self._bent = self._shards.map(bent, self._look, self._ways)
         column = -1 if k is None else k
         counts = [int(rows[column]) for rows, _ in self._bent]
         of, total = sum(counts), float(sum(sums[column] for _, sums in self._bent))
-        chosen = divided(spread_places(of, of if most is None else most), counts)
+        chosen = divided(spread_places(of, most), counts)
         block, bends = self._shards.pick(some_bent, self._look, self._ways, k, each=chosen)
         return Some(self.objective.data.of(block), block.rows, np.concatenate(bends), of, total)
 
